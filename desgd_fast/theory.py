@@ -444,6 +444,11 @@ def tail_index(
     NotStationaryWarning, LightTailWarning, PrecisionWarning
         No stationary law; alpha is only a bound; the requested error was not reached.
 
+    Notes
+    -----
+    alpha does not depend on ``noise_std``. Where that is 0 at every node the stationary law is the point x*
+    itself, and alpha tells how far runs stray on their way there.
+
     Examples
     --------
     >>> import desgd_fast as dsf
