@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import math
 import multiprocessing
 import os
 import pickle
@@ -299,7 +300,7 @@ class Dispatch:
         self._failed_starts = 0
         self._sent: list[dict[Answer, list[int]]] = [{} for _ in slots]
         self._arrived: queue.SimpleQueue[tuple[int, Answer]] = queue.SimpleQueue()
-        self._seconds = BATCH_SECONDS
+        self._seconds = math.inf
 
     def outcomes(self, patience: float) -> Iterator[list[Outcome]]:
         """Cells as they finish; an empty list where none has for so many seconds."""
@@ -352,7 +353,8 @@ class Dispatch:
             raise
         self._todo.extendleft(reversed(cells[len(outcomes) :]))
         mean = sum(outcome.seconds for outcome in outcomes) / len(outcomes)
-        self._seconds = max(1e-6, 0.8 * self._seconds + 0.2 * mean)
+        before = mean if math.isinf(self._seconds) else self._seconds
+        self._seconds = max(1e-6, 0.8 * before + 0.2 * mean)
         return outcomes
 
     def _bury(self, number: int) -> list[Outcome]:
