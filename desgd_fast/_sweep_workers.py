@@ -29,7 +29,7 @@ _MOST_IN_A_BATCH = 1000
 
 # A cell alone with its worker when that died so often is taken to have killed it.
 _MOST_DEATHS = 3
-_MOST_FAILED_STARTS = 5
+_MOST_FAILED_STARTS = 3
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ def sweep(
     >>> ds.second_moment_growth.dims, dict(ds.sizes)
     (('graph', 'step_size'), {'graph': 2, 'step_size': 3})
     >>> round(float(ds.second_moment_growth.sel(graph="star", step_size=0.3)), 6)
-    0.671279
+    0.631334
     """
     _validate.workers("workers", workers)
     _validate.flag("retry_failed", retry_failed)
