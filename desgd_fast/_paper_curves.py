@@ -12,7 +12,6 @@ from desgd_fast import tails, theory
 from desgd_fast._paper_networks import Network
 from desgd_fast._paper_table import Row, Table, crossing
 from desgd_fast.problems import GaussianRegression
-from desgd_fast.results import DivergenceWarning
 from desgd_fast.simulation import simulate
 
 if TYPE_CHECKING:
@@ -32,15 +31,15 @@ TRANSITION = 1.5
 class Effort:
     """What a point costs: runs for the measured values, and precision of the computed one.
 
-    ``cap`` is the largest tail index to tell apart, ``n_particles`` the population if not the default one.
+    ``cap`` is the largest tail index to tell apart, ``n_particles`` the population that computes it.
     """
 
     n_runs: int
     n_steps: int
     average_last: int
     rtol: float
-    cap: float = 8.0
-    n_particles: int | None = None
+    cap: float
+    n_particles: int
 
 
 def tail_at(

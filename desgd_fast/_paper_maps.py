@@ -3,7 +3,6 @@
 import math
 from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,6 +27,8 @@ def compute(
     rng: Any,
 ) -> "xarray.Dataset":
     """Log h(2) of complete graphs with W = I − δL over (n_nodes, step_size), beside the norm bound."""
+    import networkx as nx
+
     graphs = {n: laplacian(nx.complete_graph(n), delta) for n in n_nodes}
     picture = theory.regime_map(
         problem, graphs, step_sizes, batch_size=batch_size, norm=norm, n_draws=n_draws, rng=rng
@@ -69,7 +70,9 @@ def _variance(bound: Any) -> Any:
 def _boundaries(dataset: "xarray.Dataset") -> str:
     found = dataset.boundary.dropna("n_nodes")
     if not found.size:
-        lighter = bool((dataset.log_growth < dataset.log_growth_disconnected).sel(n_nodes=slice(2, None)).all())
+        lighter = bool(
+            (dataset.log_growth < dataset.log_growth_disconnected).sel(n_nodes=slice(2, None)).all()
+        )
         side = "lightens" if lighter else "makes heavier"
         return f"exactly: coupling {side} the tail at every step size of the map (log h(2) with and without)"
     ends = f"from η = {float(found[0]):.4g} (N = {int(found.n_nodes[0])})"

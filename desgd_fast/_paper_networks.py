@@ -1,13 +1,15 @@
 """The networks of the published figures, as their text and their code have them."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
 from desgd_fast.mixing import mixing_matrix
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +54,8 @@ def laplacian(graph: "nx.Graph[Any]", delta: float) -> NDArray[np.float64]:
 
 def of_eight(published: bool) -> dict[str, NDArray[np.float64]]:
     """The five graphs of figure 7, the star with the published weights or doubly stochastic ones."""
+    import networkx as nx
+
     graphs = {
         "complete": nx.complete_graph(8),
         "cycle": nx.cycle_graph(8),

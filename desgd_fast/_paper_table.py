@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 @dataclass(frozen=True)
 class Row:
-    """One published value; ``stderr`` is that of the difference, ``remark`` empty where the two must agree."""
+    """One published value; ``stderr`` is that of the difference, ``remark`` empty where both must agree."""
 
     label: str
     place: float
@@ -49,11 +49,11 @@ class Table:
             return "\n".join(("no published values for this figure", *self.notes))
         width = max(len(self.label), *(len(row.label) for row in self.rows))
         lines = [f"{self.label:<{width}} {self.place:>10} {'published':>10} {'ours':>10} {'difference':>10}"]
-        for row in self.rows:
-            lines.append(
-                f"{row.label:<{width}} {row.place:>10.6g} {row.published:>10.4f} {row.ours:>10.4f} "
-                f"{row.deviation:>7.1f} se  {row.remark}".rstrip()
-            )
+        lines += [
+            f"{row.label:<{width}} {row.place:>10.6g} {row.published:>10.4f} {row.ours:>10.4f} "
+            f"{row.deviation:>7.1f} se  {row.remark}".rstrip()
+            for row in self.rows
+        ]
         binding = self._binding()
         if binding:
             squares = [row.deviation**2 for row in binding]

@@ -2,8 +2,8 @@
 
 Figures 1, 2, 3, 6 and 7 of Gürbüzbalaban, Hu, Şimşekli, Yuan and Zhu, arXiv 2205.06689 (IISE Transactions
 57(7), 2025), in the settings of their public code. Everything that an experiment is stands in
-:data:`EXPERIMENTS`; what the code does otherwise than the text is listed there as its quirks and followed only
-by the preset ``"paper"``.
+:data:`EXPERIMENTS`; what the code does otherwise than the text is listed there as its quirks, and followed
+by the preset ``"paper"`` alone.
 """
 
 from collections.abc import Callable, Mapping
@@ -330,8 +330,8 @@ _LENGTH = (
 )
 _FROBENIUS = "the worst node is picked by the Frobenius norm (corrected: by the spectral norm of the text)"
 
-_FULL = Effort(n_runs=1600, n_steps=1000, average_last=500, rtol=0.05)
-_ROUGH = Effort(n_runs=400, n_steps=400, average_last=200, rtol=0.2)
+_FULL = Effort(n_runs=1600, n_steps=1000, average_last=500, rtol=0.05, cap=8.0, n_particles=512)
+_ROUGH = Effort(n_runs=400, n_steps=400, average_last=200, rtol=0.2, cap=8.0, n_particles=256)
 # With d = b = 1 moments above 4 rest on single draws of a population of any size.
 _SCALAR = replace(_FULL, cap=4.0, n_particles=4096)
 _SCALAR_ROUGH = replace(_ROUGH, cap=4.0, n_particles=1024)
