@@ -16,8 +16,10 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +46,19 @@ def nothing(i: int) -> int:
 
 
 def ten_milliseconds(i: int) -> int:
-    """Keep a core busy for 10 ms."""
-    end = time.perf_counter() + 0.01
-    while time.perf_counter() < end:
+    """Take 10 ms of a core, whoever else wants it."""
+    end = time.process_time() + 0.01
+    while time.process_time() < end:
         pass
     return i
+
+
+def plain_loop(n_cells: int) -> float:
+    """Seconds of so many such cells in a row, from start to end."""
+    start = time.perf_counter()
+    for i in range(n_cells):
+        ten_milliseconds(i)
+    return time.perf_counter() - start
 
 
 @contextmanager
@@ -166,12 +176,27 @@ def kills(n_cells: int, n_kills: int) -> None:
     for kind in ("pool", "dask"):
         report = under_fire(kind, n_cells, n_kills)
         verdict = "identical" if report.identical else "DIFFERENT"
-        print(
-            f"{kind}: {n_cells} cells, {report.worker_kills} workers and {report.parent_kills} parents killed; final "
-            f"store {verdict} to the undisturbed one, bit for bit; {report.recorded_again} recorded cells computed "
-            f"again, {report.again} unrecorded ones; {report.seconds:.0f} s",
-            flush=True,
-        )
+        for line in (
+            f"{kind}, {n_cells} cells: killed {report.worker_kills} workers, {report.parent_kills} parents",
+            f"  store {verdict} to the undisturbed one, bit for bit, after {report.seconds:.0f} s",
+            f"  computed twice: {report.recorded_again} cells on record, {report.again} not yet recorded",
+        ):
+            print(line, flush=True)
+
+
+def _cost_of_ten_milliseconds(folder: Path, fewer: int = 200, more: int = 1200) -> float:
+    """Time of the cells that a longer sweep has more than a shorter one, over that of plain loops."""
+    with ProcessPoolExecutor(2, mp_context=get_context("forkserver")) as pool:
+        list(pool.map(plain_loop, [1, 1]))
+        start = time.perf_counter()
+        list(pool.map(plain_loop, [(more - fewer) // 2] * 2))
+        loops = time.perf_counter() - start
+    taken = []
+    for n_cells in (fewer, more):
+        start = time.perf_counter()
+        dsf.sweep(ten_milliseconds, {"i": range(n_cells)}, store=folder / f"{n_cells}", workers=2)
+        taken.append(time.perf_counter() - start)
+    return (taken[1] - taken[0]) / loops
 
 
 def overhead() -> None:
@@ -179,24 +204,27 @@ def overhead() -> None:
     folder = Path(tempfile.mkdtemp())
     try:
         for n_cells in (10_000, 100_000):
-            start = time.perf_counter()
+            start, own = time.perf_counter(), time.process_time()
             store = folder / f"empty{n_cells}.zarr"
             dsf.sweep(nothing, {"i": range(n_cells)}, store=store, workers=2)
-            taken = time.perf_counter() - start
+            taken, own = time.perf_counter() - start, time.process_time() - own
             n_files = sum(path.is_file() for path in store.rglob("*"))
-            print(f"{n_cells} empty cells, 2 processes, into a store: {taken:.1f} s, {n_files} files", flush=True)
+            print(
+                f"{n_cells} empty cells, 2 processes, into a store: {taken:.1f} s, {n_files} files; "
+                f"{1e6 * own / n_cells:.0f} µs of the parent a cell",
+                flush=True,
+            )
         import xarray
 
         whole = xarray.open_zarr(store)
-        print(f"opened with plain xarray: {dict(whole.sizes)}, sum right: {int(whole.nothing.sum()) == sum(range(n_cells))}")
-        for n_workers in (1, 2):
-            ratios = []
-            for repeat in range(3):
-                loop = _seconds_of_a_loop(n_workers)
-                start = time.perf_counter()
-                dsf.sweep(ten_milliseconds, {"i": range(1000)}, store=folder / f"{n_workers} {repeat}", workers=n_workers)
-                ratios.append((time.perf_counter() - start) / loop)
-            print(f"1000 cells of 10 ms, {n_workers} workers, over plain loops of as many processes: {np.median(ratios):.3f}")
+        right = int(whole.nothing.sum()) == sum(range(n_cells))
+        print(f"opened with plain xarray: {dict(whole.sizes)}, numbers {'right' if right else 'WRONG'}")
+        ratios = [_cost_of_ten_milliseconds(folder / str(repeat)) for repeat in range(5)]
+        low, middle, high = np.percentile(ratios, [25, 50, 75])
+        print(
+            f"each further cell of 10 ms, 2 processes, over plain loops in 2 processes: {middle:.3f} "
+            f"[{low:.3f}, {high:.3f}]"
+        )
     finally:
         shutil.rmtree(folder)
 

@@ -69,7 +69,7 @@ def compute_elsewhere(shared: bytes, cells: list[int], seconds: float) -> list[O
     """As :func:`compute`, for a job that travelled to another process or thread."""
     job, home = _unpacked(shared)
     if home != _here():
-        _one_thread()
+        one_thread()
     return compute(job, cells, seconds)
 
 
@@ -84,7 +84,7 @@ def _here() -> str:
 
 
 @functools.cache
-def _one_thread() -> None:
+def one_thread() -> None:
     """Leave the cores to the other workers: one Numba thread, unless the environment says otherwise."""
     if "NUMBA_NUM_THREADS" not in os.environ:
         from numba.core import config
