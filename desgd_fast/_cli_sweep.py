@@ -235,9 +235,8 @@ def _draw(ds: "xarray.Dataset", y: str, x: str, path: Path) -> None:
     label = " / ".join(map(str, others)) or None
     if label is not None and len(others) > 1:
         flat = flat.stack({label: others})
-        flat = flat.drop_vars(others).assign_coords(
-            {label: [" / ".join(map(_short, at)) for at in flat[label].values]}
-        )
+        names = [" / ".join(map(_short, at)) for at in flat[label].values]
+        flat = flat.drop_vars([label, *others]).assign_coords({label: names})
     figure = _cli_picture.figure(7, 4.5)
     low, high = band if len(band) == 2 else ("", "")
     plots.parameter_plot(flat, x, y=y, by=label, low=low, high=high, ax=figure.subplots())

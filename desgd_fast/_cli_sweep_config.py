@@ -32,6 +32,10 @@ _RANGE = ("first", "last", "count", "spacing")
 Keys = tuple[str, ...]
 
 
+class Misplaced(typer.BadParameter):
+    """A mistake whose line is known."""
+
+
 @dataclass(frozen=True)
 class Config:
     """What the file says, with everything built."""
@@ -79,7 +83,7 @@ class Source:
                 if header := _key(text.partition("]")[0].strip("[] ")):
                     table = header
                     yield table, number
-            elif "=" in text and (key := _key(text.partition("=")[0])):
+            elif not text.startswith("#") and "=" in text and (key := _key(text.partition("=")[0])):
                 yield (*table, *key), number
 
     def fail(self, keys: Keys, message: str) -> typer.BadParameter:
@@ -88,19 +92,22 @@ class Source:
             if keys[:length] in self._places:
                 number = self._places[keys[:length]]
                 where = f"{self.path}, line {number + 1} ({self._lines[number].strip()})"
-                return typer.BadParameter(f"{where}: {message}")
-        return typer.BadParameter(f"{self.path}: {message}")
+                return Misplaced(f"{where}: {message}")
+        return Misplaced(f"{self.path}: {message}")
 
     @contextmanager
     def at(self, *keys: str) -> Iterator[None]:
         """Show the key's line with whatever the library finds wrong about its value."""
         try:
             yield
+        except Misplaced:
+            raise
         except (ValueError, TypeError, ImportError, typer.BadParameter) as error:
             text = error.message if isinstance(error, typer.BadParameter) else str(error)
             named = text.split(" ")[0].split("[")[0].rstrip(":")
-            place = (*keys, named) if (*keys, named) in self._places else keys
-            raise self.fail(place, text) from error
+            # What a graph leaves out comes from the table of all graphs.
+            places = [(*keys, named), ("graph", named)]
+            raise self.fail(next((place for place in places if place in self._places), keys), text) from error
 
     def line_about(self, message: str) -> str:
         """The line that sets the argument which a message begins with; empty if none does."""
@@ -199,9 +206,9 @@ def _problem(source: Source, keys: Keys, table: Mapping[str, Any]) -> Any:
         if "data" not in table:
             _known(source, keys, table, _GAUSSIAN)
             return GaussianRegression(**{"dim": 2, **table})
-        _known(source, keys, table, _DATA)
         if "target" not in table:
             raise source.fail((*keys, "data"), "data needs a target: the name of a column")
+        _known(source, keys, table, _DATA)
         options = {key: value for key, value in table.items() if key not in ("data", "target")}
         # Beside the file that names it, wherever the command is called.
         return DatasetRegression.from_csv(source.path.parent / table["data"], table["target"], **options)
