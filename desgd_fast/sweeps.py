@@ -127,10 +127,11 @@ def sweep(
     place = f"memory://desgd-fast-{uuid.uuid4().hex}" if store is None else store
     folder = Folder(place)
     job, stored = _job(function, grid, fixed, folder, place, rng)
+    parameters = _parameters(job, recorded=store is not None)
     with ExitStack() as closing:
         if store is None:
             closing.callback(folder.delete_folder, "")
-        ledger = closing.enter_context(_ledger(folder, place, job, stored, workers))
+        ledger = closing.enter_context(_ledger(folder, place, job, parameters, stored, workers))
         _compute(ledger, job, workers, retry_failed, progress)
         ledger.finish()
         if ledger.failed:
@@ -207,6 +208,17 @@ def _job(
     return job, stored
 
 
+def _parameters(job: Job, recorded: bool) -> str:
+    """The description of a job; in memory also of one whose values cannot be told from others."""
+    try:
+        description = job.description()
+    except TypeError:
+        if recorded:
+            raise
+        description = {"function": job.name, "grid": {axis.name: axis.labels for axis in job.axes}}
+    return json.dumps(description, ensure_ascii=False)
+
+
 def _most_memory() -> int:
     try:
         import resource
@@ -276,13 +288,13 @@ def _bar(show: bool, total: int, done: int) -> Iterator[Callable[[int, int], obj
 
 @contextmanager
 def _ledger(
-    folder: Folder, store: Any, job: Job, stored: dict[str, Any] | None, workers: Any
+    folder: Folder, store: Any, job: Job, parameters: str, stored: dict[str, Any] | None, workers: Any
 ) -> Iterator["_Ledger"]:
     folder.make(JOURNAL)
     folder.write(f"{JOURNAL}/README", NOTE)
     with folder.locked(store):
         folder.sweep_out()
-        ledger = _Ledger(folder, job, stored, workers)
+        ledger = _Ledger(folder, job, parameters, stored, workers)
         try:
             yield ledger
         except BaseException:
@@ -295,7 +307,9 @@ def _ledger(
 class _Ledger:
     """What is finished: in the journal first, from time to time in the arrays."""
 
-    def __init__(self, folder: Folder, job: Job, stored: dict[str, Any] | None, workers: Any) -> None:
+    def __init__(
+        self, folder: Folder, job: Job, parameters: str, stored: dict[str, Any] | None, workers: Any
+    ) -> None:
         self._folder = folder
         self._job = job
         self._arrays = Arrays(job, folder)
@@ -303,7 +317,7 @@ class _Ledger:
         self._session = _session(workers)
         self._attributes = dict(stored or {}) or {
             "desgd_fast": _version(),
-            "parameters": json.dumps(job.description(), ensure_ascii=False),
+            "parameters": parameters,
             "begun": self._session["started"],
             "sessions": "[]",
         }

@@ -1,6 +1,7 @@
 """Sweeps: the same bits whatever happens on the way, and a store that any kill leaves consistent."""
 
 import errno
+import io
 import json
 import os
 import subprocess
@@ -17,9 +18,12 @@ import pytest
 import sweep_functions as functions
 import xarray as xr
 import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import desgd_fast as dsf
-from desgd_fast import _sweep_store, sweeps
+from bench.sweeps import under_fire
+from desgd_fast import _sweep_arrays, _sweep_records, _sweep_store, _sweep_workers, sweeps
 from desgd_fast.results import FailedCellsWarning, OtherVersionWarning
 
 ROOT = Path(__file__).parent.parent
@@ -457,3 +461,156 @@ def test_an_end_between_any_two_writes_loses_nothing(
         assert files(store) == files(tmp_path / "undisturbed"), end
         (*_, session) = json.loads(xr.open_zarr(store, chunks=None).attrs["sessions"])
         assert session["cells"] == 6 - len(finished)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["pool", "dask"])
+def test_killed_workers_and_parents_leave_the_undisturbed_store(kind: str) -> None:
+    report = under_fire(kind, n_cells=150, n_kills=5, parent_share=0.4)
+    assert report.worker_kills + report.parent_kills == 5
+    assert report.worker_kills > 0
+    assert report.parent_kills > 0
+    assert report.identical
+    assert report.recorded_again == 0
+
+
+# Properties
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**62), 2**62),
+    st.floats(allow_nan=False),
+    st.complex_numbers(allow_nan=False, allow_infinity=False),
+    st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=5),
+    st.lists(st.integers(-5, 5), min_size=1, max_size=3),
+    st.lists(st.lists(st.floats(-1, 1), min_size=2, max_size=2), min_size=1, max_size=2),
+)
+
+
+@settings(max_examples=40)
+@given(
+    results=st.lists(st.dictionaries(st.sampled_from("xyz"), VALUES), min_size=2, max_size=5),
+    split=st.randoms(),
+)
+def test_the_order_of_arrival_does_not_matter(results: list[dict[str, Any]], split: Any) -> None:
+    def computed(often: bool) -> xr.Dataset:
+        with pytest.MonkeyPatch.context() as patch:
+            if often:
+                patch.setattr(sweeps, "_LEAST_SECONDS", 0.0)
+                patch.setattr(sweeps, "_SHARE", 0.0)
+                patch.setattr(_sweep_workers, "BATCH_SECONDS", 0.0)
+                order = list(range(len(results)))
+                split.shuffle(order)
+                patch.setattr(sweeps._Ledger, "cells", lambda ledger, *states: order)
+            return dsf.sweep(lambda i: results[i], {"i": range(len(results))}).drop_attrs(deep=False)
+
+    whole, piecemeal = computed(False), computed(True)
+    assert set(whole.data_vars) == set(piecemeal.data_vars)
+    xr.testing.assert_identical(whole, piecemeal[list(whole.data_vars)])
+
+
+@settings(max_examples=50)
+@given(
+    value=st.one_of(
+        st.floats(),
+        st.complex_numbers(),
+        st.integers(-(2**63) + 1, 2**63 - 1),
+        st.booleans(),
+        st.text(max_size=8),
+        st.lists(st.floats(), max_size=4).map(np.array),
+        st.lists(st.booleans(), min_size=1, max_size=4).map(np.array),
+    )
+)
+def test_lines_of_the_journal_give_back_the_same_bits(value: Any) -> None:
+    fields = _sweep_records.fields_of({"x": value}, "x")
+    cell, back = _sweep_records.decode(_sweep_records.encode(7, fields))
+    assert cell == 7
+    assert isinstance(back, dict)
+    assert back["x"].dims == fields["x"].dims
+    assert back["x"].values.dtype == fields["x"].values.dtype
+    np.testing.assert_array_equal(back["x"].values, fields["x"].values)
+    if fields["x"].kind == "f":
+        known = ~np.isnan(fields["x"].values)
+        np.testing.assert_array_equal(
+            np.signbit(back["x"].values)[known], np.signbit(fields["x"].values)[known]
+        )
+
+
+# Torn files, bars, bad input
+
+
+def test_a_torn_part_of_the_journal_counts_as_never_written(tmp_path: Path) -> None:
+    folder = _sweep_store.Folder(tmp_path)
+    folder.make(_sweep_store.JOURNAL)
+    journal = _sweep_store.Journal(folder)
+    for cell in range(3):
+        journal.append([_sweep_records.encode(cell, "failed")])
+    torn = tmp_path / ".sweep" / journal.parts[1]
+    torn.write_bytes(torn.read_bytes()[:-3])
+    assert _sweep_store.Journal(folder).cells() == {0, 2}
+
+
+def test_stores_far_larger_than_one_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_sweep_arrays, "_CHUNK_BYTES", 64)
+    grid = {"a": range(7), "b": range(5), "c": ["u", "v", "w"]}
+    ds = dsf.sweep(lambda a, b, c: {"x": a + b / 10, "v": np.arange(9.0) + a}, grid, store=tmp_path / "s")
+    np.testing.assert_array_equal(ds.x.isel(c=1), np.add.outer(np.arange(7), np.arange(5) / 10))
+    np.testing.assert_array_equal(ds.v.isel(b=2, c=0), np.add.outer(np.arange(7.0), np.arange(9.0)))
+    assert len(list((tmp_path / "s" / "v" / "c").rglob("*"))) > 100
+
+
+def test_the_bar_shows_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for stream, shown in ((io.StringIO(), False), (Terminal(), True)):
+        monkeypatch.setattr(sys, "stderr", stream)
+        with pytest.warns(FailedCellsWarning):
+            dsf.sweep(functions.failing, GRID, progress=True)
+        text = stream.getvalue()
+        assert ("12/12" in text) == shown
+        assert ("1 failed" in text) == shown
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"function": 3}, "function must be a function, got 3"),
+        ({"grid": {}}, "grid must be a mapping"),
+        ({"grid": [1]}, "grid must be a mapping"),
+        ({"grid": {3: [1]}}, "grid must be keyed by argument names, got 3"),
+        ({"grid": {"a": []}}, r"grid\['a'\] must hold at least one value"),
+        ({"grid": {"a": 5}}, r"grid\['a'\] must be a sequence of values or a mapping"),
+        ({"grid": {"a": "text"}}, r"grid\['a'\] must be a sequence of values or a mapping"),
+        ({"grid": {"a": [1, 1.0]}}, r"grid\['a'\] must hold every value once, got 1.0"),
+        ({"grid": {"a": [1, "x"]}}, r"grid\['a'\] must hold numbers, texts or booleans, all of one kind"),
+        ({"grid": {"a": [None]}}, "all of one kind, got None; anything else goes into a mapping"),
+        ({"grid": {"a": [float("nan")]}}, "must not hold nan"),
+        ({"grid": {"a": [1]}}, "grid and fixed must name the arguments of everything.*missing.*'b'"),
+        ({"grid": GRID | {"c": [1]}}, "grid and fixed must name.*unexpected keyword argument 'c'"),
+        ({"fixed": {"a": 1}}, "fixed must not set 'a', which the grid varies"),
+        ({"fixed": 3}, "fixed must be a mapping"),
+        ({"fixed": {"shift": object()}}, r"fixed\['shift'\] must be something that a store can tell"),
+        ({"workers": 0}, "workers must be an integer ≥ 1"),
+        ({"workers": 1.5}, "workers must be a number of processes"),
+        ({"workers": True}, "workers must be a number of processes"),
+        ({"rng": -1}, "rng must be"),
+        ({"progress": 1}, "progress must be"),
+        ({"retry_failed": "yes"}, "retry_failed must be"),
+    ],
+)
+def test_bad_input_is_named_before_any_work(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    arguments: dict[str, Any] = {"function": functions.everything, "grid": GRID, "store": tmp_path / "s"}
+    with pytest.raises((ValueError, TypeError), match=words):
+        dsf.sweep(**arguments | change)
+    assert not (tmp_path / "s" / "zarr.json").exists()
+
+
+def test_what_cannot_travel_is_refused_before_any_process_starts() -> None:
+    import threading
+
+    with pytest.raises(TypeError, match="must be picklable to reach workers"):
+        dsf.sweep(lambda a, lock: a, {"a": [1]}, fixed={"lock": threading.Lock()}, workers=2)
