@@ -283,10 +283,18 @@ def _padded(field: Field | None, column: Column) -> NDArray[Any]:
     if field is not None:
         values = field.values
         if column.kind == "O" and field.kind != "O":
-            values = np.array([str(value) for value in values.ravel().tolist()], object).reshape(values.shape)
+            texts = [_as_text(complex(value)) for value in values.ravel().tolist()]
+            values = np.array(texts, dtype=object).reshape(values.shape)
         values = values.reshape((1,) * (len(column.sizes) - values.ndim) + values.shape)
         whole[tuple(slice(size) for size in values.shape)] = values
     return whole
+
+
+def _as_text(number: complex) -> str:
+    """The same for a number and for what wider types make of it; empty for nan, which is missing."""
+    if number != number:
+        return ""
+    return repr(number if number.imag else number.real)
 
 
 def _trimmed(stored: NDArray[Any], column: Column) -> Field | None:
