@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from desgd_fast import tails as tails
     from desgd_fast import theory as theory
+    from desgd_fast.measurement import measure_tail as measure_tail
     from desgd_fast.mixing import mixing_matrix as mixing_matrix
     from desgd_fast.mixing import mixing_report as mixing_report
     from desgd_fast.problems import DatasetRegression as DatasetRegression
     from desgd_fast.problems import GaussianRegression as GaussianRegression
     from desgd_fast.simulation import simulate as simulate
+    from desgd_fast.sweeps import sweep as sweep
 
 __version__ = "0.1.0"
 
@@ -25,6 +27,8 @@ _HOME = {
     "GaussianRegression": "problems",
     "DatasetRegression": "problems",
     "simulate": "simulation",
+    "measure_tail": "measurement",
+    "sweep": "sweeps",
 }
 _MODULES = ("plots", "tails", "theory")
 
