@@ -132,13 +132,21 @@ def graph_plot(dataset: "xarray.Dataset", *, value: str = "tail_alpha", ax: "Axe
         ax.plot(*zip(start, end, strict=True), color="0.6", linewidth=0.5 + 1.5 * width, zorder=1)
     at = np.array([places[node] for node in range(values.size)])
     size = 900 if small else 60
-    ax.scatter(*at.T, s=size, c=shades.to_rgba(values), edgecolors="black", linewidths=1, zorder=2)
+    ax.scatter(
+        at[:, 0], at[:, 1], s=size, c=shades.to_rgba(values), edgecolors="black", linewidths=1, zorder=2
+    )
     if small:
         for place, number in zip(at, values, strict=True):
             dark = np.isfinite(number) and scale(number) < 0.5
             text = f"{number:.3g}" if np.isfinite(number) else "none"
             ax.text(
-                *place, text, ha="center", va="center", color="white" if dark else "black", fontsize="small"
+                place[0],
+                place[1],
+                text,
+                ha="center",
+                va="center",
+                color="white" if dark else "black",
+                fontsize="small",
             )
     ax.figure.colorbar(shades, ax=ax, label="tail index α (dark: heavier)", shrink=0.7)
     ax.set_axis_off()
