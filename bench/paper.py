@@ -32,8 +32,8 @@ def main() -> None:
     print(again.table)
     cores = os.cpu_count() or 1
     print(
-        f"{options.name}{' --quick' if options.quick else ''}: {wall:.0f} s by the clock, {processor:.0f} s of "
-        f"processor, which is {processor / cores:.0f} s on each of {cores} cores; load before {load:.1f}"
+        f"{options.name}{' --quick' if options.quick else ''}: {wall:.0f} s by the clock, {processor:.0f} s "
+        f"of processor, which is {processor / cores:.0f} s on each of {cores} cores; load before {load:.1f}"
     )
     if options.name == "figure7-left" and not options.quick:
         verdict = "met" if processor / cores <= GOAL else "MISSED"
