@@ -150,7 +150,7 @@ def _canonical(label: bool | int | float | str) -> str:
 
 
 def _describe_axis(axis: Axis) -> Any:
-    if axis.values == axis.labels:
+    if all(value is label for value, label in zip(axis.values, axis.labels, strict=True)):
         return list(axis.labels)
     return {
         str(label): describe(f"grid[{axis.name!r}][{label!r}]", value)

@@ -768,13 +768,17 @@ def same_sweep(name: str, stored: Any, asked: Any) -> None:
         )
 
 
+_ABSENT = object()
+
+
 def _differences(place: str, stored: Any, asked: Any) -> Iterator[str]:
     if isinstance(stored, Mapping) and isinstance(asked, Mapping):
         for key in [*stored, *(key for key in asked if key not in stored)]:
             inner = f"{place}.{key}" if place else str(key)
-            yield from _differences(inner, stored.get(key, "nothing"), asked.get(key, "nothing"))
+            yield from _differences(inner, stored.get(key, _ABSENT), asked.get(key, _ABSENT))
     elif stored != asked:
-        yield f"{place} was {_given(stored)}, now {_given(asked)}"
+        was, now = ("absent" if value is _ABSENT else _given(value) for value in (stored, asked))
+        yield f"{place} was {was}, now {now}"
 
 
 def is_a_sweep(name: str, value: object, ours: bool) -> None:

@@ -17,6 +17,8 @@ COMMANDS = {
     "tail": "_cli_tail",
     "alpha": "_cli_theory",
     "frontier": "_cli_theory",
+    "sweep": "_cli_sweep",
+    "show": "_cli_sweep",
     "paper": "_cli_paper",
 }
 
