@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from desgd_fast import paper as paper
     from desgd_fast import tails as tails
     from desgd_fast import theory as theory
     from desgd_fast.measurement import measure_tail as measure_tail
@@ -30,7 +31,7 @@ _HOME = {
     "measure_tail": "measurement",
     "sweep": "sweeps",
 }
-_MODULES = ("plots", "tails", "theory")
+_MODULES = ("paper", "plots", "tails", "theory")
 
 __all__ = ["__version__", *sorted(_HOME), *_MODULES]
 

@@ -115,7 +115,7 @@ def _published_estimator(average: NDArray[np.float64] | None) -> dict[str, float
     nodes = tails.mmo(average, preset="desgd", axis=0, vectors=True)
     return {
         "mmo": float(np.median(nodes.alpha)),
-        # Nodes move together, so the error of their median is nearly that of one of them.
+        # That of one node: an upper bound, as the nodes do not err quite together.
         "mmo_stderr": float(np.median(nodes.stderr)),
         "mmo_lowest": float(nodes.alpha.min()),
         "mmo_highest": float(nodes.alpha.max()),

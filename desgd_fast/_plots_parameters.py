@@ -99,10 +99,8 @@ def parameter_plot(
             label=name,
         )
         if low in curve and high in curve:
-            ends = [
-                np.where(bounds, np.nan, np.asarray(curve[end].values, dtype=float)) for end in (low, high)
-            ]
-            ax.fill_between(places, *ends, color=colour, alpha=0.2, linewidth=0)
+            bottom, top = (np.asarray(curve[end].values, dtype=float) for end in (low, high))
+            ax.fill_between(places, bottom, top, where=~bounds, color=colour, alpha=0.2, linewidth=0)
         ax.plot(
             places[bounds], values[bounds], linestyle="none", marker=r"$\uparrow$", markersize=9, color=colour
         )
@@ -226,15 +224,17 @@ def regime_plot(
         colour, line, _ = STYLES[1]
         ax.contour(steps, rows, bound, levels=[0.0], linestyles=line, colors=[colour])
         ax.plot([], [], linestyle=line, color=colour, label="published criterion, P(λ* < 1/η) = 1/2")
-    for side, text in (
-        (heavier, "coupling makes\nthe tail heavier"),
-        (~heavier, "coupling lightens\nthe tail"),
+    # The texts go to the middle of their sides of the map, and away from the boundary.
+    for side, share, text in (
+        (heavier, 0.7, "coupling makes\nthe tail heavier"),
+        (~heavier, 0.25, "coupling lightens\nthe tail"),
     ):
-        # The text goes to the middle of its side of the map.
         if side.any():
             row = int(np.average(np.arange(rows.size), weights=side.sum(axis=1)).round())
             if side[row].any():
-                ax.text(float(steps[side[row]].mean()), rows[row], text, ha="center", va="center")
+                ax.text(
+                    float(np.quantile(steps[side[row]], share)), rows[row], text, ha="center", va="center"
+                )
     ax.set_xlabel(_NAMES["step_size"])
     ax.set_ylabel(label)
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, fontsize="small", frameon=False)
@@ -288,7 +288,7 @@ def frontier_plot(
             drawn[name] = ax.barh(row, until - begin, left=begin, height=0.26, linewidth=0.8, **style)
         for place, value, side in ((0.0, start, "right"), (width, end, "left")):
             ax.text(place, row + 0.18, f"η = {value:.5g}", ha=side, va="top", fontsize="small")
-    ax.axvline(0, color="black", linewidth=0.8)
+    ax.axvline(0, ymax=0.85, color="black", linewidth=0.8)
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.4, -0.9)
     ax.set_xlim(left, right)
