@@ -8,10 +8,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from desgd_fast import networks as networks
     from desgd_fast import tails as tails
     from desgd_fast import theory as theory
     from desgd_fast.mixing import mixing_matrix as mixing_matrix
     from desgd_fast.mixing import mixing_report as mixing_report
+    from desgd_fast.networks import NeuralNetwork as NeuralNetwork
+    from desgd_fast.networks import layer_tails as layer_tails
+    from desgd_fast.networks import train as train
     from desgd_fast.problems import DatasetRegression as DatasetRegression
     from desgd_fast.problems import GaussianRegression as GaussianRegression
     from desgd_fast.simulation import simulate as simulate
@@ -25,8 +29,11 @@ _HOME = {
     "GaussianRegression": "problems",
     "DatasetRegression": "problems",
     "simulate": "simulation",
+    "NeuralNetwork": "networks",
+    "train": "networks",
+    "layer_tails": "networks",
 }
-_MODULES = ("plots", "tails", "theory")
+_MODULES = ("networks", "plots", "tails", "theory")
 
 __all__ = ["__version__", *sorted(_HOME), *_MODULES]
 

@@ -650,3 +650,107 @@ def distinct_counters(name: str, batch_sizes: NDArray[np.int64], most: int, wher
     """Batches whose variates all have counters of their own, so that none is drawn twice."""
     if batch_sizes.max() > most:
         raise ValueError(f"{name} must be at most {most} {where}, got {batch_sizes.max()}")
+
+
+# Neural networks
+
+
+def layer_sizes(name: str, value: Any) -> tuple[int, ...]:
+    """Numbers of hidden units, each at least 1; none for a linear model."""
+    if isinstance(value, str | bytes) or np.ndim(value) != 1:
+        raise TypeError(
+            f"{name} must be a sequence of integers ≥ 1, one per hidden layer, got {_given(value)}"
+        )
+    return tuple(positive_integer(name, size) for size in value)
+
+
+def labels(name: str, value: ArrayLike, n_rows: int, n_outputs: int | None) -> NDArray[np.int64]:
+    """(n_rows,) whole numbers from 0 to n_outputs - 1."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integer labels for loss='cross-entropy', got {_given(value)}")
+    if array.shape != (n_rows,):
+        raise ValueError(
+            f"{name} must have one label per row of features ({n_rows},), got shape {array.shape}"
+        )
+    if array.min() < 0 or (n_outputs is not None and array.max() >= n_outputs):
+        bound = "" if n_outputs is None else f" to {n_outputs - 1}"
+        raise ValueError(
+            f"{name} must be labels from 0{bound}, got values from {array.min()} to {array.max()}"
+        )
+    return array.astype(np.int64)
+
+
+def responses(name: str, value: ArrayLike, n_rows: int, n_outputs: int | None) -> NDArray[np.float64]:
+    """(n_rows,) or (n_rows, n_outputs) finite numbers, as an array of two axes."""
+    array = real_array(name, value)
+    array = array[:, np.newaxis] if array.ndim == 1 else array
+    if array.ndim != 2 or array.shape[0] != n_rows or n_outputs not in (None, array.shape[1]):
+        width = "n_outputs" if n_outputs is None else n_outputs
+        raise ValueError(
+            f"{name} must have shape ({n_rows},) or ({n_rows}, {width}) for loss='squared', "
+            f"got shape {np.shape(value)}"
+        )
+    return array
+
+
+def slope_of(name: str, value: Any, activation: str) -> float:
+    """The slope of a leaky ReLU below zero, in [0, 1]; fixed for every other activation."""
+    if activation != "leaky-relu":
+        if value is not None:
+            raise ValueError(
+                f"{name} belongs to activation='leaky-relu' only, got {_given(value)} with {activation!r}"
+            )
+        return 1.0 if activation == "linear" else 0.0
+    result = 0.01 if value is None else number(name, value, "a number from 0 to 1")
+    if not 0 <= result <= 1:
+        raise ValueError(f"{name} must be a number from 0 to 1, got {_given(value)}")
+    return result
+
+
+def held_out(name: str, value: Any) -> tuple[Any, Any]:
+    """None, or a pair (features, targets)."""
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise TypeError(f"{name} must be None or a pair (features, targets), got {_given(value)}")
+    return value
+
+
+def held_out_features(name: str, value: ArrayLike, dim: int) -> NDArray[np.float64]:
+    """(n_rows, dim) finite numbers of at least one row."""
+    array = real_array(name, value)
+    if array.ndim != 2 or array.shape[1] != dim or array.shape[0] == 0:
+        raise ValueError(f"{name} features must have shape (n_rows, {dim}), got shape {array.shape}")
+    return array
+
+
+def step_sizes_of_runs(name: str, value: ArrayLike, n_runs: int, n_nodes: int) -> NDArray[np.float64]:
+    """A positive scalar, (n_nodes,), (n_runs, 1) or (n_runs, n_nodes), as an array (n_runs, n_nodes)."""
+    if isinstance(value, bool):
+        raise TypeError(f"{name} must be a number or an array of numbers, got {value!r}")
+    array = real_array(name, value)
+    if array.shape not in ((), (n_nodes,), (n_runs, 1), (n_runs, n_nodes)):
+        raise ValueError(
+            f"{name} must be a scalar or have shape ({n_nodes},) for the nodes, ({n_runs}, 1) for the runs "
+            f"or ({n_runs}, {n_nodes}) for both, got shape {array.shape}"
+        )
+    if (array <= 0).any():
+        raise ValueError(f"{name} must be positive, got {_given(value)}")
+    return np.broadcast_to(array, (n_runs, n_nodes))
+
+
+def initial_parameters(
+    name: str, value: Any, n_runs: int, n_nodes: int, n_parameters: int
+) -> str | float | NDArray[np.float64]:
+    """The word "uniform", a positive scale, or the parameters of one node, of all nodes, or of all runs."""
+    if isinstance(value, str):
+        return choice(name, value, ("uniform",))
+    array = real_array(name, value)
+    if array.ndim == 0:
+        return positive_number(name, value)
+    whole = (n_runs, n_nodes, n_parameters)
+    if array.shape not in (whole, whole[1:], whole[2:]):
+        raise ValueError(
+            f"{name} must be 'uniform', a positive number or have shape {whole[2:]}, {whole[1:]} or {whole}, "
+            f"got shape {array.shape}"
+        )
+    return np.broadcast_to(array, whole)
