@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -128,7 +129,7 @@ class NeuralNetwork:
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """(n_out, n_in) of every layer."""
-        return tuple((after, before) for before, after in zip(self.sizes, self.sizes[1:], strict=False))
+        return tuple((after, before) for before, after in pairwise(self.sizes))
 
     @property
     def n_parameters(self) -> int:
@@ -357,7 +358,7 @@ def train(
                 distance[here, i] = np.sqrt(np.square(state - centre).sum(axis=2).mean(axis=1))
                 for j, (features, outputs) in enumerate(data):
                     records[:, j, here, i] = _measured(network, state, features, outputs)
-    diverged = ~np.isfinite(final).all(axis=(1, 2))
+    diverged = np.asarray(~np.isfinite(final).all(axis=(1, 2)))
     if diverged.any():
         warnings.warn(
             f"{np.count_nonzero(diverged)} of {n_runs} runs diverged (overflowed); they are kept, see "

@@ -170,7 +170,7 @@ def propagate_forward(parameters: Reals, network: Reals, group: int, values: Rea
 
 @exact
 def measure_errors(values: Reals, first: int, count: int, network: Reals, errors: Reals) -> None:
-    """Turn the targets held in ``errors`` into the loss's derivative: outputs, or their softmax, less them."""
+    """Turn the targets held in ``errors`` into errors: the outputs, or their softmax, less the targets."""
     for q in range(SAMPLES):
         if network[CROSS_ENTROPY]:
             largest = values[first, q]

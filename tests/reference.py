@@ -4,6 +4,8 @@ Written from the published algorithms and the recursions as papers state them: d
 sample at a time. Variates are computed from the documented counters, so a kernel must agree to rounding.
 """
 
+import itertools
+
 import numpy as np
 
 # What a variate is for: the top four bits of the first counter word.
@@ -182,7 +184,7 @@ INITIAL_WEIGHTS = 15 << 28
 def split_parameters(parameters, sizes, bias):
     """[(weights (n_out, n_in), biases (n_out,))] of a vector of parameters."""
     layers, position = [], 0
-    for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for n_in, n_out in itertools.pairwise(sizes):
         weights = parameters[position : position + n_out * n_in].reshape(n_out, n_in)
         position += n_out * n_in
         biases = parameters[position : position + n_out] if bias else np.zeros(n_out)
