@@ -34,12 +34,14 @@ _HOME = {
     "layer_tails": "networks",
 }
 _MODULES = ("networks", "plots", "tails", "theory")
+# Needs an extra, so that "from desgd_fast import *" must not load it.
+_OPTIONAL_MODULES = ("torch",)
 
 __all__ = ["__version__", *sorted(_HOME), *_MODULES]
 
 
 def __getattr__(name: str) -> object:
-    if name in _MODULES:
+    if name in _MODULES + _OPTIONAL_MODULES:
         return import_module(f"{__name__}.{name}")
     if name in _HOME:
         return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

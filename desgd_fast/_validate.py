@@ -739,18 +739,47 @@ def step_sizes_of_runs(name: str, value: ArrayLike, n_runs: int, n_nodes: int) -
 
 
 def initial_parameters(
-    name: str, value: Any, n_runs: int, n_nodes: int, n_parameters: int
+    name: str, value: Any, n_runs: int, n_nodes: int, n_parameters: int, *, drawn: bool = True
 ) -> str | float | NDArray[np.float64]:
-    """The word "uniform", a positive scale, or the parameters of one node, of all nodes, or of all runs."""
-    if isinstance(value, str):
-        return choice(name, value, ("uniform",))
-    array = real_array(name, value)
-    if array.ndim == 0:
-        return positive_number(name, value)
+    """The parameters of one node, of all nodes, or of all runs; or how to draw them, "uniform" or a scale."""
     whole = (n_runs, n_nodes, n_parameters)
+    allowed = f"have shape {whole[2:]}, {whole[1:]} or {whole}"
+    if drawn:
+        allowed = f"be 'uniform', a positive number or {allowed}"
+        if isinstance(value, str) and value == "uniform":
+            return value
+    if isinstance(value, str):
+        raise ValueError(f"{name} must {allowed}, got {_given(value)}")
+    array = real_array(name, value)
+    if drawn and array.ndim == 0:
+        return positive_number(name, value)
     if array.shape not in (whole, whole[1:], whole[2:]):
-        raise ValueError(
-            f"{name} must be 'uniform', a positive number or have shape {whole[2:]}, {whole[1:]} or {whole}, "
-            f"got shape {array.shape}"
-        )
+        raise ValueError(f"{name} must {allowed}, got shape {array.shape}")
     return np.broadcast_to(array, whole)
+
+
+def module_with_parameters(name: str, value: Any, kind: Any) -> None:
+    """A torch module that has something to train."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a torch.nn.Module, got {_given(value)}")
+    if not any(True for _ in value.parameters()):
+        raise ValueError(f"{name} must have at least one parameter to train, got {_given(value)}")
+
+
+def same_rows(name: str, shape: tuple[int, ...], targets_name: str, targets_shape: tuple[int, ...]) -> None:
+    """Features and targets of equally many samples, at least one."""
+    if not shape or shape[0] == 0:
+        raise ValueError(f"{name} must have at least one row, got shape {shape}")
+    if not targets_shape or targets_shape[0] != shape[0]:
+        raise ValueError(
+            f"{targets_name} must have one entry per row of features ({shape[0]}), got shape {targets_shape}"
+        )
+
+
+def labels_of_outputs(name: str, least: int, most: int, shape: tuple[int, ...]) -> None:
+    """Labels that the outputs of a module, (n_rows, n_outputs, …), have a column for."""
+    if len(shape) < 2 or least < 0 or most >= shape[1]:
+        raise ValueError(
+            f"{name} must be labels from 0 to {shape[1] - 1 if len(shape) > 1 else 0}, one per output of the "
+            f"module, got values from {least} to {most}"
+        )

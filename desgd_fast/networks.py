@@ -132,6 +132,12 @@ class NeuralNetwork:
         return tuple((after, before) for before, after in pairwise(self.sizes))
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the weights and biases, those of a ``torch.nn.Sequential`` of layers and activations."""
+        kinds = ("weight", "bias")[: 1 + self.bias]
+        return tuple(f"{2 * layer}.{kind}" for layer in range(len(self.shapes)) for kind in kinds)
+
+    @property
     def n_parameters(self) -> int:
         """Number of weights and biases."""
         return sum(n_out * (n_in + int(self.bias)) for n_out, n_in in self.shapes)
@@ -314,12 +320,9 @@ def train(
     progress = _validate.flag("progress", progress)
     key = key_from(rng)
 
-    rows, offsets = assign_rows(network, n_nodes, batch_sizes)
-    nodes = np.empty((n_runs, n_nodes, 4))
-    nodes[..., networks.STEP_SIZE] = step_sizes
-    nodes[..., networks.BATCH_SIZE] = batch_sizes
-    nodes[..., networks.FIRST_ROW] = offsets[:-1]
-    nodes[..., networks.N_ROWS] = np.diff(offsets)
+    rows, nodes = assign_rows(
+        network.targets, network.assignment, network.replacement, step_sizes, batch_sizes
+    )
     graph = weights.indptr, weights.indices, weights.data
     samples = network.features, network._outputs, rows
     record_steps = np.unique(np.append(np.arange(0, n_steps, every), [0, n_steps]))
@@ -377,24 +380,31 @@ def train(
         train_accuracy=right[0],
         test_loss=records[0, 1] if len(data) > 1 else None,
         test_accuracy=right[1] if len(data) > 1 else None,
-        shapes=network.shapes,
-        bias=network.bias,
+        names=network.names,
+        shapes=tuple(shape for layer in network.shapes for shape in (layer, layer[:1])[: 1 + network.bias]),
         first_run=first_run,
     )
 
 
 def assign_rows(
-    network: NeuralNetwork, n_nodes: int, batch_sizes: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows grouped by the node that holds them, and where each node's begin; the rules of a regression.
-
-    With the rows' own numbers for features nothing else is copied.
-    """
-    numbers = np.arange(1.0, len(network.features) + 1)[:, None]
-    targets = np.asarray(network.targets, np.float64).reshape(len(numbers), -1)[:, 0]
-    rule = DatasetRegression(numbers, targets, network.assignment, network.replacement)
-    partition = rule.partition(n_nodes, batch_sizes)
-    return partition.features[:, 0].astype(np.int64) - 1, partition.offsets
+    targets: NDArray[Any],
+    assignment: Any,
+    replacement: bool,
+    step_sizes: Real,
+    batch_sizes: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], Real]:
+    """Rows grouped by node, by the rules of a regression, and what kernels know of the nodes."""
+    # With the rows' own numbers for features nothing else is copied.
+    numbers = np.arange(1.0, len(targets) + 1)[:, None]
+    first_column = np.asarray(targets, np.float64).reshape(len(numbers), -1)[:, 0]
+    rule = DatasetRegression(numbers, first_column, assignment, replacement)
+    partition = rule.partition(len(batch_sizes), batch_sizes)
+    nodes = np.empty((*step_sizes.shape, 4))
+    nodes[..., networks.STEP_SIZE] = step_sizes
+    nodes[..., networks.BATCH_SIZE] = batch_sizes
+    nodes[..., networks.FIRST_ROW] = partition.offsets[:-1]
+    nodes[..., networks.N_ROWS] = np.diff(partition.offsets)
+    return partition.features[:, 0].astype(np.int64) - 1, nodes
 
 
 def _held_out(network: NeuralNetwork, test: Any) -> tuple[Real, Real]:
@@ -462,8 +472,8 @@ def layer_tails(
 
 
 def _layer_tail(layer: Real, estimator: str, sample: str, options: dict[str, Any]) -> TailEstimate:
-    """Of one layer (n_runs, n_out, n_in)."""
-    values = layer if sample == "rows" else layer.reshape(len(layer), -1)
+    """Of one layer (n_runs, n_out, n_in, …)."""
+    values = layer.reshape(*layer.shape[: 1 + (sample == "rows")], -1)
     if estimator == "mmo":
         fitting = [size for size in PUBLISHED_BLOCKS[sample] if values.shape[1] >= 2 * size]
         settings = {"block_size": fitting or 2, "centre": "mean", "vectors": sample == "rows"} | options

@@ -777,12 +777,12 @@ class Training:
         Of each node's network on all training samples; accuracy is nan for the squared loss.
     test_loss, test_accuracy : (n_runs, n_records, n_nodes) array or None
         On the held-out samples.
-    shapes : tuple of (n_out, n_in)
-        Of the layers' weights.
-    bias : bool
-        Whether biases follow each layer's weights.
+    names, shapes : tuple
+        Name and shape of each of the network's parameters, in the order in which they make up the P entries.
     first_run : int
         Number of the first run.
+    checkpoints : (n_runs, n_kept, P) array or None
+        Parameters of one node at the last steps, where they were asked for.
     """
 
     final: NDArray[np.float64]
@@ -794,17 +794,18 @@ class Training:
     train_accuracy: NDArray[np.float64]
     test_loss: NDArray[np.float64] | None
     test_accuracy: NDArray[np.float64] | None
-    shapes: tuple[tuple[int, int], ...]
-    bias: bool
+    names: tuple[str, ...]
+    shapes: tuple[tuple[int, ...], ...]
     first_run: int
+    checkpoints: NDArray[np.float64] | None = None
 
     def __repr__(self) -> str:
         n_runs, n_nodes, size = self.final.shape
         count = self.diverged.sum()
         return f"Training({n_runs} runs of {n_nodes} nodes, {size} parameters each, {count} diverged)"
 
-    def weights(self, of: str = "final") -> list[NDArray[np.float64]]:
-        """Weights of every layer without biases, each (n_runs, n_nodes, n_out, n_in).
+    def parameters(self, of: str = "final") -> dict[str, NDArray[np.float64]]:
+        """Every parameter by its name, with the axes run and node before its own.
 
         Parameters
         ----------
@@ -820,12 +821,23 @@ class Training:
         parameters = self.final if of == "final" else self.average
         _validate.was_kept("of", of, parameters)
         assert parameters is not None
-        layers, position = [], 0
-        for n_out, n_in in self.shapes:
-            layer = parameters[..., position : position + n_out * n_in]
-            layers.append(layer.reshape(*layer.shape[:2], n_out, n_in))
-            position += n_out * (n_in + int(self.bias))
-        return layers
+        ends = np.cumsum([math.prod(shape) for shape in self.shapes])
+        parts = np.split(parameters, ends[:-1], axis=-1)
+        leading = parameters.shape[:2]
+        return {
+            name: part.reshape(leading + shape)
+            for name, shape, part in zip(self.names, self.shapes, parts, strict=True)
+        }
+
+    def weights(self, of: str = "final") -> list[NDArray[np.float64]]:
+        """The parameters of two axes or more, layer by layer: all but biases and the like.
+
+        Parameters
+        ----------
+        of : {"final", "average"}
+            As for :meth:`parameters`.
+        """
+        return [value for value in self.parameters(of).values() if value.ndim >= 4]
 
     def to_xarray(self) -> "xarray.Dataset":
         """The records over the axes run, step and node, and the parameters."""

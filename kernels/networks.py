@@ -297,6 +297,23 @@ def keep_apart(drawn: Integers, batch_size: int, n_rows: int) -> None:
 
 
 @exact
+def draw_batch(
+    key: Words,
+    step: Word,
+    node: int,
+    run: Word,
+    nodes: Reals,
+    bounds: Words,
+    plan: Integers,
+    drawn: Integers,
+) -> None:
+    """Which of the node's rows make its minibatch: drawn[:batch size, 0]."""
+    fill_integers(key, ROWS, step, np.uint64(node), run, bounds, 1, drawn)
+    if not plan[REPLACEMENT]:
+        keep_apart(drawn, int(nodes[node, BATCH_SIZE]), int(nodes[node, N_ROWS]))
+
+
+@exact
 def measure_outputs(
     values: Reals, first: int, q: int, targets: Reals, row: int, network: Reals
 ) -> tuple[float, float]:
@@ -349,10 +366,8 @@ def step_network(
     wide_vectors()
     n_layers = network.size - SIZES - 1
     n_units, outputs = units_below(network, n_layers + 1), units_below(network, n_layers)
-    batch_size, n_rows = int(nodes[node, BATCH_SIZE]), int(nodes[node, N_ROWS])
-    fill_integers(key, ROWS, step, np.uint64(node), run, bounds, 1, drawn)
-    if not plan[REPLACEMENT]:
-        keep_apart(drawn, batch_size, n_rows)
+    batch_size = int(nodes[node, BATCH_SIZE])
+    draw_batch(key, step, node, run, nodes, bounds, plan, drawn)
     gather_batch(
         features, targets, rows, int(nodes[node, FIRST_ROW]), drawn, batch_size, network, values, errors
     )
@@ -391,6 +406,23 @@ def count_choices(nodes: Reals, replacement: int, bounds: Words) -> None:
         for q in range(bounds.shape[0]):
             later = 0 if replacement else batch_size - 1 - q
             bounds[q, node] = np.uint64(int(nodes[node, N_ROWS]) - later if q < batch_size else 1)
+
+
+@kernel()
+def draw_minibatches(
+    key: Words, run: Word, nodes: Reals, rows: Integers, plan: Integers, out: Integers
+) -> None:
+    """Which ``rows`` the minibatches of one run hold: out[k, node, q] at step FIRST_STEP + k < + N_STEPS."""
+    n_nodes, most = nodes.shape[0], (out.shape[2] + 3) // 4 * 4
+    bounds, drawn = np.empty((most, n_nodes), np.uint64), np.empty((most, 1), np.int64)
+    count_choices(nodes, plan[REPLACEMENT], bounds)
+    for k in range(plan[N_STEPS]):
+        step = np.uint64(plan[FIRST_STEP] + k)
+        for node in range(n_nodes):
+            batch_size = int(nodes[node, BATCH_SIZE])
+            draw_batch(key, step, node, run, nodes, bounds, plan, drawn)
+            for q in range(batch_size):
+                out[k, node, q] = rows[int(nodes[node, FIRST_ROW]) + drawn[q, 0]]
 
 
 @kernel(parallel=True)

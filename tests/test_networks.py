@@ -401,7 +401,7 @@ def test_a_network_refuses_bad_input_by_name(options: dict, message: str) -> Non
         ({"n_steps": 0}, "n_steps must be"),
         ({"average_last": 100}, "average_last must be"),
         ({"order": "mix"}, "order must be one of"),
-        ({"initial": "ones"}, "initial must be one of 'uniform'"),
+        ({"initial": "ones"}, "initial must be 'uniform', a positive number"),
         ({"initial": np.zeros(3)}, "initial must be 'uniform', a positive number or have shape"),
         ({"initial": -1.0}, "initial must be a positive"),
         ({"test": XOR}, "test must be None or a pair"),
