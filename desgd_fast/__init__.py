@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from desgd_fast import images as images
     from desgd_fast import networks as networks
     from desgd_fast import tails as tails
     from desgd_fast import theory as theory
@@ -33,7 +34,7 @@ _HOME = {
     "train": "networks",
     "layer_tails": "networks",
 }
-_MODULES = ("networks", "plots", "tails", "theory")
+_MODULES = ("images", "networks", "plots", "tails", "theory")
 # Needs an extra, so that "from desgd_fast import *" must not load it.
 _OPTIONAL_MODULES = ("torch",)
 

@@ -3,7 +3,9 @@
 import math
 import operator
 import warnings
+import zlib
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -783,3 +785,55 @@ def labels_of_outputs(name: str, least: int, most: int, shape: tuple[int, ...]) 
             f"{name} must be labels from 0 to {shape[1] - 1 if len(shape) > 1 else 0}, one per output of the "
             f"module, got values from {least} to {most}"
         )
+
+
+# Files of images
+
+
+def one_file_of(name: str, folder: Any, names: Collection[str]) -> Path:
+    """The first of these files that the folder holds."""
+    try:
+        found = [path for path in (Path(folder) / entry for entry in names) if path.is_file()]
+    except TypeError:
+        raise TypeError(f"{name} must be a path, got {_given(folder)}") from None
+    if not found:
+        raise ValueError(f"{name} must hold one of the files {', '.join(names)}, got {_given(str(folder))}")
+    return found[0]
+
+
+def file_content(name: str, path: Any, opener: Any) -> bytes:
+    """Everything in a file."""
+    try:
+        with opener(path, "rb") as file:
+            return bytes(file.read())
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{name} must name a readable file, got {_given(str(path))}: {error}") from None
+
+
+def idx_head(name: str, path: Any, content: bytes) -> None:
+    """Start of an IDX file of unsigned bytes."""
+    if (
+        len(content) < 4
+        or content[:3] != b"\x00\x00\x08"
+        or not content[3]
+        or len(content) < 4 + 4 * content[3]
+    ):
+        raise ValueError(
+            f"{name} must name an IDX file of unsigned bytes, which begins with 00 00 08, got {str(path)!r} "
+            f"that begins with {content[:4].hex(' ') or 'nothing'}"
+        )
+
+
+def idx_length(name: str, path: Any, shape: tuple[int, ...], n_bytes: int) -> None:
+    """As many bytes as the axes say."""
+    if math.prod(shape) != n_bytes:
+        raise ValueError(
+            f"{name}: {str(path)!r} says it holds {' × '.join(map(str, shape))} bytes, but {n_bytes} follow; "
+            "it is damaged or was cut short"
+        )
+
+
+def as_many(name: str, what: str, count: int, other: str, other_count: int) -> None:
+    """Two files of equally many entries."""
+    if count != other_count:
+        raise ValueError(f"{name} must hold as many {what} as {other}, got {count} and {other_count}")

@@ -150,7 +150,7 @@ def test_divergence_is_flagged() -> None:
         ({"batch_size": 0}, "batch_size must be an integer"),
         ({"keep_last": 7}, "keep_last must be an integer from 0 to 6"),
         ({"keep_node": 5}, "keep_node must be an integer from 0 to 4"),
-        ({"initial": np.zeros(2)}, "initial must be"),
+        ({"initial": np.zeros(2)}, "initial must have shape"),
         ({"initial": 0.5}, "initial must have shape"),
         ({"initial": "uniform"}, "initial must have shape"),
         ({"targets": LABELS + 1}, "targets must be labels from 0 to 2, one per output"),
