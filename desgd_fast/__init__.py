@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from desgd_fast import images as images
+    from desgd_fast import initialisation as initialisation
     from desgd_fast import networks as networks
     from desgd_fast import tails as tails
     from desgd_fast import theory as theory
@@ -34,7 +35,7 @@ _HOME = {
     "train": "networks",
     "layer_tails": "networks",
 }
-_MODULES = ("images", "networks", "plots", "tails", "theory")
+_MODULES = ("images", "initialisation", "networks", "plots", "tails", "theory")
 # Needs an extra, so that "from desgd_fast import *" must not load it.
 _OPTIONAL_MODULES = ("torch",)
 

@@ -837,3 +837,14 @@ def as_many(name: str, what: str, count: int, other: str, other_count: int) -> N
     """Two files of equally many entries."""
     if count != other_count:
         raise ValueError(f"{name} must hold as many {what} as {other}, got {count} and {other_count}")
+
+
+def layer_widths(name: str, value: Any) -> tuple[int, ...]:
+    """One width, or those before and after every layer."""
+    if np.ndim(value) == 0 and not isinstance(value, str | bytes):
+        width = positive_integer(name, value)
+        return width, width
+    sizes = layer_sizes(name, value)
+    if len(sizes) < 2:
+        raise ValueError(f"{name} must be an integer ≥ 1 or at least two, got {_given(value)}")
+    return sizes
