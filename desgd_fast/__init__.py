@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from desgd_fast import images as images
     from desgd_fast import initialisation as initialisation
     from desgd_fast import networks as networks
+    from desgd_fast import paper as paper
     from desgd_fast import tails as tails
     from desgd_fast import theory as theory
+    from desgd_fast.measurement import measure_tail as measure_tail
     from desgd_fast.mixing import mixing_matrix as mixing_matrix
     from desgd_fast.mixing import mixing_report as mixing_report
     from desgd_fast.networks import NeuralNetwork as NeuralNetwork
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from desgd_fast.problems import DatasetRegression as DatasetRegression
     from desgd_fast.problems import GaussianRegression as GaussianRegression
     from desgd_fast.simulation import simulate as simulate
+    from desgd_fast.sweeps import sweep as sweep
 
 __version__ = "0.1.0"
 
@@ -34,8 +37,10 @@ _HOME = {
     "NeuralNetwork": "networks",
     "train": "networks",
     "layer_tails": "networks",
+    "measure_tail": "measurement",
+    "sweep": "sweeps",
 }
-_MODULES = ("images", "initialisation", "networks", "plots", "tails", "theory")
+_MODULES = ("images", "initialisation", "networks", "paper", "plots", "tails", "theory")
 # Needs an extra, so that "from desgd_fast import *" must not load it.
 _OPTIONAL_MODULES = ("torch",)
 

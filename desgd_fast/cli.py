@@ -12,7 +12,13 @@ except ImportError as error:
 import desgd_fast
 
 # Command -> module that holds the function of that name; none of them imports anything heavy.
-COMMANDS = {"run": "_cli_run", "tail": "_cli_tail", "alpha": "_cli_theory", "frontier": "_cli_theory"}
+COMMANDS = {
+    "run": "_cli_run",
+    "tail": "_cli_tail",
+    "alpha": "_cli_theory",
+    "frontier": "_cli_theory",
+    "paper": "_cli_paper",
+}
 
 # Click's class of all mistakes on a command line, wherever this version of typer keeps it.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]

@@ -22,6 +22,14 @@ class DivergenceWarning(RuntimeWarning):
     """Some runs overflowed; they are kept and flagged."""
 
 
+class FailedCellsWarning(RuntimeWarning):
+    """Some cells of a sweep raised; their tracebacks are kept."""
+
+
+class OtherVersionWarning(RuntimeWarning):
+    """A store was begun by another version of this package."""
+
+
 @dataclass(frozen=True, eq=False)
 class Runs:
     """What :func:`desgd_fast.simulate` returns.

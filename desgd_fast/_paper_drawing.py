@@ -1,0 +1,148 @@
+"""Pictures of the published figures done again: what is computed, what is measured, and what was printed."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from desgd_fast import plots
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_COLUMNS = 3
+
+# Below and above these nothing is to be told apart.
+_LIMITS = (0.4, 12.0)
+_TICKS = (0.5, 1, 2, 5, 10)
+
+_READING = (
+    "black: what the index is; blue: what the published estimator reads, "
+    "2 at any finite variance, about 0.9 where runs diverge"
+)
+
+
+def curves(
+    dataset: "xarray.Dataset", title: str, parameter: str, published: Mapping[str, tuple[Any, Any]]
+) -> "Figure":
+    """One panel a network: alpha by theory, and what Hill and MMO read on simulated runs."""
+    names = [str(name) for name in dataset.network.values]
+    rows = -(-len(names) // _COLUMNS)
+    figure = _canvas(11.0, 1.1 + 3.1 * rows)
+    grid = figure.subplots(rows, min(_COLUMNS, len(names)), sharey=True, squeeze=False)
+    for ax, name in zip(grid.flat, names, strict=False):
+        _panel(ax, dataset.sel(network=name), parameter, published.get(name))
+        ax.set_title(name, fontsize="medium")
+        ax.label_outer(remove_inner_ticks=False)
+    for ax in grid.flat[len(names) :]:
+        ax.set_visible(False)
+    handles: dict[str, Any] = {}
+    for ax in grid.flat[: len(names)]:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label.partition(" at η")[0], handle)
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside lower center", ncols=4, fontsize="small", frameon=False
+    )
+    figure.suptitle(f"{title}{_rough(dataset)}\n{_READING}", fontsize="medium")
+    return figure
+
+
+def _panel(ax: "Axes", curve: "xarray.Dataset", parameter: str, printed: tuple[Any, Any] | None) -> None:
+    places = np.asarray(curve[parameter].values, dtype=float)
+    half = 0.5 * float(np.diff(places).mean())
+    ends = (places[0] - half, places[-1] + half)
+    ax.axhline(2, color="0.75", linewidth=0.8, zorder=0.5)
+    if "infinite_variance" in curve:
+        variance, divergence = float(curve.infinite_variance), float(curve.divergence)
+        for place, line, name in (
+            (variance, "--", "α = 2, from here on infinite variance"),
+            (divergence, ":", "ρ = 0"),
+        ):
+            if ends[0] <= place <= ends[1]:
+                ax.axvline(place, linestyle=line, linewidth=1, color="0.25", label=name)
+        if divergence < ends[1]:
+            plots.shade_no_law(ax, max(divergence, ends[0]), ends[1])
+    else:
+        for place, stationary in zip(places, curve.stationary.values, strict=True):
+            if not stationary:
+                plots.shade_no_law(ax, place - half, place + half)
+    plots.parameter_plot(curve, parameter, low="alpha_low", high="alpha_high", ax=ax)
+    theory = ax.get_lines()
+    next(line for line in theory if line.get_marker() == "o").set_label("computed α, 95% band")
+    theory[-1].set_label("computed: α at least this")
+    low, high = (np.abs(curve[f"hill_{end}"].values - curve.hill.values) for end in ("low", "high"))
+    ax.errorbar(
+        places,
+        curve.hill.values,
+        yerr=[low, high],
+        fmt="s",
+        markersize=3,
+        linewidth=0.7,
+        color="0.6",
+        zorder=1,
+        label="Hill on simulated runs, 95% interval",
+    )
+    ax.plot(
+        places,
+        curve.mmo.values,
+        linestyle="-",
+        linewidth=1.2,
+        marker="D",
+        markersize=3,
+        color="#0072b2",
+        markerfacecolor="none",
+        label="MMO on simulated runs, as published",
+    )
+    if printed is not None:
+        ax.plot(
+            *printed,
+            linestyle="none",
+            marker="x",
+            markersize=6,
+            color="#d55e00",
+            label="published values",
+            zorder=4,
+        )
+    ax.set_xlim(ends)
+    ax.set_yscale("log")
+    ax.set_ylim(_LIMITS)
+    ax.set_yticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
+    ax.minorticks_off()
+
+
+def regimes(dataset: "xarray.Dataset", title: str, published: Mapping[str, Any]) -> "Figure":
+    """The regime map, with the boundary that the published entries draw."""
+    figure = _canvas(7.5, 5.2)
+    ax = plots.regime_plot(dataset, ax=figure.subplots())
+    steps = np.array([float(name) for name in published if name != "n_nodes"])
+    entries = np.stack([values for name, values in published.items() if name != "n_nodes"], axis=1)
+    for n, row in zip(published["n_nodes"], entries, strict=True):
+        # Each row rises through 0, if anywhere, once.
+        beyond = int(np.searchsorted(row > 0, True))
+        if 0 < beyond < row.size:
+            before, after = row[beyond - 1], row[beyond]
+            step = steps[beyond - 1] + (steps[beyond] - steps[beyond - 1]) * before / (before - after)
+            ax.plot(step, n, linestyle="none", marker="x", color="#d55e00", label="_published")
+    ax.plot([], [], linestyle="none", marker="x", color="#d55e00", label="published criterion, as printed")
+    end = float(dataset.divergence_disconnected)
+    if end < dataset.step_size.values[-1]:
+        ax.axvline(end, linestyle=":", color="black", label="disconnected: ρ = 0")
+    else:
+        ax.plot([], [], linestyle="none", label=f"disconnected: ρ = 0 at η = {end:.4g}, outside")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, fontsize="small", frameon=False)
+    figure.suptitle(f"{title}, W = I − {dataset.attrs['delta']:g} L{_rough(dataset)}", fontsize="medium")
+    return figure
+
+
+def _rough(dataset: "xarray.Dataset") -> str:
+    return " (quick: few points, few runs)" if dataset.attrs.get("quick") else ""
+
+
+def _canvas(width: float, height: float) -> "Figure":
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError("the picture needs matplotlib: pip install 'desgd-fast[plots]'") from error
+    return Figure(figsize=(width, height), layout="constrained", dpi=120)

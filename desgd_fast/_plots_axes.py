@@ -1,0 +1,28 @@
+"""Axes to draw on, and styles that stay apart in greyscale."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Colour, line and marker change together; the colours (Okabe and Ito) also differ in lightness.
+STYLES = (
+    ("#000000", "-", "o"),
+    ("#0072b2", "--", "s"),
+    ("#d55e00", "-.", "^"),
+    ("#009e73", ":", "D"),
+    ("#cc79a7", (0, (5, 1)), "v"),
+    ("#e69f00", (0, (3, 1, 1, 1)), "P"),
+    ("#56b4e9", (0, (1, 1)), "X"),
+)
+
+
+def axes_or_new(ax: "Axes | None") -> "Axes":
+    """The axes given, or those of a new figure."""
+    if ax is not None:
+        return ax
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError("plots need matplotlib: pip install 'desgd-fast[plots]'") from error
+    return plt.subplots(layout="constrained")[1]

@@ -1,0 +1,176 @@
+"""What a cell's function returned, as named fields, and as one line of JSON that gives back the same bits."""
+
+import base64
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# What every cell has beside the fields of its result.
+STATUS, FAILURE = "cell_status", "cell_failure"
+
+# Fields of a result that would hide a coordinate or a variable of the sweep get this before their name.
+CLASH = "result_"
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """Values of one field of one cell over axes of its own: bool, int64, float64, complex128 or text."""
+
+    dims: tuple[str, ...]
+    values: NDArray[Any]
+
+    @property
+    def kind(self) -> str:
+        """One of b, i, f, c and O, as in ``numpy.dtype.kind``; O is text."""
+        return self.values.dtype.kind
+
+
+Fields = dict[str, Field]
+
+
+class NotAField(TypeError):
+    """A result that no variable of a dataset can hold."""
+
+
+def fields_of(result: Any, name: str, taken: Iterable[str] = ()) -> Fields:
+    """Fields of a dataclass, mapping, Dataset, tuple, array or scalar; None leaves a field out.
+
+    ``name`` is that of a result without fields; those called as one of ``taken`` are renamed.
+    """
+    avoided = {*taken, STATUS, FAILURE}
+    named = {key: field for key, field in _flat(result, name).items() if field is not None}
+
+    def free(word: str) -> str:
+        return CLASH + word if word in avoided else word
+
+    return {
+        free(key): Field(tuple(free(dim) for dim in field.dims), field.values) for key, field in named.items()
+    }
+
+
+def _flat(result: Any, name: str) -> dict[str, Field | None]:
+    if hasattr(result, "data_vars"):
+        return {str(key): _labelled(variable) for key, variable in result.data_vars.items()}
+    if hasattr(result, "dims") and hasattr(result, "coords"):
+        return {str(result.name or name): _labelled(result)}
+    if isinstance(result, tuple) and hasattr(result, "_asdict"):
+        result = result._asdict()
+    if isinstance(result, Mapping):
+        return _nested(result)
+    if is_dataclass(result) and not isinstance(result, type):
+        return _of_dataclass(result)
+    if isinstance(result, tuple):
+        return _nested({f"{name}_{i}": value for i, value in enumerate(result)})
+    return {name: _field(name, result)}
+
+
+def _nested(values: Mapping[Any, Any]) -> dict[str, Field | None]:
+    flat: dict[str, Field | None] = {}
+    for key, value in values.items():
+        if not isinstance(key, str) or not key or "/" in key:
+            raise NotAField(f"names of fields must be texts without '/', got {key!r}")
+        if isinstance(value, Mapping) or (is_dataclass(value) and not isinstance(value, type)):
+            flat |= {f"{key}_{inner}": field for inner, field in _flat(value, key).items()}
+        else:
+            flat[key] = _field(key, value)
+    return flat
+
+
+def _of_dataclass(result: Any) -> dict[str, Field | None]:
+    """Fields and properties; axes are named by the result's own ``to_xarray`` where it has one."""
+    kind = type(result)
+    names = [field.name for field in fields(result)]
+    names += [name for name in dir(kind) if isinstance(getattr(kind, name), property)]
+    values = {name: getattr(result, name) for name in names if not name.startswith("_")}
+    plain: dict[str, Field | None] = {}
+    for name, value in values.items():
+        try:
+            plain |= _nested({name: value})
+        except NotAField:
+            if not hasattr(result, "to_xarray"):
+                raise
+    arrays = any(isinstance(value, np.ndarray) and value.ndim for value in values.values())
+    if hasattr(result, "to_xarray") and (arrays or plain.keys() < values.keys()):
+        labelled = _flat(result.to_xarray(), kind.__name__)
+        scalars = {name: field for name, field in plain.items() if field is not None and not field.dims}
+        return scalars | labelled
+    return plain
+
+
+def _labelled(variable: Any) -> Field:
+    field = _field(str(variable.name), variable.values)
+    assert field is not None
+    return Field(tuple(str(dim) for dim in variable.dims), field.values)
+
+
+def _field(name: str, value: Any) -> Field | None:
+    if value is None:
+        return None
+    if isinstance(value, tuple) and all(isinstance(part, str) for part in value):
+        value = "; ".join(value)  # the notes of an estimate
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise NotAField(f"{name}: {error}") from None
+    if array.dtype.kind == "T":
+        array = array.astype(object)
+    if array.dtype.kind in "UO" and all(isinstance(part, str) for part in array.flat):
+        values = array.astype(object)
+    elif array.dtype.kind == "b":
+        values = array
+    elif array.dtype.kind in "iu":
+        # The least int64 marks what is missing.
+        fits = array.size == 0 or (int(array.max()) < 2**63 and int(array.min()) > -(2**63))
+        values = array.astype(np.int64 if fits else np.float64)
+    elif array.dtype.kind in "fc":
+        values = array.astype(np.float64 if array.dtype.kind == "f" else np.complex128)
+    else:
+        raise NotAField(
+            f"{name} must be a number, a text, or an array of numbers or texts, got {type(value).__name__}"
+        )
+    return Field(tuple(f"{name}_dim_{i}" for i in range(values.ndim)), values)
+
+
+def encode(cell: int, result: Fields | str) -> str:
+    """One line of JSON: the fields of a cell, or the text of its failure."""
+    if isinstance(result, str):
+        return json.dumps({"cell": cell, "failure": result})
+    return json.dumps({"cell": cell, "fields": {name: _encoded(field) for name, field in result.items()}})
+
+
+def decode(line: str) -> tuple[int, Fields | str]:
+    """The cell and the result that :func:`encode` was given."""
+    record = json.loads(line)
+    if "failure" in record:
+        return record["cell"], record["failure"]
+    return record["cell"], {name: _decoded(value) for name, value in record["fields"].items()}
+
+
+def _encoded(field: Field) -> Any:
+    if not field.dims and field.kind in "bifO":
+        value = field.values.item()
+        # One nan for all, as JSON has no other.
+        return math.nan if isinstance(value, float) and math.isnan(value) else value
+    head = {"dims": field.dims, "shape": field.values.shape}
+    if field.kind == "O":
+        return head | {"texts": field.values.ravel().tolist()}
+    data = np.ascontiguousarray(field.values)
+    return head | {"dtype": data.dtype.str, "data": base64.b64encode(data.tobytes()).decode()}
+
+
+def _decoded(value: Any) -> Field:
+    if isinstance(value, str):
+        return Field((), np.array(value, dtype=object))
+    if not isinstance(value, dict):
+        return Field((), np.array(value))
+    if "texts" in value:
+        values = np.empty(len(value["texts"]), dtype=object)
+        values[:] = value["texts"]
+    else:
+        values = np.frombuffer(base64.b64decode(value["data"]), dtype=value["dtype"])
+    return Field(tuple(value["dims"]), values.reshape(value["shape"]))
