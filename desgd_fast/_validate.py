@@ -657,7 +657,353 @@ def distinct_counters(name: str, batch_sizes: NDArray[np.int64], most: int, wher
         raise ValueError(f"{name} must be at most {most} {where}, got {batch_sizes.max()}")
 
 
-import zlib
-from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
-from typing import Any, NoReturn
+# Sweeps
+
+
+def is_callable(name: str, value: object) -> None:
+    """A function."""
+    if not callable(value):
+        raise TypeError(f"{name} must be a function, got {_given(value)}")
+
+
+def named_arguments(name: str, value: Any, *, empty: bool = True) -> dict[str, Any]:
+    """A mapping from the names of arguments, perhaps absent."""
+    if value is None and empty:
+        return {}
+    if not isinstance(value, Mapping) or (not value and not empty):
+        kind = "a mapping from argument names" + ("" if empty else ", not empty")
+        raise TypeError(f"{name} must be {kind}, got {_given(value)}")
+    for key in value:
+        if not isinstance(key, str) or not key.isidentifier():
+            raise ValueError(f"{name} must be keyed by argument names, got {_given(key)}")
+    return dict(value)
+
+
+def axis_values(name: str, value: Any) -> list[Any]:
+    """The values along one axis, in a sequence."""
+    if not isinstance(value, list | tuple | range) and not (
+        isinstance(value, np.ndarray) and value.ndim == 1
+    ):
+        raise TypeError(
+            f"{name} must be a sequence of values or a mapping from labels to values, got {_given(value)}"
+        )
+    return list(value)
+
+
+def axis_labels(name: str, values: Collection[Any]) -> list[bool | int | float | str]:
+    """Coordinates: all numbers, all texts or all booleans, none of them twice."""
+    labels = [value.item() if isinstance(value, np.generic) else value for value in values]
+    if not labels:
+        raise ValueError(f"{name} must hold at least one value, got none")
+    for kinds in (bool, str, int, int | float):
+        if all(
+            isinstance(label, kinds) and (kinds is bool or not isinstance(label, bool)) for label in labels
+        ):
+            break
+    else:
+        odd = next((label for label in labels if not isinstance(label, bool | int | float | str)), labels)
+        raise TypeError(
+            f"{name} must hold numbers, texts or booleans, all of one kind, got {_given(odd)}; anything else "
+            "goes into a mapping from labels: {'label': value}"
+        )
+    if isinstance(labels[0], int | float) and not all(isinstance(label, int) for label in labels):
+        labels = [float(label) for label in labels]
+    seen = set()
+    for label in labels:
+        if label != label:
+            raise ValueError(f"{name} must not hold nan")
+        if label in seen:
+            raise ValueError(f"{name} must hold every value once, got {label!r} more than once")
+        seen.add(label)
+    return labels
+
+
+def not_both(name: str, fixed: Mapping[str, Any], varied: Mapping[str, Any]) -> None:
+    """Arguments that are fixed do not vary."""
+    for key in fixed:
+        if key in varied:
+            raise ValueError(f"{name} must not set {key!r}, which the grid varies")
+
+
+def fits_signature(name: str, function: Any, arguments: Mapping[str, Any]) -> None:
+    """Arguments that the function can be called with, every required one among them."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return  # a builtin without one
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        called = getattr(function, "__name__", type(function).__name__)
+        raise TypeError(
+            f"{name} must name the arguments of {called}{signature}: {error}, got {', '.join(arguments)}"
+        ) from None
+
+
+def describable(name: str, value: object) -> str:
+    """A value whose printed form tells it from others, whatever the process."""
+    text = repr(value)
+    if " at 0x" in text:
+        raise TypeError(
+            f"{name} must be something that a store can tell from other values: a number, text, array, "
+            f"graph, dataclass or function, got {_given(value)}; give its class a repr of its values"
+        )
+    return f"{type(value).__qualname__} {text}"
+
+
+def not_picklable(name: str, error: Exception) -> NoReturn:
+    """Something that reaches other processes."""
+    raise TypeError(
+        f"{name} must be picklable to reach workers in other processes, but: {error}; use workers=1, or "
+        "build such things inside the function"
+    ) from error
+
+
+def same_sweep(name: str, stored: Any, asked: Any) -> None:
+    """A store made by the same function over the same grid with the same fixed arguments and rng."""
+    differences = list(_differences("", stored, asked))
+    if differences:
+        shown = "; ".join(differences[:5]) + ("; …" if len(differences) > 5 else "")
+        raise ValueError(
+            f"{name} must be new or hold the same sweep, but it was made with other parameters: {shown}. "
+            "Choose another store, or delete this one"
+        )
+
+
+def _differences(place: str, stored: Any, asked: Any) -> Iterator[str]:
+    if isinstance(stored, Mapping) and isinstance(asked, Mapping):
+        for key in [*stored, *(key for key in asked if key not in stored)]:
+            inner = f"{place}.{key}" if place else str(key)
+            yield from _differences(inner, stored.get(key, "nothing"), asked.get(key, "nothing"))
+    elif stored != asked:
+        yield f"{place} was {_given(stored)}, now {_given(asked)}"
+
+
+def is_a_sweep(name: str, value: object, ours: bool) -> None:
+    """Nothing yet, or the store of a sweep."""
+    if not ours:
+        raise ValueError(
+            f"{name} must be new or the store of a sweep, got {_given(value)}, which holds other things"
+        )
+
+
+def unlocked(name: str, value: object, locked: bool) -> None:
+    """A store that no other process is writing."""
+    if not locked:
+        raise ValueError(
+            f"{name}={_given(value)} is being written by another process; wait for it, or stop it"
+        )
+
+
+def workers(name: str, value: Any) -> None:
+    """A number of processes, an executor, or a Dask client."""
+    if isinstance(value, bool) or not (isinstance(value, int | np.integer) or hasattr(value, "submit")):
+        raise TypeError(
+            f"{name} must be a number of processes, a concurrent.futures executor or a dask.distributed "
+            f"Client, got {_given(value)}"
+        )
+    if isinstance(value, int | np.integer):
+        integer(name, value, 1)
+
+
+def installed(what: str, extra: str, libraries: tuple[str, ...]) -> None:
+    """Optional libraries that are there."""
+    for library in libraries:
+        if sys.modules.get(library, True) is None or importlib.util.find_spec(library) is None:
+            raise ImportError(f"{what} need {library}: pip install 'desgd-fast[{extra}]'", name=library)
+
+
+# Neural networks
+
+
+def layer_sizes(name: str, value: Any) -> tuple[int, ...]:
+    """Numbers of hidden units, each at least 1; none for a linear model."""
+    if isinstance(value, str | bytes) or np.ndim(value) != 1:
+        raise TypeError(
+            f"{name} must be a sequence of integers ≥ 1, one per hidden layer, got {_given(value)}"
+        )
+    return tuple(positive_integer(name, size) for size in value)
+
+
+def labels(name: str, value: ArrayLike, n_rows: int, n_outputs: int | None) -> NDArray[np.int64]:
+    """(n_rows,) whole numbers from 0 to n_outputs - 1."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integer labels for loss='cross-entropy', got {_given(value)}")
+    if array.shape != (n_rows,):
+        raise ValueError(
+            f"{name} must have one label per row of features ({n_rows},), got shape {array.shape}"
+        )
+    if array.min() < 0 or (n_outputs is not None and array.max() >= n_outputs):
+        bound = "" if n_outputs is None else f" to {n_outputs - 1}"
+        raise ValueError(
+            f"{name} must be labels from 0{bound}, got values from {array.min()} to {array.max()}"
+        )
+    return array.astype(np.int64)
+
+
+def responses(name: str, value: ArrayLike, n_rows: int, n_outputs: int | None) -> NDArray[np.float64]:
+    """(n_rows,) or (n_rows, n_outputs) finite numbers, as an array of two axes."""
+    array = real_array(name, value)
+    array = array[:, np.newaxis] if array.ndim == 1 else array
+    if array.ndim != 2 or array.shape[0] != n_rows or n_outputs not in (None, array.shape[1]):
+        width = "n_outputs" if n_outputs is None else n_outputs
+        raise ValueError(
+            f"{name} must have shape ({n_rows},) or ({n_rows}, {width}) for loss='squared', "
+            f"got shape {np.shape(value)}"
+        )
+    return array
+
+
+def slope_of(name: str, value: Any, activation: str) -> float:
+    """The slope of a leaky ReLU below zero, in [0, 1]; fixed for every other activation."""
+    if activation != "leaky-relu":
+        if value is not None:
+            raise ValueError(
+                f"{name} belongs to activation='leaky-relu' only, got {_given(value)} with {activation!r}"
+            )
+        return 1.0 if activation == "linear" else 0.0
+    result = 0.01 if value is None else number(name, value, "a number from 0 to 1")
+    if not 0 <= result <= 1:
+        raise ValueError(f"{name} must be a number from 0 to 1, got {_given(value)}")
+    return result
+
+
+def held_out(name: str, value: Any) -> tuple[Any, Any]:
+    """None, or a pair (features, targets)."""
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise TypeError(f"{name} must be None or a pair (features, targets), got {_given(value)}")
+    return value
+
+
+def held_out_features(name: str, value: ArrayLike, dim: int) -> NDArray[np.float64]:
+    """(n_rows, dim) finite numbers of at least one row."""
+    array = real_array(name, value)
+    if array.ndim != 2 or array.shape[1] != dim or array.shape[0] == 0:
+        raise ValueError(f"{name} features must have shape (n_rows, {dim}), got shape {array.shape}")
+    return array
+
+
+def step_sizes_of_runs(name: str, value: ArrayLike, n_runs: int, n_nodes: int) -> NDArray[np.float64]:
+    """A positive scalar, (n_nodes,), (n_runs, 1) or (n_runs, n_nodes), as an array (n_runs, n_nodes)."""
+    if isinstance(value, bool):
+        raise TypeError(f"{name} must be a number or an array of numbers, got {value!r}")
+    array = real_array(name, value)
+    if array.shape not in ((), (n_nodes,), (n_runs, 1), (n_runs, n_nodes)):
+        raise ValueError(
+            f"{name} must be a scalar or have shape ({n_nodes},) for the nodes, ({n_runs}, 1) for the runs "
+            f"or ({n_runs}, {n_nodes}) for both, got shape {array.shape}"
+        )
+    if (array <= 0).any():
+        raise ValueError(f"{name} must be positive, got {_given(value)}")
+    return np.broadcast_to(array, (n_runs, n_nodes))
+
+
+def initial_parameters(
+    name: str, value: Any, n_runs: int, n_nodes: int, n_parameters: int, *, drawn: bool = True
+) -> str | float | NDArray[np.float64]:
+    """The parameters of one node, of all nodes, or of all runs; or how to draw them, "uniform" or a scale."""
+    whole = (n_runs, n_nodes, n_parameters)
+    allowed = f"have shape {whole[2:]}, {whole[1:]} or {whole}"
+    if drawn:
+        allowed = f"be 'uniform', a positive number or {allowed}"
+        if isinstance(value, str) and value == "uniform":
+            return value
+    if isinstance(value, str):
+        raise ValueError(f"{name} must {allowed}, got {_given(value)}")
+    array = real_array(name, value)
+    if drawn and array.ndim == 0:
+        return positive_number(name, value)
+    if array.shape not in (whole, whole[1:], whole[2:]):
+        raise ValueError(f"{name} must {allowed}, got shape {array.shape}")
+    return np.broadcast_to(array, whole)
+
+
+def module_with_parameters(name: str, value: Any, kind: Any) -> None:
+    """A torch module that has something to train."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a torch.nn.Module, got {_given(value)}")
+    if not any(True for _ in value.parameters()):
+        raise ValueError(f"{name} must have at least one parameter to train, got {_given(value)}")
+
+
+def same_rows(name: str, shape: tuple[int, ...], targets_name: str, targets_shape: tuple[int, ...]) -> None:
+    """Features and targets of equally many samples, at least one."""
+    if not shape or shape[0] == 0:
+        raise ValueError(f"{name} must have at least one row, got shape {shape}")
+    if not targets_shape or targets_shape[0] != shape[0]:
+        raise ValueError(
+            f"{targets_name} must have one entry per row of features ({shape[0]}), got shape {targets_shape}"
+        )
+
+
+def labels_of_outputs(name: str, least: int, most: int, shape: tuple[int, ...]) -> None:
+    """Labels that the outputs of a module, (n_rows, n_outputs, …), have a column for."""
+    if len(shape) < 2 or least < 0 or most >= shape[1]:
+        raise ValueError(
+            f"{name} must be labels from 0 to {shape[1] - 1 if len(shape) > 1 else 0}, one per output of the "
+            f"module, got values from {least} to {most}"
+        )
+
+
+# Files of images
+
+
+def one_file_of(name: str, folder: Any, names: Collection[str]) -> Path:
+    """The first of these files that the folder holds."""
+    try:
+        found = [path for path in (Path(folder) / entry for entry in names) if path.is_file()]
+    except TypeError:
+        raise TypeError(f"{name} must be a path, got {_given(folder)}") from None
+    if not found:
+        raise ValueError(f"{name} must hold one of the files {', '.join(names)}, got {_given(str(folder))}")
+    return found[0]
+
+
+def file_content(name: str, path: Any, opener: Any) -> bytes:
+    """Everything in a file."""
+    try:
+        with opener(path, "rb") as file:
+            return bytes(file.read())
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{name} must name a readable file, got {_given(str(path))}: {error}") from None
+
+
+def idx_head(name: str, path: Any, content: bytes) -> None:
+    """Start of an IDX file of unsigned bytes."""
+    if (
+        len(content) < 4
+        or content[:3] != b"\x00\x00\x08"
+        or not content[3]
+        or len(content) < 4 + 4 * content[3]
+    ):
+        raise ValueError(
+            f"{name} must name an IDX file of unsigned bytes, which begins with 00 00 08, got {str(path)!r} "
+            f"that begins with {content[:4].hex(' ') or 'nothing'}"
+        )
+
+
+def idx_length(name: str, path: Any, shape: tuple[int, ...], n_bytes: int) -> None:
+    """As many bytes as the axes say."""
+    if math.prod(shape) != n_bytes:
+        raise ValueError(
+            f"{name}: {str(path)!r} says it holds {' × '.join(map(str, shape))} bytes, but {n_bytes} follow; "
+            "it is damaged or was cut short"
+        )
+
+
+def as_many(name: str, what: str, count: int, other: str, other_count: int) -> None:
+    """Two files of equally many entries."""
+    if count != other_count:
+        raise ValueError(f"{name} must hold as many {what} as {other}, got {count} and {other_count}")
+
+
+def layer_widths(name: str, value: Any) -> tuple[int, ...]:
+    """One width, or those before and after every layer."""
+    if np.ndim(value) == 0 and not isinstance(value, str | bytes):
+        width = positive_integer(name, value)
+        return width, width
+    sizes = layer_sizes(name, value)
+    if len(sizes) < 2:
+        raise ValueError(f"{name} must be an integer ≥ 1 or at least two, got {_given(value)}")
+    return sizes
