@@ -1007,3 +1007,9 @@ def layer_widths(name: str, value: Any) -> tuple[int, ...]:
     if len(sizes) < 2:
         raise ValueError(f"{name} must be an integer ≥ 1 or at least two, got {_given(value)}")
     return sizes
+
+
+def belongs_to(name: str, value: Any, right: bool, owner: str) -> None:
+    """An argument that only one choice takes."""
+    if not right:
+        raise ValueError(f"{name} belongs to {owner} only, got {_given(str(value))}")
