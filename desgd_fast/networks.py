@@ -255,7 +255,7 @@ def train(
         Whether all nodes of a run start from the same draw.
     record_every : int, optional
         Measure loss, accuracy and consensus distance at step 0, every so many steps, and at the end; by
-        default only at the start and the end.
+        default only at the start and the end, with 0 never.
     test : (features, targets), optional
         Held-out samples.
     first_run : int
@@ -313,7 +313,7 @@ def train(
     adapt_first = _validate.choice("order", order, ORDERS) == "adapt-then-combine"
     start = _validate.initial_parameters("initial", initial, n_runs, n_nodes, network.n_parameters)
     common_start = _validate.flag("common_start", common_start)
-    every = n_steps if record_every is None else _validate.positive_integer("record_every", record_every)
+    record_steps = records_of("record_every", record_every, n_steps)
     data = [(network.features, network._outputs)]
     if test is not None:
         data.append(_held_out(network, test))
@@ -325,7 +325,6 @@ def train(
     )
     graph = weights.indptr, weights.indices, weights.data
     samples = network.features, network._outputs, rows
-    record_steps = np.unique(np.append(np.arange(0, n_steps, every), [0, n_steps]))
     size = n_nodes * network.n_parameters
     final = np.empty((n_runs, n_nodes, network.n_parameters))
     sums = np.zeros(final.shape) if average_last else np.empty((n_runs, 0, 0))
@@ -349,7 +348,7 @@ def train(
             products = len(runs) * network.n_parameters * 3 * int(batch_sizes.sum())
             stride = max(1, _CALL_PRODUCTS // products)
             done = 0
-            for i, step in enumerate(record_steps):
+            for i, step in enumerate([*record_steps, n_steps]):
                 while done < step:
                     length = min(stride, int(step) - done)
                     plan = [done, length, n_steps - average_last, runs.start, 0, 0, 0]
@@ -357,6 +356,8 @@ def train(
                     kernel(state, sums[here], *graph, nodes[here], network._code, *samples, key, full)
                     done += length
                     tick(length * len(runs))
+                if i == record_steps.size:
+                    break
                 centre = state.mean(axis=1, keepdims=True)
                 distance[here, i] = np.sqrt(np.square(state - centre).sum(axis=2).mean(axis=1))
                 for j, (features, outputs) in enumerate(data):
@@ -384,6 +385,13 @@ def train(
         shapes=tuple(shape for layer in network.shapes for shape in (layer, layer[:1])[: 1 + network.bias]),
         first_run=first_run,
     )
+
+
+def records_of(name: str, every: int | None, n_steps: int) -> NDArray[np.int64]:
+    """Steps at which to measure: the first, every so many, and the last; none for 0."""
+    interval = n_steps if every is None else _validate.integer(name, every, 0)
+    steps = np.append(np.arange(0, n_steps, interval), n_steps) if interval else np.empty(0)
+    return steps.astype(np.int64)
 
 
 def assign_rows(

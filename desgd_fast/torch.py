@@ -19,7 +19,7 @@ from desgd_fast._rng import RNG, key_from
 from desgd_fast.kernels import random
 from desgd_fast.kernels.networks import draw_minibatches
 from desgd_fast.mixing import ORDERS
-from desgd_fast.networks import assign_rows
+from desgd_fast.networks import assign_rows, records_of
 from desgd_fast.results import DivergenceWarning, Training
 from desgd_fast.simulation import _bar
 
@@ -147,7 +147,7 @@ def train(
     keep_last = _validate.integer("keep_last", keep_last, 0, n_steps // keep_every)
     keep_node = _validate.integer("keep_node", keep_node, 0, n_nodes - 1)
     adapt_first = _validate.choice("order", order, ORDERS) == "adapt-then-combine"
-    every = n_steps if record_every is None else _validate.positive_integer("record_every", record_every)
+    record_steps = records_of("record_every", record_every, n_steps)
     progress = _validate.flag("progress", progress)
     replacement = _validate.flag("replacement", replacement)
     key = key_from(rng)
@@ -181,18 +181,18 @@ def train(
             return parameters
         return (dense @ parameters.view(n_runs, n_nodes, -1)).view_as(parameters)
 
-    record_steps = np.unique(np.append(np.arange(0, n_steps, every), [0, n_steps]))
-    records: list[NDArray[np.float64]] = []
-    distances: list[NDArray[np.float64]] = []
+    table = np.empty((len(data), 2, n_runs, record_steps.size, n_nodes))
+    distances = np.empty((n_runs, record_steps.size))
     sums = torch.zeros_like(nodes.parameters) if average_last else None
     kept: list[NDArray[Any]] = []
     with torch.no_grad(), _bar(progress, n_runs * n_steps) as tick:
         for step in range(n_steps + 1):
-            if step in record_steps:
+            for i in np.flatnonzero(record_steps == step):
                 stacked = nodes.parameters.view(n_runs, n_nodes, -1)
                 apart = (stacked - stacked.mean(dim=1, keepdim=True)).square().sum(dim=2).mean(dim=1).sqrt()
-                distances.append(apart.cpu().double().numpy())
-                records.append(np.array([nodes.measure(*part) for part in data]))
+                distances[:, i] = apart.cpu()
+                for j, part in enumerate(data):
+                    table[j, :, :, i] = nodes.measure(*part).reshape(2, n_runs, n_nodes)
             if step == n_steps:
                 break
             chosen = next(batches)
@@ -216,14 +216,12 @@ def train(
             DivergenceWarning,
             stacklevel=2,
         )
-    # (n_records, data sets, 2, runs · nodes) → per data set and measure (runs, records, nodes)
-    table = np.moveaxis(np.array(records).reshape(len(records), len(data), 2, n_runs, n_nodes), 0, 3)
     return Training(
         final=final,
         average=None if sums is None else (sums / average_last).view(n_runs, n_nodes, -1).cpu().numpy(),
         diverged=diverged,
         record_steps=record_steps,
-        consensus_distance=np.stack(distances, axis=1),
+        consensus_distance=distances,
         train_loss=table[0, 0],
         train_accuracy=table[0, 1],
         test_loss=table[1, 0] if len(data) > 1 else None,

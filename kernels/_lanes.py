@@ -88,6 +88,29 @@ def _spread_entry(typingctx: Any, array: Any, position: Any) -> Any:
     return _SAMPLES(array, types.int64), codegen
 
 
+def _entry_pointer(context: Any, builder: Any, kind: Any, array: Any, position: Any) -> Any:
+    data = context.make_array(kind)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [position]), _SAMPLES.vector.as_pointer())
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _load_entries(typingctx: Any, array: Any, position: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load(_entry_pointer(context, builder, signature.args[0], *args), align=8)
+
+    return _SAMPLES(array, types.int64), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _store_entries(typingctx: Any, array: Any, position: Any, value: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _entry_pointer(context, builder, signature.args[0], *args[:2])
+        builder.store(args[2], place, align=8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, value), codegen
+
+
 @intrinsic  # type: ignore[untyped-decorator]
 def _multiply(typingctx: Any, a: Any, b: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -133,8 +156,18 @@ def spread(value: float) -> Any:
 
 
 def spread_entry(array: Reals, position: int) -> Any:
-    """The entry array[position] of a vector, for every sample."""
-    return np.full(SAMPLES, array[position])
+    """The entry at a flat position of a C-contiguous array, for every sample."""
+    return np.full(SAMPLES, array.reshape(-1)[position])
+
+
+def load_entries(array: Reals, position: int) -> Any:
+    """The SAMPLES entries from a flat position of a C-contiguous array on."""
+    return array.reshape(-1)[position : position + SAMPLES].copy()
+
+
+def store_entries(array: Reals, position: int, value: Any) -> None:
+    """Write SAMPLES entries from a flat position of a C-contiguous array on."""
+    array.reshape(-1)[position : position + SAMPLES] = value
 
 
 def multiply(a: Any, b: Any) -> Any:
@@ -170,6 +203,16 @@ def _overload_store(array, row, value):  # type: ignore
 @overload(spread)
 def _overload_spread(value):  # type: ignore
     return lambda value: _spread(value)
+
+
+@overload(load_entries)
+def _overload_load_entries(array, position):  # type: ignore
+    return lambda array, position: _load_entries(array, position)
+
+
+@overload(store_entries)
+def _overload_store_entries(array, position, value):  # type: ignore
+    return lambda array, position, value: _store_entries(array, position, value)
 
 
 @overload(spread_entry)

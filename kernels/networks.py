@@ -16,7 +16,7 @@ import numpy as np
 from numba import prange
 
 from ._jit import Integers, Reals, Word, Words, elementary, exact, kernel
-from ._lanes import SAMPLES, load_samples, multiply, spread_entry, store
+from ._lanes import SAMPLES, load_entries, load_samples, multiply, spread_entry, store, store_entries
 from ._lanes import multiply_add as multiply_add_samples
 from ._math import exp, multiply_add, wide_vectors
 from .random import ROWS, fill_integers
@@ -169,9 +169,11 @@ def propagate_forward(parameters: Reals, network: Reals, group: int, values: Rea
 
 
 @exact
-def measure_errors(values: Reals, first: int, count: int, network: Reals, errors: Reals) -> None:
-    """Turn the targets held in ``errors`` into errors: the outputs, or their softmax, less the targets."""
-    for q in range(SAMPLES):
+def measure_errors(
+    values: Reals, first: int, count: int, n_samples: int, factor: float, network: Reals, errors: Reals
+) -> None:
+    """Turn the targets held in ``errors`` into factor · (the outputs, or their softmax, less the targets)."""
+    for q in range(n_samples):
         if network[CROSS_ENTROPY]:
             largest = values[first, q]
             for c in range(1, count):
@@ -183,7 +185,7 @@ def measure_errors(values: Reals, first: int, count: int, network: Reals, errors
             for c in range(count):
                 values[first + c, q] /= total
         for c in range(count):
-            errors[first + c, q] = values[first + c, q] - errors[first + c, q]
+            errors[first + c, q] = factor * (values[first + c, q] - errors[first + c, q])
 
 
 @exact
@@ -201,64 +203,87 @@ def propagate_backward(parameters: Reals, network: Reals, group: int, values: Re
 
 
 @exact
+def add_row(
+    errors: Reals,
+    unit: int,
+    n_units: int,
+    batch_size: int,
+    across: Reals,
+    first: int,
+    count: int,
+    y: Reals,
+    position: int,
+) -> None:
+    """y[position + i] += Σ_q error_q(unit)·across[q, first + i] for i < count."""
+    wide_vectors()
+    for q in range(batch_size):
+        error = errors[q // SAMPLES * n_units + unit, q % SAMPLES]
+        for i in range(count):
+            y[position + i] = multiply_add(error, across[q, first + i], y[position + i])
+
+
+@exact
 def add_products(
     errors: Reals,
     unit: int,
     n_units: int,
-    factor: float,
     batch_size: int,
     across: Reals,
     first: int,
     n_in: int,
+    n_out: int,
     y: Reals,
     position: int,
 ) -> None:
-    """y[position + i] += factor Σ_q error_q(unit)·across[q, first + i], four samples at a time."""
+    """y[position + o·n_in + i] += Σ_q error_q(unit + o)·across[q, first + i], in tiles of 4 by 8 weights."""
     wide_vectors()
-    at, u = np.uint64(position), np.uint64(first)
-    q = 0
-    while q + 4 <= batch_size:
-        row = q // SAMPLES * n_units + unit
-        a = factor * errors[row, q % SAMPLES]
-        b = factor * errors[row, q % SAMPLES + 1]
-        c = factor * errors[row, q % SAMPLES + 2]
-        d = factor * errors[row, q % SAMPLES + 3]
-        p = np.uint64(q)
-        for i in range(np.uint64(n_in)):
-            total = multiply_add(a, across[p, u + i], y[at + i])
-            total = multiply_add(b, across[p + np.uint64(1), u + i], total)
-            total = multiply_add(c, across[p + np.uint64(2), u + i], total)
-            y[at + i] = multiply_add(d, across[p + np.uint64(3), u + i], total)
-        q += 4
-    while q < batch_size:
-        a = factor * errors[q // SAMPLES * n_units + unit, q % SAMPLES]
-        p = np.uint64(q)
-        for i in range(np.uint64(n_in)):
-            y[at + i] = multiply_add(a, across[p, u + i], y[at + i])
-        q += 1
+    whole, width = n_in - n_in % SAMPLES, across.shape[1]
+    o = 0
+    while o + 4 <= n_out:
+        for i in range(0, whole, SAMPLES):
+            at = position + o * n_in + i
+            s0 = load_entries(y, at)
+            s1 = load_entries(y, at + n_in)
+            s2 = load_entries(y, at + 2 * n_in)
+            s3 = load_entries(y, at + 3 * n_in)
+            for start in range(0, batch_size, SAMPLES):
+                error = (start // SAMPLES * n_units + unit + o) * SAMPLES
+                for q in range(min(SAMPLES, batch_size - start)):
+                    value = load_entries(across, (start + q) * width + first + i)
+                    s0 = multiply_add_samples(spread_entry(errors, error + q), value, s0)
+                    s1 = multiply_add_samples(spread_entry(errors, error + q + SAMPLES), value, s1)
+                    s2 = multiply_add_samples(spread_entry(errors, error + q + 2 * SAMPLES), value, s2)
+                    s3 = multiply_add_samples(spread_entry(errors, error + q + 3 * SAMPLES), value, s3)
+            store_entries(y, at, s0)
+            store_entries(y, at + n_in, s1)
+            store_entries(y, at + 2 * n_in, s2)
+            store_entries(y, at + 3 * n_in, s3)
+        if whole < n_in:
+            for row in range(o, o + 4):
+                at = position + row * n_in + whole
+                add_row(errors, unit + row, n_units, batch_size, across, first + whole, n_in - whole, y, at)
+        o += 4
+    while o < n_out:
+        add_row(errors, unit + o, n_units, batch_size, across, first, n_in, y, position + o * n_in)
+        o += 1
 
 
 @exact
-def add_gradient(
-    network: Reals, factor: float, batch_size: int, across: Reals, errors: Reals, y: Reals
-) -> None:
-    """Add to y, a row of parameters, factor times the gradient summed over the batch."""
+def add_gradient(network: Reals, batch_size: int, across: Reals, errors: Reals, y: Reals) -> None:
+    """Add to y, a row of parameters, the gradients that these errors make, summed over the batch."""
     wide_vectors()
     n_layers = network.size - SIZES - 1
     n_units = units_below(network, n_layers + 1)
     position, unit = 0, 0
     for layer in range(n_layers):
         n_in, n_out = int(network[SIZES + layer]), int(network[SIZES + layer + 1])
-        for o in range(n_out):
-            add_products(
-                errors, unit + n_in + o, n_units, factor, batch_size, across, unit, n_in, y, position
-            )
-            position += n_in
+        add_products(errors, unit + n_in, n_units, batch_size, across, unit, n_in, n_out, y, position)
+        position += n_in * n_out
         unit += n_in
         if network[BIASES]:
             for o in range(n_out):
                 for q in range(batch_size):
-                    y[position] += factor * errors[q // SAMPLES * n_units + unit + o, q % SAMPLES]
+                    y[position] += errors[q // SAMPLES * n_units + unit + o, q % SAMPLES]
                 position += 1
 
 
@@ -366,26 +391,27 @@ def step_network(
     wide_vectors()
     n_layers = network.size - SIZES - 1
     n_units, outputs = units_below(network, n_layers + 1), units_below(network, n_layers)
-    batch_size = int(nodes[node, BATCH_SIZE])
+    batch_size, step_size = int(nodes[node, BATCH_SIZE]), nodes[node, STEP_SIZE]
     draw_batch(key, step, node, run, nodes, bounds, plan, drawn)
     gather_batch(
         features, targets, rows, int(nodes[node, FIRST_ROW]), drawn, batch_size, network, values, errors
     )
     parameters = x[node]
     for group in range((batch_size + SAMPLES - 1) // SAMPLES):
-        first = group * n_units
+        first, n_samples = group * n_units, min(SAMPLES, batch_size - group * SAMPLES)
         propagate_forward(parameters, network, group, values)
-        for q in range(min(SAMPLES, batch_size - group * SAMPLES)):
+        for q in range(n_samples):
             for i in range(outputs):
                 across[group * SAMPLES + q, i] = values[first + i, q]
-        measure_errors(values, first + outputs, targets.shape[1], network, errors)
+        measure_errors(
+            values, first + outputs, targets.shape[1], n_samples, -step_size / batch_size, network, errors
+        )
         propagate_backward(parameters, network, group, values, errors)
-    factor = -nodes[node, STEP_SIZE] / batch_size
     if plan[ADAPT_FIRST]:
-        add_gradient(network, factor, batch_size, across, errors, parameters)
+        add_gradient(network, batch_size, across, errors, parameters)
     else:
         mix_row(indptr, indices, weights, node, x, y)
-        add_gradient(network, factor, batch_size, across, errors, y[node])
+        add_gradient(network, batch_size, across, errors, y[node])
 
 
 @exact

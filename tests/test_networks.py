@@ -199,6 +199,9 @@ def test_same_bits_for_any_thread_count_and_any_cut_of_the_work(monkeypatch: pyt
         np.testing.assert_array_equal(other.final, whole.final)
         np.testing.assert_array_equal(other.average, whole.average)
         np.testing.assert_array_equal(other.train_loss[:, -1], whole.train_loss[:, -1])
+    silent = dsf.train(network, W, n_runs=5, average_last=7, rng=3, record_every=0, **SETTING)
+    np.testing.assert_array_equal(silent.final, whole.final)
+    assert silent.train_loss.shape == (5, 0, 4)
     np.testing.assert_array_equal(single.final[0], whole.final[4])
     np.testing.assert_array_equal(single.average[0], whole.average[4])
     assert recorded.record_steps.tolist() == [0, 3, 6, 9, 12, 15, 18, 20]
@@ -407,7 +410,7 @@ def test_a_network_refuses_bad_input_by_name(options: dict, message: str) -> Non
         ({"test": XOR}, "test must be None or a pair"),
         ({"test": (XOR[:, :1], [0, 1, 1, 0])}, "test features must have shape"),
         ({"test": (XOR, [0, 1, 1, 2])}, "test must be labels from 0 to 1"),
-        ({"record_every": 0}, "record_every must be"),
+        ({"record_every": -1}, "record_every must be"),
         ({"network": XOR}, "network must be a NeuralNetwork"),
         ({"rng": "seed"}, "rng must be"),
     ],
