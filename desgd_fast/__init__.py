@@ -8,12 +8,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from desgd_fast import images as images
+    from desgd_fast import initialisation as initialisation
+    from desgd_fast import networks as networks
     from desgd_fast import paper as paper
     from desgd_fast import tails as tails
     from desgd_fast import theory as theory
     from desgd_fast.measurement import measure_tail as measure_tail
     from desgd_fast.mixing import mixing_matrix as mixing_matrix
     from desgd_fast.mixing import mixing_report as mixing_report
+    from desgd_fast.networks import NeuralNetwork as NeuralNetwork
+    from desgd_fast.networks import layer_tails as layer_tails
+    from desgd_fast.networks import train as train
     from desgd_fast.problems import DatasetRegression as DatasetRegression
     from desgd_fast.problems import GaussianRegression as GaussianRegression
     from desgd_fast.simulation import simulate as simulate
@@ -28,16 +34,21 @@ _HOME = {
     "GaussianRegression": "problems",
     "DatasetRegression": "problems",
     "simulate": "simulation",
+    "NeuralNetwork": "networks",
+    "train": "networks",
+    "layer_tails": "networks",
     "measure_tail": "measurement",
     "sweep": "sweeps",
 }
-_MODULES = ("paper", "plots", "tails", "theory")
+_MODULES = ("images", "initialisation", "networks", "paper", "plots", "tails", "theory")
+# Needs an extra, so that "from desgd_fast import *" must not load it.
+_OPTIONAL_MODULES = ("torch",)
 
 __all__ = ["__version__", *sorted(_HOME), *_MODULES]
 
 
 def __getattr__(name: str) -> object:
-    if name in _MODULES:
+    if name in _MODULES + _OPTIONAL_MODULES:
         return import_module(f"{__name__}.{name}")
     if name in _HOME:
         return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

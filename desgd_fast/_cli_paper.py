@@ -5,7 +5,9 @@ from typing import Annotated, Literal
 
 import typer
 
-Figure = Literal["figure1", "figure2", "figure3i", "figure3ii", "figure6", "figure7-left", "figure7-right"]
+Figure = Literal[
+    "figure1", "figure2", "figure3i", "figure3ii", "figure4a", "figure6", "figure7-left", "figure7-right"
+]
 Preset = Literal["paper", "corrected"]
 
 
@@ -22,6 +24,10 @@ def paper(
     ] = Path("desgd-fast-paper"),
     workers: Annotated[int, typer.Option(help="Processes; 1 computes here with all threads.")] = 1,
     rng: Annotated[int, typer.Option(help="Seed: the same one gives the same numbers.")] = 0,
+    mnist: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the files of MNIST: figure4a at its published size.", file_okay=False),
+    ] = None,
     progress: Annotated[bool, typer.Option("--progress", help="Show a progress bar.")] = False,
 ) -> None:
     """Compute a published figure again: alpha by theory, measured on simulated runs, and as printed.
@@ -40,10 +46,11 @@ def paper(
         name,
         quick=quick,
         preset=preset,
-        store=out / f"{name}-{preset}{'-quick' if quick else ''}-points.zarr",
+        store=out / f"{name}-{preset}{'-quick' if quick else ''}{'-mnist' if mnist else ''}-points.zarr",
         workers=workers,
         rng=rng,
         progress=progress,
+        mnist=mnist,
     )
     typer.echo(str(again.table))
     for written in again.write(out):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from desgd_fast import plots
+from desgd_fast._plots_axes import STYLES
 
 if TYPE_CHECKING:
     import xarray
@@ -133,6 +134,68 @@ def regimes(dataset: "xarray.Dataset", title: str, published: Mapping[str, Any])
         ax.plot([], [], linestyle="none", label=f"disconnected: ρ = 0 at η = {end:.4g}, outside")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, fontsize="small", frameon=False)
     figure.suptitle(f"{title}, W = I − {dataset.attrs['delta']:g} L{_rough(dataset)}", fontsize="medium")
+    return figure
+
+
+def layers(dataset: "xarray.Dataset", title: str) -> "Figure":
+    """One column a layer: what MMO and Hill read of its weights; below, how well the networks learnt."""
+    columns = dataset.sizes["layer"]
+    figure = _canvas(11.0, 9.0)
+    grid = figure.subplots(3, max(columns, 3), sharex=True, squeeze=False)
+    names = [str(name) for name in dataset.network.values]
+    for row, (estimator, label) in enumerate((("mmo", "MMO, as published"), ("hill", "Hill"))):
+        for column in range(columns):
+            ax = grid[row, column]
+            for name, (colour, line, marker) in zip(names, STYLES, strict=False):
+                curve = dataset.sel(network=name).isel(layer=column)
+                middle, low, high = (
+                    curve[estimator + ending].median("run").values for ending in ("", "_low", "_high")
+                )
+                ax.fill_between(curve.step_size.values, low, high, color=colour, alpha=0.1, linewidth=0)
+                style: Any = {"color": colour, "linestyle": line, "marker": marker, "markersize": 4}
+                ax.plot(curve.step_size.values, middle, label=name, **style)
+            ax.axhline(2, color="0.75", linewidth=0.8, zorder=0.5)
+            ax.set_ylabel(f"α by {label}" if column == 0 else "")
+            ax.set_title(f"layer {column + 1}" if row == 0 else "", fontsize="medium")
+        low, high = (pick(ax.get_ylim()[k] for ax in grid[row, :columns]) for k, pick in ((0, min), (1, max)))
+        for ax in grid[row, :columns]:
+            ax.set_ylim(max(low, 0), min(high, _LIMITS[1]))
+    for ax, (variable, label) in zip(
+        grid[2],
+        (
+            ("test_accuracy", "test accuracy"),
+            ("train_loss", "training loss"),
+            ("consensus_distance", "consensus distance"),
+        ),
+        strict=False,
+    ):
+        for name, (colour, line, marker) in zip(names, STYLES, strict=False):
+            curve = dataset.sel(network=name)
+            values = curve[variable].where(curve.diverged == 0)
+            steps = curve.step_size.values
+            ax.fill_between(
+                steps,
+                values.min("run").values,
+                values.max("run").values,
+                color=colour,
+                alpha=0.1,
+                linewidth=0,
+            )
+            style = {"color": colour, "linestyle": line, "marker": marker, "markersize": 4}
+            ax.plot(steps, values.median("run").values, label=name, **style)
+        ax.set_ylabel(label)
+        ax.set_xlabel("step size η")
+        ax.set_xscale("log")
+    for ax in grid[2, 1:3]:
+        ax.set_yscale("log")
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=6, fontsize="small", frameon=False)
+    attributes = dataset.attrs
+    figure.suptitle(
+        f"{title}, {attributes.get('images', '')}{_rough(dataset)}\n"
+        f"median of {attributes.get('n_runs')} runs; bands: 95% intervals above, least and largest run below",
+        fontsize="medium",
+    )
     return figure
 
 

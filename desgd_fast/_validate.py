@@ -6,7 +6,9 @@ import math
 import operator
 import sys
 import warnings
+import zlib
 from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -813,3 +815,205 @@ def installed(what: str, extra: str, libraries: tuple[str, ...]) -> None:
     for library in libraries:
         if sys.modules.get(library, True) is None or importlib.util.find_spec(library) is None:
             raise ImportError(f"{what} need {library}: pip install 'desgd-fast[{extra}]'", name=library)
+
+
+# Neural networks
+
+
+def layer_sizes(name: str, value: Any) -> tuple[int, ...]:
+    """Numbers of hidden units, each at least 1; none for a linear model."""
+    if isinstance(value, str | bytes) or np.ndim(value) != 1:
+        raise TypeError(
+            f"{name} must be a sequence of integers ≥ 1, one per hidden layer, got {_given(value)}"
+        )
+    return tuple(positive_integer(name, size) for size in value)
+
+
+def labels(name: str, value: ArrayLike, n_rows: int, n_outputs: int | None) -> NDArray[np.int64]:
+    """(n_rows,) whole numbers from 0 to n_outputs - 1."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integer labels for loss='cross-entropy', got {_given(value)}")
+    if array.shape != (n_rows,):
+        raise ValueError(
+            f"{name} must have one label per row of features ({n_rows},), got shape {array.shape}"
+        )
+    if array.min() < 0 or (n_outputs is not None and array.max() >= n_outputs):
+        bound = "" if n_outputs is None else f" to {n_outputs - 1}"
+        raise ValueError(
+            f"{name} must be labels from 0{bound}, got values from {array.min()} to {array.max()}"
+        )
+    return array.astype(np.int64)
+
+
+def responses(name: str, value: ArrayLike, n_rows: int, n_outputs: int | None) -> NDArray[np.float64]:
+    """(n_rows,) or (n_rows, n_outputs) finite numbers, as an array of two axes."""
+    array = real_array(name, value)
+    array = array[:, np.newaxis] if array.ndim == 1 else array
+    if array.ndim != 2 or array.shape[0] != n_rows or n_outputs not in (None, array.shape[1]):
+        width = "n_outputs" if n_outputs is None else n_outputs
+        raise ValueError(
+            f"{name} must have shape ({n_rows},) or ({n_rows}, {width}) for loss='squared', "
+            f"got shape {np.shape(value)}"
+        )
+    return array
+
+
+def slope_of(name: str, value: Any, activation: str) -> float:
+    """The slope of a leaky ReLU below zero, in [0, 1]; fixed for every other activation."""
+    if activation != "leaky-relu":
+        if value is not None:
+            raise ValueError(
+                f"{name} belongs to activation='leaky-relu' only, got {_given(value)} with {activation!r}"
+            )
+        return 1.0 if activation == "linear" else 0.0
+    result = 0.01 if value is None else number(name, value, "a number from 0 to 1")
+    if not 0 <= result <= 1:
+        raise ValueError(f"{name} must be a number from 0 to 1, got {_given(value)}")
+    return result
+
+
+def held_out(name: str, value: Any) -> tuple[Any, Any]:
+    """None, or a pair (features, targets)."""
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise TypeError(f"{name} must be None or a pair (features, targets), got {_given(value)}")
+    return value
+
+
+def held_out_features(name: str, value: ArrayLike, dim: int) -> NDArray[np.float64]:
+    """(n_rows, dim) finite numbers of at least one row."""
+    array = real_array(name, value)
+    if array.ndim != 2 or array.shape[1] != dim or array.shape[0] == 0:
+        raise ValueError(f"{name} features must have shape (n_rows, {dim}), got shape {array.shape}")
+    return array
+
+
+def step_sizes_of_runs(name: str, value: ArrayLike, n_runs: int, n_nodes: int) -> NDArray[np.float64]:
+    """A positive scalar, (n_nodes,), (n_runs, 1) or (n_runs, n_nodes), as an array (n_runs, n_nodes)."""
+    if isinstance(value, bool):
+        raise TypeError(f"{name} must be a number or an array of numbers, got {value!r}")
+    array = real_array(name, value)
+    if array.shape not in ((), (n_nodes,), (n_runs, 1), (n_runs, n_nodes)):
+        raise ValueError(
+            f"{name} must be a scalar or have shape ({n_nodes},) for the nodes, ({n_runs}, 1) for the runs "
+            f"or ({n_runs}, {n_nodes}) for both, got shape {array.shape}"
+        )
+    if (array <= 0).any():
+        raise ValueError(f"{name} must be positive, got {_given(value)}")
+    return np.broadcast_to(array, (n_runs, n_nodes))
+
+
+def initial_parameters(
+    name: str, value: Any, n_runs: int, n_nodes: int, n_parameters: int, *, drawn: bool = True
+) -> str | float | NDArray[np.float64]:
+    """The parameters of one node, of all nodes, or of all runs; or how to draw them, "uniform" or a scale."""
+    whole = (n_runs, n_nodes, n_parameters)
+    allowed = f"have shape {whole[2:]}, {whole[1:]} or {whole}"
+    if drawn:
+        allowed = f"be 'uniform', a positive number or {allowed}"
+        if isinstance(value, str) and value == "uniform":
+            return value
+    if isinstance(value, str):
+        raise ValueError(f"{name} must {allowed}, got {_given(value)}")
+    array = real_array(name, value)
+    if drawn and array.ndim == 0:
+        return positive_number(name, value)
+    if array.shape not in (whole, whole[1:], whole[2:]):
+        raise ValueError(f"{name} must {allowed}, got shape {array.shape}")
+    return np.broadcast_to(array, whole)
+
+
+def module_with_parameters(name: str, value: Any, kind: Any) -> None:
+    """A torch module that has something to train."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a torch.nn.Module, got {_given(value)}")
+    if not any(True for _ in value.parameters()):
+        raise ValueError(f"{name} must have at least one parameter to train, got {_given(value)}")
+
+
+def same_rows(name: str, shape: tuple[int, ...], targets_name: str, targets_shape: tuple[int, ...]) -> None:
+    """Features and targets of equally many samples, at least one."""
+    if not shape or shape[0] == 0:
+        raise ValueError(f"{name} must have at least one row, got shape {shape}")
+    if not targets_shape or targets_shape[0] != shape[0]:
+        raise ValueError(
+            f"{targets_name} must have one entry per row of features ({shape[0]}), got shape {targets_shape}"
+        )
+
+
+def labels_of_outputs(name: str, least: int, most: int, shape: tuple[int, ...]) -> None:
+    """Labels that the outputs of a module, (n_rows, n_outputs, …), have a column for."""
+    if len(shape) < 2 or least < 0 or most >= shape[1]:
+        raise ValueError(
+            f"{name} must be labels from 0 to {shape[1] - 1 if len(shape) > 1 else 0}, one per output of the "
+            f"module, got values from {least} to {most}"
+        )
+
+
+# Files of images
+
+
+def one_file_of(name: str, folder: Any, names: Collection[str]) -> Path:
+    """The first of these files that the folder holds."""
+    try:
+        found = [path for path in (Path(folder) / entry for entry in names) if path.is_file()]
+    except TypeError:
+        raise TypeError(f"{name} must be a path, got {_given(folder)}") from None
+    if not found:
+        raise ValueError(f"{name} must hold one of the files {', '.join(names)}, got {_given(str(folder))}")
+    return found[0]
+
+
+def file_content(name: str, path: Any, opener: Any) -> bytes:
+    """Everything in a file."""
+    try:
+        with opener(path, "rb") as file:
+            return bytes(file.read())
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{name} must name a readable file, got {_given(str(path))}: {error}") from None
+
+
+def idx_head(name: str, path: Any, content: bytes) -> None:
+    """Start of an IDX file of unsigned bytes."""
+    if (
+        len(content) < 4
+        or content[:3] != b"\x00\x00\x08"
+        or not content[3]
+        or len(content) < 4 + 4 * content[3]
+    ):
+        raise ValueError(
+            f"{name} must name an IDX file of unsigned bytes, which begins with 00 00 08, got {str(path)!r} "
+            f"that begins with {content[:4].hex(' ') or 'nothing'}"
+        )
+
+
+def idx_length(name: str, path: Any, shape: tuple[int, ...], n_bytes: int) -> None:
+    """As many bytes as the axes say."""
+    if math.prod(shape) != n_bytes:
+        raise ValueError(
+            f"{name}: {str(path)!r} says it holds {' × '.join(map(str, shape))} bytes, but {n_bytes} follow; "
+            "it is damaged or was cut short"
+        )
+
+
+def as_many(name: str, what: str, count: int, other: str, other_count: int) -> None:
+    """Two files of equally many entries."""
+    if count != other_count:
+        raise ValueError(f"{name} must hold as many {what} as {other}, got {count} and {other_count}")
+
+
+def layer_widths(name: str, value: Any) -> tuple[int, ...]:
+    """One width, or those before and after every layer."""
+    if np.ndim(value) == 0 and not isinstance(value, str | bytes):
+        width = positive_integer(name, value)
+        return width, width
+    sizes = layer_sizes(name, value)
+    if len(sizes) < 2:
+        raise ValueError(f"{name} must be an integer ≥ 1 or at least two, got {_given(value)}")
+    return sizes
+
+
+def belongs_to(name: str, value: Any, right: bool, owner: str) -> None:
+    """An argument that only one choice takes."""
+    if not right:
+        raise ValueError(f"{name} belongs to {owner} only, got {_given(str(value))}")

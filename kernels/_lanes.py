@@ -1,7 +1,7 @@
-"""Sixteen runs as one value: explicit vector registers for small dense algebra run by run.
+"""Sixteen runs, or eight samples, as one value: explicit vector registers for small dense algebra.
 
 Loops over lanes inside loops over tiny matrices leave the compiler proving that no two rows overlap,
-at ten times the cost of the arithmetic. These read, compute and write whole rows of sixteen doubles.
+at ten times the cost of the arithmetic. These read, compute and write whole rows of doubles.
 """
 
 from typing import Any
@@ -13,58 +13,102 @@ from numba.extending import intrinsic, models, overload, register_model
 
 from ._jit import Reals
 
-LANES = 16
+# Runs side by side, and samples of a minibatch: two registers of 512 bits, and one.
+LANES, SAMPLES = 16, 8
 
-_VECTOR = ir.VectorType(ir.DoubleType(), LANES)
 _FLAGS = ("nsz", "arcp", "contract", "afn")
 
 
 class _LanesType(types.Type):  # type: ignore[misc]
-    def __init__(self) -> None:
-        super().__init__(name=f"Lanes({LANES})")
+    def __init__(self, count: int) -> None:
+        super().__init__(name=f"Lanes({count})")
+        self.vector = ir.VectorType(ir.DoubleType(), count)
 
 
-_LANES = _LanesType()
+_LANES, _SAMPLES = _LanesType(LANES), _LanesType(SAMPLES)
 
 
 @register_model(_LanesType)
 class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, _VECTOR)
+        super().__init__(manager, kind, kind.vector)
 
 
-def _row_pointer(context: Any, builder: Any, kind: Any, array: Any, row: Any) -> Any:
+def _row_pointer(context: Any, builder: Any, kind: Any, array: Any, row: Any, vector: Any) -> Any:
     data = context.make_array(kind)(context, builder, array).data
-    first = builder.mul(row, ir.Constant(row.type, LANES))
-    return builder.bitcast(builder.gep(data, [first]), _VECTOR.as_pointer())
+    first = builder.mul(row, ir.Constant(row.type, vector.count))
+    return builder.bitcast(builder.gep(data, [first]), vector.as_pointer())
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _load(typingctx: Any, array: Any, row: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.load(_row_pointer(context, builder, signature.args[0], args[0], args[1]), align=8)
+def _splat(builder: Any, value: Any, vector: Any) -> Any:
+    one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.IntType(32)(0))
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), [0] * vector.count)
+    return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), mask)
 
-    return _LANES(array, types.int64), codegen
+
+def _loader(kind: Any) -> Any:
+    @intrinsic  # type: ignore[untyped-decorator]
+    def load_row(typingctx: Any, array: Any, row: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            place = _row_pointer(context, builder, signature.args[0], args[0], args[1], kind.vector)
+            return builder.load(place, align=8)
+
+        return kind(array, types.int64), codegen
+
+    return load_row
+
+
+_load, _load_samples = _loader(_LANES), _loader(_SAMPLES)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def _store(typingctx: Any, array: Any, row: Any, value: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = _row_pointer(context, builder, signature.args[0], args[0], args[1])
-        builder.store(args[2], pointer, align=8)
+        kind, _, lanes = signature.args
+        builder.store(args[2], _row_pointer(context, builder, kind, args[0], args[1], lanes.vector), align=8)
         return context.get_dummy_value()
 
-    return types.void(array, types.int64, _LANES), codegen
+    return types.void(array, types.int64, value), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def _spread(typingctx: Any, value: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), args[0], ir.IntType(32)(0))
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-        return builder.shuffle_vector(one, ir.Constant(_VECTOR, ir.Undefined), mask)
+        return _splat(builder, args[0], _LANES.vector)
 
     return _LANES(types.float64), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _spread_entry(typingctx: Any, array: Any, position: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return _splat(builder, builder.load(builder.gep(data, [args[1]])), _SAMPLES.vector)
+
+    return _SAMPLES(array, types.int64), codegen
+
+
+def _entry_pointer(context: Any, builder: Any, kind: Any, array: Any, position: Any) -> Any:
+    data = context.make_array(kind)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [position]), _SAMPLES.vector.as_pointer())
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _load_entries(typingctx: Any, array: Any, position: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load(_entry_pointer(context, builder, signature.args[0], *args), align=8)
+
+    return _SAMPLES(array, types.int64), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _store_entries(typingctx: Any, array: Any, position: Any, value: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _entry_pointer(context, builder, signature.args[0], *args[:2])
+        builder.store(args[2], place, align=8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, value), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -72,7 +116,7 @@ def _multiply(typingctx: Any, a: Any, b: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.fmul(args[0], args[1], flags=_FLAGS)
 
-    return _LANES(_LANES, _LANES), codegen
+    return a(a, a), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -80,7 +124,7 @@ def _multiply_add(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.fadd(builder.fmul(args[0], args[1], flags=_FLAGS), args[2], flags=_FLAGS)
 
-    return _LANES(_LANES, _LANES, _LANES), codegen
+    return a(a, a, a), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -88,7 +132,7 @@ def _multiply_subtract(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.fsub(args[2], builder.fmul(args[0], args[1], flags=_FLAGS), flags=_FLAGS)
 
-    return _LANES(_LANES, _LANES, _LANES), codegen
+    return a(a, a, a), codegen
 
 
 def load(array: Reals, row: int) -> Any:
@@ -96,14 +140,34 @@ def load(array: Reals, row: int) -> Any:
     return array.reshape(-1, LANES)[row].copy()
 
 
+def load_samples(array: Reals, row: int) -> Any:
+    """Row ``row`` of a C-contiguous (rows, SAMPLES) array."""
+    return array.reshape(-1, SAMPLES)[row].copy()
+
+
 def store(array: Reals, row: int, value: Any) -> None:
     """array[row] = value."""
-    array.reshape(-1, LANES)[row] = value
+    array.reshape(-1, len(value))[row] = value
 
 
 def spread(value: float) -> Any:
     """The same number in every lane."""
     return np.full(LANES, value)
+
+
+def spread_entry(array: Reals, position: int) -> Any:
+    """The entry at a flat position of a C-contiguous array, for every sample."""
+    return np.full(SAMPLES, array.reshape(-1)[position])
+
+
+def load_entries(array: Reals, position: int) -> Any:
+    """The SAMPLES entries from a flat position of a C-contiguous array on."""
+    return array.reshape(-1)[position : position + SAMPLES].copy()
+
+
+def store_entries(array: Reals, position: int, value: Any) -> None:
+    """Write SAMPLES entries from a flat position of a C-contiguous array on."""
+    array.reshape(-1)[position : position + SAMPLES] = value
 
 
 def multiply(a: Any, b: Any) -> Any:
@@ -121,31 +185,51 @@ def multiply_subtract(a: Any, b: Any, c: Any) -> Any:
     return c - a * b
 
 
-@overload(load, inline="always")
+@overload(load)
 def _overload_load(array, row):  # type: ignore
     return lambda array, row: _load(array, row)
 
 
-@overload(store, inline="always")
+@overload(load_samples)
+def _overload_load_samples(array, row):  # type: ignore
+    return lambda array, row: _load_samples(array, row)
+
+
+@overload(store)
 def _overload_store(array, row, value):  # type: ignore
     return lambda array, row, value: _store(array, row, value)
 
 
-@overload(spread, inline="always")
+@overload(spread)
 def _overload_spread(value):  # type: ignore
     return lambda value: _spread(value)
 
 
-@overload(multiply, inline="always")
+@overload(load_entries)
+def _overload_load_entries(array, position):  # type: ignore
+    return lambda array, position: _load_entries(array, position)
+
+
+@overload(store_entries)
+def _overload_store_entries(array, position, value):  # type: ignore
+    return lambda array, position, value: _store_entries(array, position, value)
+
+
+@overload(spread_entry)
+def _overload_spread_entry(array, position):  # type: ignore
+    return lambda array, position: _spread_entry(array, position)
+
+
+@overload(multiply)
 def _overload_multiply(a, b):  # type: ignore
     return lambda a, b: _multiply(a, b)
 
 
-@overload(multiply_add, inline="always")
+@overload(multiply_add)
 def _overload_multiply_add(a, b, c):  # type: ignore
     return lambda a, b, c: _multiply_add(a, b, c)
 
 
-@overload(multiply_subtract, inline="always")
+@overload(multiply_subtract)
 def _overload_multiply_subtract(a, b, c):  # type: ignore
     return lambda a, b, c: _multiply_subtract(a, b, c)

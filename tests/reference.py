@@ -4,6 +4,8 @@ Written from the published algorithms and the recursions as papers state them: d
 sample at a time. Variates are computed from the documented counters, so a kernel must agree to rounding.
 """
 
+import itertools
+
 import numpy as np
 
 # What a variate is for: the top four bits of the first counter word.
@@ -172,3 +174,79 @@ def moments(start, W, step_size, batch_size, feature_std, noise_std, eigenvalues
         )
         mean = np.array([after @ M @ column for M, column in zip(moved, mean.T, strict=True)]).T
     return mean, second
+
+
+# Neural networks
+
+INITIAL_WEIGHTS = 15 << 28
+
+
+def split_parameters(parameters, sizes, bias):
+    """[(weights (n_out, n_in), biases (n_out,))] of a vector of parameters."""
+    layers, position = [], 0
+    for n_in, n_out in itertools.pairwise(sizes):
+        weights = parameters[position : position + n_out * n_in].reshape(n_out, n_in)
+        position += n_out * n_in
+        biases = parameters[position : position + n_out] if bias else np.zeros(n_out)
+        position += n_out * bias
+        layers.append((weights, biases))
+    assert position == len(parameters)
+    return layers
+
+
+def activation_of(name, slope):
+    """φ and its derivative, of the values before activation."""
+    if name == "tanh":
+        return np.tanh, lambda z: 1 / np.cosh(z) ** 2
+    slope = {"relu": 0.0, "linear": 1.0}.get(name, slope)
+    return lambda z: np.where(z > 0, z, slope * z), lambda z: np.where(z > 0, 1.0, slope)
+
+
+def network_outputs(parameters, sizes, bias, activation, slope, features):
+    """The outputs (n_rows, n_outputs), and the values of every layer before and after activation."""
+    phi, _ = activation_of(activation, slope)
+    before, after = [], [features]
+    for weights, biases in split_parameters(parameters, sizes, bias):
+        before.append(after[-1] @ weights.T + biases)
+        after.append(phi(before[-1]))
+    return before[-1], before, after
+
+
+def network_loss(outputs, targets, loss):
+    """Mean over the samples; targets (n_rows, n_outputs), unit vectors for labels."""
+    if loss == "squared":
+        return 0.5 * np.square(outputs - targets).sum(axis=1).mean()
+    top = outputs.max(axis=1, keepdims=True)
+    logs = outputs - top - np.log(np.exp(outputs - top).sum(axis=1, keepdims=True))
+    return -(targets * logs).sum(axis=1).mean()
+
+
+def network_gradient(parameters, sizes, bias, activation, slope, loss, features, targets):
+    """Gradient of the mean loss by the chain rule, layer by layer."""
+    outputs, before, after = network_outputs(parameters, sizes, bias, activation, slope, features)
+    _, derivative = activation_of(activation, slope)
+    error = outputs - targets
+    if loss == "cross-entropy":
+        shares = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+        error = shares / shares.sum(axis=1, keepdims=True) - targets
+    layers, parts = split_parameters(parameters, sizes, bias), []
+    for layer in range(len(layers) - 1, -1, -1):
+        gradient = [(error.T @ after[layer]).ravel()] + [error.sum(axis=0)] * bias
+        parts.append(np.concatenate(gradient) / len(features))
+        if layer > 0:
+            error = (error @ layers[layer][0]) * derivative(before[layer - 1])
+    return np.concatenate(parts[::-1])
+
+
+def network_run(
+    start, W, step_size, batch_size, shares, key, run, n_steps, gradient, *, replacement, adapt_first
+):
+    """Parameters after 0 … n_steps steps; shares[i] holds the (features, targets) of node i."""
+    path = [start]
+    for step in range(n_steps):
+        gradients = np.empty_like(start)
+        for i, (features, targets) in enumerate(shares):
+            rows = minibatch(key, len(targets), batch_size[i], replacement, step, i, run)
+            gradients[i] = gradient(path[-1][i], features[rows], targets[rows])
+        path.append(mix_and_step(path[-1], W, gradients, step_size, adapt_first))
+    return np.array(path)

@@ -1,0 +1,601 @@
+"""Fully connected networks: forward, backward and the step loop of decentralized SGD.
+
+The parameters of a node lie in one row: for each layer the weights (n_out, n_in), row by row, then, with
+biases, n_out of them. Units are counted through all layers, the inputs first.
+
+A minibatch is worked in groups of eight samples side by side: ``values[group · n_units + unit]`` holds a
+unit's value for eight samples, one vector register. Both products with a weight matrix then multiply a
+weight with a register, whatever the sizes, and no sum is ever taken across a register. The update of
+the weights needs the same values sample by sample, in ``across[sample, unit]``. Samples beyond the batch
+are zeros, and what comes of them is never added.
+"""
+
+import math
+
+import numpy as np
+from numba import prange
+
+from ._jit import Integers, Reals, Word, Words, elementary, exact, kernel
+from ._lanes import SAMPLES, load_entries, load_samples, multiply, spread_entry, store, store_entries
+from ._lanes import multiply_add as multiply_add_samples
+from ._math import exp, multiply_add, wide_vectors
+from .random import ROWS, fill_integers
+from .steps import ADAPT_FIRST, FIRST_RUN, FIRST_STEP, N_STEPS, copy_nodes, finish_nodes, mix_row
+
+# Entries of ``network``, followed by the numbers of units of every layer, the inputs first.
+TANH, SLOPE, CROSS_ENTROPY, BIASES, SIZES = range(5)
+
+# Columns of ``nodes``: what distinguishes one node from another. Rows FIRST_ROW … + N_ROWS - 1 are its own.
+STEP_SIZE, BATCH_SIZE, FIRST_ROW, N_ROWS = range(4)
+
+# Entries of ``plan`` that mean something else here.
+REPLACEMENT = 8
+
+
+@exact
+def units_below(network: Reals, layer: int) -> int:
+    """Number of units before those of a layer; of all units for the layer after the last."""
+    total = 0
+    for i in range(SIZES, SIZES + layer):
+        total += int(network[i])
+    return total
+
+
+@exact
+def parameters_below(network: Reals, layer: int) -> int:
+    """Number of parameters before those of a layer of weights."""
+    total = 0
+    for i in range(SIZES, SIZES + layer):
+        total += int(network[i + 1]) * (int(network[i]) + int(network[BIASES]))
+    return total
+
+
+@exact
+def multiply_matrix(
+    matrix: Reals,
+    first: int,
+    row_stride: int,
+    column_stride: int,
+    n_rows: int,
+    n_columns: int,
+    vectors: Reals,
+    source: int,
+    out: Reals,
+    target: int,
+) -> None:
+    """out[target + r] = Σ_c matrix[first + r·row_stride + c·column_stride]·vectors[source + c].
+
+    Eight rows of eight samples at once, which is what keeps the multipliers busy.
+    """
+    wide_vectors()
+    r = 0
+    while r + 8 <= n_rows:
+        at = first + r * row_stride
+        value = load_samples(vectors, source)
+        s0 = multiply(spread_entry(matrix, at), value)
+        s1 = multiply(spread_entry(matrix, at + row_stride), value)
+        s2 = multiply(spread_entry(matrix, at + 2 * row_stride), value)
+        s3 = multiply(spread_entry(matrix, at + 3 * row_stride), value)
+        s4 = multiply(spread_entry(matrix, at + 4 * row_stride), value)
+        s5 = multiply(spread_entry(matrix, at + 5 * row_stride), value)
+        s6 = multiply(spread_entry(matrix, at + 6 * row_stride), value)
+        s7 = multiply(spread_entry(matrix, at + 7 * row_stride), value)
+        for c in range(1, n_columns):
+            at += column_stride
+            value = load_samples(vectors, source + c)
+            s0 = multiply_add_samples(spread_entry(matrix, at), value, s0)
+            s1 = multiply_add_samples(spread_entry(matrix, at + row_stride), value, s1)
+            s2 = multiply_add_samples(spread_entry(matrix, at + 2 * row_stride), value, s2)
+            s3 = multiply_add_samples(spread_entry(matrix, at + 3 * row_stride), value, s3)
+            s4 = multiply_add_samples(spread_entry(matrix, at + 4 * row_stride), value, s4)
+            s5 = multiply_add_samples(spread_entry(matrix, at + 5 * row_stride), value, s5)
+            s6 = multiply_add_samples(spread_entry(matrix, at + 6 * row_stride), value, s6)
+            s7 = multiply_add_samples(spread_entry(matrix, at + 7 * row_stride), value, s7)
+        store(out, target + r, s0)
+        store(out, target + r + 1, s1)
+        store(out, target + r + 2, s2)
+        store(out, target + r + 3, s3)
+        store(out, target + r + 4, s4)
+        store(out, target + r + 5, s5)
+        store(out, target + r + 6, s6)
+        store(out, target + r + 7, s7)
+        r += 8
+    while r < n_rows:
+        at = first + r * row_stride
+        s0 = multiply(spread_entry(matrix, at), load_samples(vectors, source))
+        for c in range(1, n_columns):
+            at += column_stride
+            s0 = multiply_add_samples(spread_entry(matrix, at), load_samples(vectors, source + c), s0)
+        store(out, target + r, s0)
+        r += 1
+
+
+@elementary
+def tanh(value: float) -> float:
+    """Hyperbolic tangent, absolute error below 3e-16."""
+    small = exp(max(-2.0 * abs(value), -700.0))
+    return math.copysign((1.0 - small) / (1.0 + small), value)
+
+
+@exact
+def activate(values: Reals, first: int, count: int, network: Reals) -> None:
+    """Apply tanh, or z where z > 0 and slope·z elsewhere, to ``count`` units in place."""
+    wide_vectors()
+    slope = network[SLOPE]
+    if network[TANH]:
+        for i in range(np.uint64(first), np.uint64(first + count)):
+            for q in range(SAMPLES):
+                values[i, q] = tanh(values[i, q])
+        return
+    for i in range(np.uint64(first), np.uint64(first + count)):
+        for q in range(SAMPLES):
+            z = values[i, q]
+            values[i, q] = z if z > 0.0 else slope * z
+
+
+@exact
+def scale_by_derivative(values: Reals, first: int, count: int, network: Reals, errors: Reals) -> None:
+    """Multiply the errors by the derivative of the activation, written in the activated values."""
+    wide_vectors()
+    slope = network[SLOPE]
+    if network[TANH]:
+        for i in range(np.uint64(first), np.uint64(first + count)):
+            for q in range(SAMPLES):
+                errors[i, q] *= 1.0 - values[i, q] * values[i, q]
+        return
+    for i in range(np.uint64(first), np.uint64(first + count)):
+        for q in range(SAMPLES):
+            errors[i, q] = errors[i, q] if values[i, q] > 0.0 else slope * errors[i, q]
+
+
+@exact
+def propagate_forward(parameters: Reals, network: Reals, group: int, values: Reals) -> None:
+    """Fill the values of all units of a group of samples, whose inputs are there already."""
+    wide_vectors()
+    n_layers = network.size - SIZES - 1
+    unit, position = group * units_below(network, n_layers + 1), 0
+    for layer in range(n_layers):
+        n_in, n_out = int(network[SIZES + layer]), int(network[SIZES + layer + 1])
+        multiply_matrix(parameters, position, n_in, 1, n_out, n_in, values, unit, values, unit + n_in)
+        position += n_in * n_out
+        unit += n_in
+        if network[BIASES]:
+            for o in range(n_out):
+                for q in range(SAMPLES):
+                    values[unit + o, q] += parameters[position + o]
+            position += n_out
+        if layer < n_layers - 1:
+            activate(values, unit, n_out, network)
+
+
+@exact
+def measure_errors(
+    values: Reals, first: int, count: int, n_samples: int, factor: float, network: Reals, errors: Reals
+) -> None:
+    """Turn the targets held in ``errors`` into factor · (the outputs, or their softmax, less the targets)."""
+    for q in range(n_samples):
+        if network[CROSS_ENTROPY]:
+            largest = values[first, q]
+            for c in range(1, count):
+                largest = max(largest, values[first + c, q])
+            total = 0.0
+            for c in range(count):
+                values[first + c, q] = exp(max(values[first + c, q] - largest, -700.0))
+                total += values[first + c, q]
+            for c in range(count):
+                values[first + c, q] /= total
+        for c in range(count):
+            errors[first + c, q] = factor * (values[first + c, q] - errors[first + c, q])
+
+
+@exact
+def propagate_backward(parameters: Reals, network: Reals, group: int, values: Reals, errors: Reals) -> None:
+    """Carry the errors of the outputs back to every unit but the inputs."""
+    wide_vectors()
+    n_layers = network.size - SIZES - 1
+    first = group * units_below(network, n_layers + 1)
+    for layer in range(n_layers - 1, 0, -1):
+        n_in, n_out = int(network[SIZES + layer]), int(network[SIZES + layer + 1])
+        unit = first + units_below(network, layer)
+        position = parameters_below(network, layer)
+        multiply_matrix(parameters, position, 1, n_in, n_in, n_out, errors, unit + n_in, errors, unit)
+        scale_by_derivative(values, unit, n_in, network, errors)
+
+
+@exact
+def add_row(
+    errors: Reals,
+    unit: int,
+    n_units: int,
+    batch_size: int,
+    across: Reals,
+    first: int,
+    count: int,
+    y: Reals,
+    position: int,
+) -> None:
+    """y[position + i] += Σ_q error_q(unit)·across[q, first + i] for i < count."""
+    wide_vectors()
+    for q in range(batch_size):
+        error = errors[q // SAMPLES * n_units + unit, q % SAMPLES]
+        for i in range(count):
+            y[position + i] = multiply_add(error, across[q, first + i], y[position + i])
+
+
+@exact
+def add_products(
+    errors: Reals,
+    unit: int,
+    n_units: int,
+    batch_size: int,
+    across: Reals,
+    first: int,
+    n_in: int,
+    n_out: int,
+    y: Reals,
+    position: int,
+) -> None:
+    """y[position + o·n_in + i] += Σ_q error_q(unit + o)·across[q, first + i], in tiles of 4 by 8 weights."""
+    wide_vectors()
+    whole, width = n_in - n_in % SAMPLES, across.shape[1]
+    o = 0
+    while o + 4 <= n_out:
+        for i in range(0, whole, SAMPLES):
+            at = position + o * n_in + i
+            s0 = load_entries(y, at)
+            s1 = load_entries(y, at + n_in)
+            s2 = load_entries(y, at + 2 * n_in)
+            s3 = load_entries(y, at + 3 * n_in)
+            for start in range(0, batch_size, SAMPLES):
+                error = (start // SAMPLES * n_units + unit + o) * SAMPLES
+                for q in range(min(SAMPLES, batch_size - start)):
+                    value = load_entries(across, (start + q) * width + first + i)
+                    s0 = multiply_add_samples(spread_entry(errors, error + q), value, s0)
+                    s1 = multiply_add_samples(spread_entry(errors, error + q + SAMPLES), value, s1)
+                    s2 = multiply_add_samples(spread_entry(errors, error + q + 2 * SAMPLES), value, s2)
+                    s3 = multiply_add_samples(spread_entry(errors, error + q + 3 * SAMPLES), value, s3)
+            store_entries(y, at, s0)
+            store_entries(y, at + n_in, s1)
+            store_entries(y, at + 2 * n_in, s2)
+            store_entries(y, at + 3 * n_in, s3)
+        if whole < n_in:
+            for row in range(o, o + 4):
+                at = position + row * n_in + whole
+                add_row(errors, unit + row, n_units, batch_size, across, first + whole, n_in - whole, y, at)
+        o += 4
+    while o < n_out:
+        add_row(errors, unit + o, n_units, batch_size, across, first, n_in, y, position + o * n_in)
+        o += 1
+
+
+@exact
+def add_gradient(network: Reals, batch_size: int, across: Reals, errors: Reals, y: Reals) -> None:
+    """Add to y, a row of parameters, the gradients that these errors make, summed over the batch."""
+    wide_vectors()
+    n_layers = network.size - SIZES - 1
+    n_units = units_below(network, n_layers + 1)
+    position, unit = 0, 0
+    for layer in range(n_layers):
+        n_in, n_out = int(network[SIZES + layer]), int(network[SIZES + layer + 1])
+        add_products(errors, unit + n_in, n_units, batch_size, across, unit, n_in, n_out, y, position)
+        position += n_in * n_out
+        unit += n_in
+        if network[BIASES]:
+            for o in range(n_out):
+                for q in range(batch_size):
+                    y[position] += errors[q // SAMPLES * n_units + unit + o, q % SAMPLES]
+                position += 1
+
+
+@exact
+def gather_batch(
+    features: Reals,
+    targets: Reals,
+    rows: Integers,
+    first_row: int,
+    drawn: Integers,
+    batch_size: int,
+    network: Reals,
+    values: Reals,
+    errors: Reals,
+) -> None:
+    """Put the inputs and the targets of the drawn rows where forward and backward look for them."""
+    n_layers = network.size - SIZES - 1
+    n_units = units_below(network, n_layers + 1)
+    outputs = units_below(network, n_layers)
+    for q in range(batch_size):
+        row = rows[first_row + drawn[q, 0]]
+        group = q // SAMPLES * n_units
+        for i in range(features.shape[1]):
+            values[group + i, q % SAMPLES] = features[row, i]
+        for i in range(targets.shape[1]):
+            errors[group + outputs + i, q % SAMPLES] = targets[row, i]
+
+
+@exact
+def keep_apart(drawn: Integers, batch_size: int, n_rows: int) -> None:
+    """Floyd's subset: draw q lies in [0, n_rows - batch_size + q]; if taken, it becomes the upper end."""
+    for q in range(batch_size):
+        for earlier in range(q):
+            if drawn[earlier, 0] == drawn[q, 0]:
+                drawn[q, 0] = n_rows - batch_size + q
+
+
+@exact
+def draw_batch(
+    key: Words,
+    step: Word,
+    node: int,
+    run: Word,
+    nodes: Reals,
+    bounds: Words,
+    plan: Integers,
+    drawn: Integers,
+) -> None:
+    """Which of the node's rows make its minibatch: drawn[:batch size, 0]."""
+    fill_integers(key, ROWS, step, np.uint64(node), run, bounds, 1, drawn)
+    if not plan[REPLACEMENT]:
+        keep_apart(drawn, int(nodes[node, BATCH_SIZE]), int(nodes[node, N_ROWS]))
+
+
+@exact
+def measure_outputs(
+    values: Reals, first: int, q: int, targets: Reals, row: int, network: Reals
+) -> tuple[float, float]:
+    """Loss of sample q, whose target is that ``row``, and 1 if it is classified correctly, else 0."""
+    best, aim = 0, 0
+    for c in range(1, targets.shape[1]):
+        best = c if values[first + c, q] > values[first + best, q] else best
+        aim = c if targets[row, c] > targets[row, aim] else aim
+    loss = 0.0
+    if network[CROSS_ENTROPY]:
+        total = 0.0
+        for c in range(targets.shape[1]):
+            total += math.exp(values[first + c, q] - values[first + best, q])
+        for c in range(targets.shape[1]):
+            if targets[row, c] != 0.0:
+                loss += targets[row, c] * (math.log(total) + values[first + best, q] - values[first + c, q])
+    else:
+        for c in range(targets.shape[1]):
+            loss += 0.5 * (values[first + c, q] - targets[row, c]) ** 2
+    return loss, 1.0 if best == aim else 0.0
+
+
+@exact
+def step_network(
+    x: Reals,
+    y: Reals,
+    node: int,
+    indptr: Integers,
+    indices: Integers,
+    weights: Reals,
+    nodes: Reals,
+    network: Reals,
+    features: Reals,
+    targets: Reals,
+    rows: Integers,
+    bounds: Words,
+    key: Words,
+    step: Word,
+    run: Word,
+    plan: Integers,
+    values: Reals,
+    errors: Reals,
+    across: Reals,
+    drawn: Integers,
+) -> None:
+    """One minibatch of one node: y[node] = Σ_j W[node, j] x[j] − step size · gradient at x[node].
+
+    With ADAPT_FIRST x[node] loses its step in place, and mixing is left to :func:`.steps.finish_nodes`.
+    """
+    wide_vectors()
+    n_layers = network.size - SIZES - 1
+    n_units, outputs = units_below(network, n_layers + 1), units_below(network, n_layers)
+    batch_size, step_size = int(nodes[node, BATCH_SIZE]), nodes[node, STEP_SIZE]
+    draw_batch(key, step, node, run, nodes, bounds, plan, drawn)
+    gather_batch(
+        features, targets, rows, int(nodes[node, FIRST_ROW]), drawn, batch_size, network, values, errors
+    )
+    parameters = x[node]
+    for group in range((batch_size + SAMPLES - 1) // SAMPLES):
+        first, n_samples = group * n_units, min(SAMPLES, batch_size - group * SAMPLES)
+        propagate_forward(parameters, network, group, values)
+        for q in range(n_samples):
+            for i in range(outputs):
+                across[group * SAMPLES + q, i] = values[first + i, q]
+        measure_errors(
+            values, first + outputs, targets.shape[1], n_samples, -step_size / batch_size, network, errors
+        )
+        propagate_backward(parameters, network, group, values, errors)
+    if plan[ADAPT_FIRST]:
+        add_gradient(network, batch_size, across, errors, parameters)
+    else:
+        mix_row(indptr, indices, weights, node, x, y)
+        add_gradient(network, batch_size, across, errors, y[node])
+
+
+@exact
+def most_drawn(nodes: Reals) -> int:
+    """The largest batch, padded to the fours that integers are drawn in."""
+    most = 1
+    for run in range(nodes.shape[0]):
+        for node in range(nodes.shape[1]):
+            most = max(most, int(nodes[run, node, BATCH_SIZE]))
+    return (most + 3) // 4 * 4
+
+
+@exact
+def count_choices(nodes: Reals, replacement: int, bounds: Words) -> None:
+    """Set bounds[q, node] to the number of rows that draw q chooses from; unused draws choose from one."""
+    for node in range(nodes.shape[0]):
+        batch_size = int(nodes[node, BATCH_SIZE])
+        for q in range(bounds.shape[0]):
+            later = 0 if replacement else batch_size - 1 - q
+            bounds[q, node] = np.uint64(int(nodes[node, N_ROWS]) - later if q < batch_size else 1)
+
+
+@kernel()
+def draw_minibatches(
+    key: Words, run: Word, nodes: Reals, rows: Integers, plan: Integers, out: Integers
+) -> None:
+    """Which ``rows`` the minibatches of one run hold: out[k, node, q] at step FIRST_STEP + k < + N_STEPS."""
+    n_nodes, most = nodes.shape[0], (out.shape[2] + 3) // 4 * 4
+    bounds, drawn = np.empty((most, n_nodes), np.uint64), np.empty((most, 1), np.int64)
+    count_choices(nodes, plan[REPLACEMENT], bounds)
+    for k in range(plan[N_STEPS]):
+        step = np.uint64(plan[FIRST_STEP] + k)
+        for node in range(n_nodes):
+            batch_size = int(nodes[node, BATCH_SIZE])
+            draw_batch(key, step, node, run, nodes, bounds, plan, drawn)
+            for q in range(batch_size):
+                out[k, node, q] = rows[int(nodes[node, FIRST_ROW]) + drawn[q, 0]]
+
+
+@kernel(parallel=True)
+def train_runs(
+    state: Reals,
+    sums: Reals,
+    indptr: Integers,
+    indices: Integers,
+    weights: Reals,
+    nodes: Reals,
+    network: Reals,
+    features: Reals,
+    targets: Reals,
+    rows: Integers,
+    key: Words,
+    plan: Integers,
+) -> None:
+    """Advance state[run, node, parameter] by N_STEPS steps, runs in parallel.
+
+    ``nodes[run, node]`` holds (step size, batch size, first of its ``rows``, their number), ``targets`` one
+    row of outputs for each of ``features``. Plan, averaging and ``sums`` as in :func:`.steps.advance_runs`.
+    """
+    n_nodes, size = state.shape[1], state.shape[2]
+    n_units = units_below(network, network.size - SIZES)
+    most = most_drawn(nodes)
+    n_rows = (most + SAMPLES - 1) // SAMPLES * n_units
+    for run in prange(state.shape[0]):
+        label = np.uint64(plan[FIRST_RUN] + run)
+        x, y, total = state[run], np.empty((n_nodes, size)), sums[run]
+        bounds = np.empty((most, n_nodes), np.uint64)
+        count_choices(nodes[run], plan[REPLACEMENT], bounds)
+        values, errors = np.zeros((n_rows, SAMPLES)), np.zeros((n_rows, SAMPLES))
+        across, drawn = np.empty((most, n_units)), np.empty((most, 1), np.int64)
+        for k in range(plan[N_STEPS]):
+            step = np.uint64(plan[FIRST_STEP] + k)
+            for node in range(n_nodes):
+                step_network(
+                    x,
+                    y,
+                    node,
+                    indptr,
+                    indices,
+                    weights,
+                    nodes[run],
+                    network,
+                    features,
+                    targets,
+                    rows,
+                    bounds,
+                    key,
+                    step,
+                    label,
+                    plan,
+                    values,
+                    errors,
+                    across,
+                    drawn,
+                )
+            finish_nodes(0, n_nodes, x, y, indptr, indices, weights, step, plan, total)
+            x, y = y, x
+        if plan[N_STEPS] % 2:
+            copy_nodes(x, y)
+
+
+@kernel(parallel=True)
+def train_nodes(
+    state: Reals,
+    sums: Reals,
+    indptr: Integers,
+    indices: Integers,
+    weights: Reals,
+    nodes: Reals,
+    network: Reals,
+    features: Reals,
+    targets: Reals,
+    rows: Integers,
+    key: Words,
+    plan: Integers,
+) -> None:
+    """:func:`train_runs` with the nodes of each step in parallel: for fewer runs than threads."""
+    n_nodes, size = state.shape[1], state.shape[2]
+    n_units = units_below(network, network.size - SIZES)
+    most = most_drawn(nodes)
+    n_rows = (most + SAMPLES - 1) // SAMPLES * n_units
+    spare = np.empty((n_nodes, size))
+    bounds = np.empty((most, n_nodes), np.uint64)
+    for run in range(state.shape[0]):
+        label = np.uint64(plan[FIRST_RUN] + run)
+        x, y, total, own = state[run], spare, sums[run], nodes[run]
+        count_choices(own, plan[REPLACEMENT], bounds)
+        for k in range(plan[N_STEPS]):
+            step = np.uint64(plan[FIRST_STEP] + k)
+            for node in prange(n_nodes):
+                values, errors = np.zeros((n_rows, SAMPLES)), np.zeros((n_rows, SAMPLES))
+                step_network(
+                    x,
+                    y,
+                    node,
+                    indptr,
+                    indices,
+                    weights,
+                    own,
+                    network,
+                    features,
+                    targets,
+                    rows,
+                    bounds,
+                    key,
+                    step,
+                    label,
+                    plan,
+                    values,
+                    errors,
+                    np.empty((most, n_units)),
+                    np.empty((most, 1), np.int64),
+                )
+            for node in prange(n_nodes):
+                finish_nodes(node, node + 1, x, y, indptr, indices, weights, step, plan, total)
+            x, y = y, x
+        if plan[N_STEPS] % 2:
+            copy_nodes(x, y)
+
+
+@kernel(parallel=True)
+def measure_networks(
+    parameters: Reals, network: Reals, features: Reals, targets: Reals, losses: Reals, right: Reals
+) -> None:
+    """Sum over chunks of samples: losses[chunk, row of parameters], and how many are classified ``right``.
+
+    A sample is classified correctly where its largest output is that of its largest target.
+    """
+    n_layers = network.size - SIZES - 1
+    n_units, outputs = units_below(network, n_layers + 1), units_below(network, n_layers)
+    n_chunks, n_networks = losses.shape
+    for task in prange(n_chunks * n_networks):
+        chunk, which = task // n_networks, task % n_networks
+        last = (chunk + 1) * features.shape[0] // n_chunks
+        values = np.zeros((n_units, SAMPLES))
+        losses[chunk, which] = 0.0
+        right[chunk, which] = 0.0
+        for start in range(chunk * features.shape[0] // n_chunks, last, SAMPLES):
+            count = min(SAMPLES, last - start)
+            for q in range(count):
+                for i in range(features.shape[1]):
+                    values[i, q] = features[start + q, i]
+            propagate_forward(parameters[which], network, 0, values)
+            for q in range(count):
+                loss, hit = measure_outputs(values, outputs, q, targets, start + q, network)
+                losses[chunk, which] += loss
+                right[chunk, which] += hit
