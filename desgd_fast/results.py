@@ -86,8 +86,8 @@ class Runs:
         Number of the first run.
     """
 
-    final: NDArray[np.float64] | None
-    average: NDArray[np.float64] | None
+    final: NDArray[np.floating] | None
+    average: NDArray[np.floating] | None
     final_norms: NDArray[np.float64]
     average_norms: NDArray[np.float64] | None
     gram: NDArray[np.float64] | None

@@ -24,6 +24,7 @@ ROWS = np.uint64(3 << 28)
 BARTLETT_NORMALS = np.uint64(4 << 28)
 BARTLETT_CHI_SQUARE = np.uint64(5 << 28)
 RESAMPLING = np.uint64(6 << 28)
+RESAMPLING_SUMS = np.uint64(9 << 28)
 INITIAL_WEIGHTS = np.uint64(15 << 28)
 
 # Indices below that; and integers a fill may draw, whose attempts are counted from bit 24 on.
