@@ -546,7 +546,7 @@ def train_nodes(
                 step_network(
                     x,
                     y,
-                    node,
+                    np.int64(node),
                     indptr,
                     indices,
                     weights,
