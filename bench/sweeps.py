@@ -108,8 +108,8 @@ class Report:
     seconds: float
 
 
-def under_fire(kind: str, n_cells: int, n_kills: int, seed: int = 0, parent_share: float = 0.3) -> Report:
-    """Kill -9 at random instants, parents and workers, until so many have died; then let it finish."""
+def under_fire(kind: str, n_cells: int, n_kills: int, parent_every: int = 4, seed: int = 0) -> Report:
+    """Kill -9 at random instants a random worker, or now and then the parent; then let it finish."""
     dice = random.Random(seed)
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
@@ -130,14 +130,15 @@ def under_fire(kind: str, n_cells: int, n_kills: int, seed: int = 0, parent_shar
         store, known = folder / "disturbed", 0
         promises: list[tuple[int, set[int]]] = []
         parent, kills = launch(kind, store), Counter[str]()
-        pause = n_cells * 0.0125 / 2 / (n_kills + 1)
+        # Half the time that two processes need, so that it is not over before the last kill.
+        pause = n_cells * 0.0125 / 4 / (n_kills + 1)
         while parent.poll() is None:
             if kills.total() == n_kills or len(log()) == known:
                 time.sleep(0.005)
                 continue
             time.sleep(dice.uniform(0.5, 1.5) * pause)
             victims = sorted({pid for _, pid in log()[known:]})
-            if dice.random() < parent_share:
+            if kills.total() % parent_every == parent_every - 1:
                 parent.kill()
                 parent.wait()
                 kills["parent"] += 1
