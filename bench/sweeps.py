@@ -1,21 +1,20 @@
-"""Sweeps under fire and under load: ``python -m bench.sweeps kills`` and ``python -m bench.sweeps overhead``.
+"""Sweeps under fire and under load: ``python -m bench.sweeps kills`` and ``python -m bench.sweeps size``.
 
 ``kills``: a sweep whose parent and workers are killed at random, compared file by file with one left alone.
-``overhead``: many cells that do nothing, and the share of the cores' time that 10 ms cells leave unused.
+``size``: very many cells in one store. What a sweep costs beside its cells: ``python -m bench --only sweep``.
 """
 
 import argparse
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from typing import Any
 import numpy as np
 
 import desgd_fast as dsf
+from bench._measure import Case, Timed
 
 _ROOT = Path(__file__).parent.parent
 _LOG = "DESGD_FAST_BENCH_LOG"
@@ -45,20 +45,12 @@ def nothing(i: int) -> int:
     return i
 
 
-def ten_milliseconds(i: int) -> int:
-    """Take 10 ms of a core, whoever else wants it."""
-    end = time.process_time() + 0.01
+def ten_milliseconds(i: int) -> dict[str, float]:
+    """Take 10 ms of a core, and say from when to when in which process."""
+    start, end = time.perf_counter(), time.process_time() + 0.01
     while time.process_time() < end:
         pass
-    return i
-
-
-def plain_loop(n_cells: int) -> float:
-    """Seconds of so many such cells in a row, from start to end."""
-    start = time.perf_counter()
-    for i in range(n_cells):
-        ten_milliseconds(i)
-    return time.perf_counter() - start
+    return {"start": start, "end": time.perf_counter(), "process": os.getpid()}
 
 
 @contextmanager
@@ -116,8 +108,8 @@ class Report:
     seconds: float
 
 
-def under_fire(kind: str, n_cells: int, n_kills: int, seed: int = 0, parent_share: float = 0.3) -> Report:
-    """Kill -9 at random instants, parents and workers, until so many have died; then let it finish."""
+def under_fire(kind: str, n_cells: int, n_kills: int, parent_every: int = 4, seed: int = 0) -> Report:
+    """Kill -9 at random instants a random worker, or now and then the parent; then let it finish."""
     dice = random.Random(seed)
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
@@ -138,14 +130,15 @@ def under_fire(kind: str, n_cells: int, n_kills: int, seed: int = 0, parent_shar
         store, known = folder / "disturbed", 0
         promises: list[tuple[int, set[int]]] = []
         parent, kills = launch(kind, store), Counter[str]()
-        pause = n_cells * 0.0125 / 2 / (n_kills + 1)
+        # Half the time that two processes need, so that it is not over before the last kill.
+        pause = n_cells * 0.0125 / 4 / (n_kills + 1)
         while parent.poll() is None:
             if kills.total() == n_kills or len(log()) == known:
                 time.sleep(0.005)
                 continue
             time.sleep(dice.uniform(0.5, 1.5) * pause)
             victims = sorted({pid for _, pid in log()[known:]})
-            if dice.random() < parent_share:
+            if kills.total() % parent_every == parent_every - 1:
                 parent.kill()
                 parent.wait()
                 kills["parent"] += 1
@@ -184,49 +177,89 @@ def kills(n_cells: int, n_kills: int) -> None:
             print(line, flush=True)
 
 
-def _cost_of_ten_milliseconds(folder: Path, fewer: int = 200, more: int = 1200) -> float:
-    """Time of the cells that a longer sweep has more than a shorter one, over that of plain loops."""
+def _swept(function: Callable[..., Any], n_cells: int) -> float:
+    """Seconds of a sweep with two processes into a store, from start to end."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        dsf.sweep(function, {"i": range(n_cells)}, store=f"{folder}/store.zarr", workers=2)
+        return time.perf_counter() - start
+
+
+def _submitted(function: Callable[..., Any], n_cells: int) -> float:
+    """Seconds of as many calls, each submitted to a pool of two processes on its own; nothing is kept."""
+    start = time.perf_counter()
     with ProcessPoolExecutor(2, mp_context=get_context("forkserver")) as pool:
-        list(pool.map(plain_loop, [1, 1]))
-        start = time.perf_counter()
-        list(pool.map(plain_loop, [(more - fewer) // 2] * 2))
-        loops = time.perf_counter() - start
-    taken = []
-    for n_cells in (fewer, more):
-        start = time.perf_counter()
-        dsf.sweep(ten_milliseconds, {"i": range(n_cells)}, store=folder / f"{n_cells}", workers=2)
-        taken.append(time.perf_counter() - start)
-    return (taken[1] - taken[0]) / loops
+        for answer in [pool.submit(function, i) for i in range(n_cells)]:
+            answer.result()
+    return time.perf_counter() - start
 
 
-def overhead() -> None:
-    """Print the time of cells that do nothing, and what 10 ms cells cost beyond themselves."""
-    folder = Path(tempfile.mkdtemp())
-    try:
-        for n_cells in (10_000, 100_000):
-            start, own = time.perf_counter(), time.process_time()
-            store = folder / f"empty{n_cells}.zarr"
-            dsf.sweep(nothing, {"i": range(n_cells)}, store=store, workers=2)
-            taken, own = time.perf_counter() - start, time.process_time() - own
-            n_files = sum(path.is_file() for path in store.rglob("*"))
-            print(
-                f"{n_cells} empty cells, 2 processes, into a store: {taken:.1f} s, {n_files} files; "
-                f"{1e6 * own / n_cells:.0f} µs of the parent a cell",
-                flush=True,
-            )
-        import xarray
+def _spans(n_cells: int) -> tuple[float, float]:
+    """Seconds from the first cell of each process to its last, and those of them spent within cells."""
+    ds = dsf.sweep(ten_milliseconds, {"i": range(n_cells)}, workers=2)
+    whole = inside = 0.0
+    for process in np.unique(ds.process):
+        mine = ds.where(ds.process == process, drop=True)
+        whole += float(mine.end.max() - mine.start.min())
+        inside += float((mine.end - mine.start).sum())
+    return whole, inside
 
+
+def cases(quick: bool) -> list[Case]:
+    """What a sweep costs beside its cells."""
+    n_cells, n_short = (2000, 200) if quick else (10_000, 1000)
+
+    def empty() -> tuple[Timed, Timed]:
+        return Timed(lambda: _swept(nothing, n_cells)), Timed(lambda: _submitted(nothing, n_cells))
+
+    def short() -> tuple[Timed, Timed]:
+        # Both from one sweep: whatever else the machine does lengthens cells and gaps alike.
+        inside: list[float] = []
+
+        def whole() -> float:
+            span, within = _spans(n_short)
+            inside.append(within)
+            return span
+
+        return Timed(whole, n_short), Timed(lambda: (inside or [_spans(n_short)[1]])[-1], n_short)
+
+    shared: Any = {"clock": "own", "seconds": 1.0, "least_repeats": 3}
+    return [
+        Case(
+            "sweep-empty",
+            f"{n_cells:,} empty cells in a sweep, 2 processes, into a store",
+            "as many calls through a plain process pool",
+            empty,
+            "≤ 30 s",
+            unit="sweep",
+            **shared,
+        ),
+        Case(
+            "sweep-10ms",
+            "cells of 10 ms in a sweep, 2 processes, with the gaps between them",
+            "without the gaps",
+            short,
+            "≤ 1.05",
+            unit="cell",
+            **shared,
+        ),
+    ]
+
+
+def size(n_cells: int) -> None:
+    """Print time and files of very many cells, and that plain xarray opens what they left."""
+    import xarray
+
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder) / "store.zarr"
+        start, own = time.perf_counter(), time.process_time()
+        dsf.sweep(nothing, {"i": range(n_cells)}, store=store, workers=2)
+        taken, own = time.perf_counter() - start, time.process_time() - own
+        n_files = sum(path.is_file() for path in store.rglob("*"))
         whole = xarray.open_zarr(store)
         right = int(whole.nothing.sum()) == sum(range(n_cells))
-        print(f"opened with plain xarray: {dict(whole.sizes)}, numbers {'right' if right else 'WRONG'}")
-        ratios = [_cost_of_ten_milliseconds(folder / str(repeat)) for repeat in range(5)]
-        low, middle, high = np.percentile(ratios, [25, 50, 75])
-        print(
-            f"each further cell of 10 ms, 2 processes, over plain loops in 2 processes: {middle:.3f} "
-            f"[{low:.3f}, {high:.3f}]"
-        )
-    finally:
-        shutil.rmtree(folder)
+        print(f"{n_cells} empty cells: {taken:.1f} s, {1e6 * own / n_cells:.0f} µs of the parent a cell")
+        print(f"  {n_files} files; opened with plain xarray, numbers {'right' if right else 'WRONG'}")
 
 
 def main() -> None:
@@ -236,7 +269,8 @@ def main() -> None:
     fire = commands.add_parser("kills")
     fire.add_argument("--cells", type=int, default=500)
     fire.add_argument("--kills", type=int, default=20)
-    commands.add_parser("overhead")
+    many = commands.add_parser("size")
+    many.add_argument("--cells", type=int, default=100_000)
     one = commands.add_parser("run")
     one.add_argument("kind")
     one.add_argument("store")
@@ -244,8 +278,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.command == "kills":
         kills(options.cells, options.kills)
-    elif options.command == "overhead":
-        overhead()
+    elif options.command == "size":
+        size(options.cells)
     else:
         run(options.kind, options.store, options.cells)
 

@@ -229,11 +229,17 @@ def _most_memory() -> int:
 
 
 def open_store(store: str | os.PathLike[str]) -> "xarray.Dataset":
-    """The dataset in a store, as plain ``xarray.open_zarr`` gives it; read when used."""
+    """The dataset in a store, as plain ``xarray.open_zarr`` gives it, numbers read when used.
+
+    Texts are Python's here: ``where`` and its like cannot mix numpy's variable-width ones with nan.
+    """
     import xarray
 
     dataset: xarray.Dataset = xarray.open_zarr(Folder(store).url, chunks=None)
-    return dataset
+    texts = {name: text.astype(object) for name, text in dataset.variables.items() if text.dtype.kind == "T"}
+    return dataset.assign_coords(
+        {name: text for name, text in texts.items() if name in dataset.coords}
+    ).assign({name: text for name, text in texts.items() if name not in dataset.coords})
 
 
 def stored_attributes(folder: Folder, store: Any) -> dict[str, Any] | None:

@@ -184,9 +184,10 @@ def test_same_bits_for_any_workers(tmp_path: Path) -> None:
         dsf.sweep(functions.everything, GRID, rng=1, store=tmp_path / "threads", workers=threads)
     for other in ("two", "threads"):
         assert files(tmp_path / "one") == files(tmp_path / other)
-    xr.testing.assert_identical(
-        plain(tmp_path / "one"), dsf.sweep(functions.everything, GRID, rng=1).drop_attrs(deep=False)
-    )
+    stored, kept = sweeps.open_store(tmp_path / "one"), dsf.sweep(functions.everything, GRID, rng=1)
+    xr.testing.assert_identical(stored.drop_attrs(deep=False), kept.drop_attrs(deep=False))
+    assert kept.text.dtype == kept.b.dtype == object
+    assert int(kept.where(kept.odd).draw.notnull().sum()) == 6
 
 
 def test_functions_without_a_module_reach_other_processes() -> None:
@@ -343,6 +344,16 @@ def test_values_behind_labels_are_told_apart(tmp_path: Path) -> None:
         fsspec.filesystem("file").rm(str(tmp_path / "s"), recursive=True)
 
 
+def test_what_a_function_captures_is_a_parameter_too(tmp_path: Path) -> None:
+    def scaled(by: float) -> Any:
+        return lambda a: by * a
+
+    dsf.sweep(scaled(2.0), {"a": [1, 2]}, store=tmp_path / "s")
+    dsf.sweep(scaled(2.0), {"a": [1, 2]}, store=tmp_path / "s")
+    with pytest.raises(ValueError, match=r"function\.captured\.by was 2\.0, now 3\.0"):
+        dsf.sweep(scaled(3.0), {"a": [1, 2]}, store=tmp_path / "s")
+
+
 def test_rng_none_goes_on_with_the_key_of_the_store(tmp_path: Path) -> None:
     first = dsf.sweep(functions.everything, GRID, store=tmp_path / "s").draw.values
     np.testing.assert_array_equal(dsf.sweep(functions.everything, GRID, store=tmp_path / "s").draw, first)
@@ -451,7 +462,7 @@ def test_an_end_between_any_two_writes_loses_nothing(
     total = fuse.used
     assert files(tmp_path / "undisturbed") == files(tmp_path / "counted")
     # Steps prime to the rhythm of the writes visit every kind of them.
-    for end in range(0, total, 7 if isinstance(error, Killed) else 29):
+    for end in range(0, total, 11 if isinstance(error, Killed) else 29):
         store = tmp_path / f"ended after {end}"
         fuse.left = end
         with pytest.raises(type(error)):
@@ -467,10 +478,8 @@ def test_an_end_between_any_two_writes_loses_nothing(
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["pool", "dask"])
 def test_killed_workers_and_parents_leave_the_undisturbed_store(kind: str) -> None:
-    report = under_fire(kind, n_cells=150, n_kills=5, parent_share=0.4)
-    assert report.worker_kills + report.parent_kills == 5
-    assert report.worker_kills > 0
-    assert report.parent_kills > 0
+    report = under_fire(kind, n_cells=100, n_kills=3, parent_every=2)
+    assert (report.worker_kills, report.parent_kills) == (2, 1)
     assert report.identical
     assert report.recorded_again == 0
 
@@ -490,7 +499,7 @@ VALUES = st.one_of(
 )
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(
     results=st.lists(st.dictionaries(st.sampled_from("xyz"), VALUES), min_size=2, max_size=5),
     dice=st.randoms(),
