@@ -89,6 +89,14 @@ def _spread_entry(typingctx: Any, array: Any, position: Any) -> Any:
     return _SAMPLES(array, types.int64), codegen
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def _zeros(typingctx: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return ir.Constant(_SAMPLES.vector, None)
+
+    return _SAMPLES(), codegen
+
+
 def _entry_pointer(context: Any, builder: Any, kind: Any, array: Any, position: Any) -> Any:
     data = context.make_array(kind)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [position]), _SAMPLES.vector.as_pointer())
@@ -172,6 +180,11 @@ def spread_entry(array: Reals, position: int) -> Any:
     return np.full(SAMPLES, array.reshape(-1)[position])
 
 
+def zeros() -> Any:
+    """Zero for every sample."""
+    return np.zeros(SAMPLES)
+
+
 def load_entries(array: Reals, position: int) -> Any:
     """The SAMPLES entries from a flat position of a C-contiguous array on."""
     return array.reshape(-1)[position : position + SAMPLES].copy()
@@ -220,6 +233,11 @@ def _overload_store(array, row, value):  # type: ignore
 @overload(spread)
 def _overload_spread(value):  # type: ignore
     return lambda value: _spread(value)
+
+
+@overload(zeros)
+def _overload_zeros():  # type: ignore
+    return lambda: _zeros()
 
 
 @overload(load_entries)

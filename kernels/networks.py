@@ -11,12 +11,13 @@ are zeros, and what comes of them is never added.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import prange
 
 from ._jit import Integers, Reals, Word, Words, elementary, exact, kernel
-from ._lanes import SAMPLES, load_entries, load_samples, multiply, spread_entry, store, store_entries
+from ._lanes import SAMPLES, load_entries, load_samples, spread_entry, store, store_entries, zeros
 from ._lanes import multiply_add as multiply_add_samples
 from ._math import exp, multiply_add, wide_vectors
 from .random import ROWS, fill_integers
@@ -50,7 +51,23 @@ def parameters_below(network: Reals, layer: int) -> int:
     return total
 
 
-@exact
+@elementary
+def add_column(matrix: Reals, at: int, row_stride: int, value: Any, sums: Any) -> Any:
+    """Eight sums, plus the weights of eight rows in one column times its value."""
+    s0, s1, s2, s3, s4, s5, s6, s7 = sums
+    return (
+        multiply_add_samples(spread_entry(matrix, at), value, s0),
+        multiply_add_samples(spread_entry(matrix, at + row_stride), value, s1),
+        multiply_add_samples(spread_entry(matrix, at + 2 * row_stride), value, s2),
+        multiply_add_samples(spread_entry(matrix, at + 3 * row_stride), value, s3),
+        multiply_add_samples(spread_entry(matrix, at + 4 * row_stride), value, s4),
+        multiply_add_samples(spread_entry(matrix, at + 5 * row_stride), value, s5),
+        multiply_add_samples(spread_entry(matrix, at + 6 * row_stride), value, s6),
+        multiply_add_samples(spread_entry(matrix, at + 7 * row_stride), value, s7),
+    )
+
+
+@elementary
 def multiply_matrix(
     matrix: Reals,
     first: int,
@@ -65,32 +82,28 @@ def multiply_matrix(
 ) -> None:
     """out[target + r] = Σ_c matrix[first + r·row_stride + c·column_stride]·vectors[source + c].
 
-    Eight rows of eight samples at once, which is what keeps the multipliers busy.
+    Eight rows of eight samples at once, which is what keeps the multipliers busy, and four columns in one go:
+    stepping from row to row costs as much as multiplying. Folded into callers that know one stride is 1.
     """
-    wide_vectors()
+    zero = zeros()
+    whole = n_columns - n_columns % 4
     r = 0
     while r + 8 <= n_rows:
         at = first + r * row_stride
-        value = load_samples(vectors, source)
-        s0 = multiply(spread_entry(matrix, at), value)
-        s1 = multiply(spread_entry(matrix, at + row_stride), value)
-        s2 = multiply(spread_entry(matrix, at + 2 * row_stride), value)
-        s3 = multiply(spread_entry(matrix, at + 3 * row_stride), value)
-        s4 = multiply(spread_entry(matrix, at + 4 * row_stride), value)
-        s5 = multiply(spread_entry(matrix, at + 5 * row_stride), value)
-        s6 = multiply(spread_entry(matrix, at + 6 * row_stride), value)
-        s7 = multiply(spread_entry(matrix, at + 7 * row_stride), value)
-        for c in range(1, n_columns):
+        sums = (zero, zero, zero, zero, zero, zero, zero, zero)
+        for c in range(0, whole, 4):
+            sums = add_column(matrix, at, row_stride, load_samples(vectors, source + c), sums)
             at += column_stride
-            value = load_samples(vectors, source + c)
-            s0 = multiply_add_samples(spread_entry(matrix, at), value, s0)
-            s1 = multiply_add_samples(spread_entry(matrix, at + row_stride), value, s1)
-            s2 = multiply_add_samples(spread_entry(matrix, at + 2 * row_stride), value, s2)
-            s3 = multiply_add_samples(spread_entry(matrix, at + 3 * row_stride), value, s3)
-            s4 = multiply_add_samples(spread_entry(matrix, at + 4 * row_stride), value, s4)
-            s5 = multiply_add_samples(spread_entry(matrix, at + 5 * row_stride), value, s5)
-            s6 = multiply_add_samples(spread_entry(matrix, at + 6 * row_stride), value, s6)
-            s7 = multiply_add_samples(spread_entry(matrix, at + 7 * row_stride), value, s7)
+            sums = add_column(matrix, at, row_stride, load_samples(vectors, source + c + 1), sums)
+            at += column_stride
+            sums = add_column(matrix, at, row_stride, load_samples(vectors, source + c + 2), sums)
+            at += column_stride
+            sums = add_column(matrix, at, row_stride, load_samples(vectors, source + c + 3), sums)
+            at += column_stride
+        for c in range(whole, n_columns):
+            sums = add_column(matrix, at, row_stride, load_samples(vectors, source + c), sums)
+            at += column_stride
+        s0, s1, s2, s3, s4, s5, s6, s7 = sums
         store(out, target + r, s0)
         store(out, target + r + 1, s1)
         store(out, target + r + 2, s2)
@@ -101,12 +114,11 @@ def multiply_matrix(
         store(out, target + r + 7, s7)
         r += 8
     while r < n_rows:
-        at = first + r * row_stride
-        s0 = multiply(spread_entry(matrix, at), load_samples(vectors, source))
-        for c in range(1, n_columns):
+        at, total = first + r * row_stride, zero
+        for c in range(n_columns):
+            total = multiply_add_samples(spread_entry(matrix, at), load_samples(vectors, source + c), total)
             at += column_stride
-            s0 = multiply_add_samples(spread_entry(matrix, at), load_samples(vectors, source + c), s0)
-        store(out, target + r, s0)
+        store(out, target + r, total)
         r += 1
 
 
@@ -222,6 +234,26 @@ def add_row(
             y[position + i] = multiply_add(error, across[q, first + i], y[position + i])
 
 
+@elementary
+def spread_rows(errors: Reals, at: int) -> Any:
+    """One sample's errors of four neighbouring units."""
+    return (
+        spread_entry(errors, at),
+        spread_entry(errors, at + SAMPLES),
+        spread_entry(errors, at + 2 * SAMPLES),
+        spread_entry(errors, at + 3 * SAMPLES),
+    )
+
+
+@elementary
+def add_four(y: Reals, at: int, a: Any, b: Any, c: Any, d: Any, values: Any) -> None:
+    """Add four samples' errors times their values to eight neighbouring weights."""
+    total = multiply_add_samples(a, values[0], load_entries(y, at))
+    total = multiply_add_samples(b, values[1], total)
+    total = multiply_add_samples(c, values[2], total)
+    store_entries(y, at, multiply_add_samples(d, values[3], total))
+
+
 @exact
 def add_products(
     errors: Reals,
@@ -235,33 +267,46 @@ def add_products(
     y: Reals,
     position: int,
 ) -> None:
-    """y[position + o·n_in + i] += Σ_q error_q(unit + o)·across[q, first + i], in tiles of 4 by 8 weights."""
+    """y[position + o·n_in + i] += Σ_q error_q(unit + o)·across[q, first + i].
+
+    The errors of four units for four samples stay in registers along the rows of weights.
+    """
     wide_vectors()
     whole, width = n_in - n_in % SAMPLES, across.shape[1]
+    fours = batch_size - batch_size % 4
     o = 0
     while o + 4 <= n_out:
-        for i in range(0, whole, SAMPLES):
-            at = position + o * n_in + i
-            s0 = load_entries(y, at)
-            s1 = load_entries(y, at + n_in)
-            s2 = load_entries(y, at + 2 * n_in)
-            s3 = load_entries(y, at + 3 * n_in)
-            for start in range(0, batch_size, SAMPLES):
-                error = (start // SAMPLES * n_units + unit + o) * SAMPLES
-                for q in range(min(SAMPLES, batch_size - start)):
-                    value = load_entries(across, (start + q) * width + first + i)
-                    s0 = multiply_add_samples(spread_entry(errors, error + q), value, s0)
-                    s1 = multiply_add_samples(spread_entry(errors, error + q + SAMPLES), value, s1)
-                    s2 = multiply_add_samples(spread_entry(errors, error + q + 2 * SAMPLES), value, s2)
-                    s3 = multiply_add_samples(spread_entry(errors, error + q + 3 * SAMPLES), value, s3)
-            store_entries(y, at, s0)
-            store_entries(y, at + n_in, s1)
-            store_entries(y, at + 2 * n_in, s2)
-            store_entries(y, at + 3 * n_in, s3)
+        at = position + o * n_in
+        for q in range(0, fours, 4):
+            error = (q // SAMPLES * n_units + unit + o) * SAMPLES + q % SAMPLES
+            a0, a1, a2, a3 = spread_rows(errors, error)
+            b0, b1, b2, b3 = spread_rows(errors, error + 1)
+            c0, c1, c2, c3 = spread_rows(errors, error + 2)
+            d0, d1, d2, d3 = spread_rows(errors, error + 3)
+            for i in range(0, whole, SAMPLES):
+                place = q * width + first + i
+                values = (
+                    load_entries(across, place),
+                    load_entries(across, place + width),
+                    load_entries(across, place + 2 * width),
+                    load_entries(across, place + 3 * width),
+                )
+                add_four(y, at + i, a0, b0, c0, d0, values)
+                add_four(y, at + n_in + i, a1, b1, c1, d1, values)
+                add_four(y, at + 2 * n_in + i, a2, b2, c2, d2, values)
+                add_four(y, at + 3 * n_in + i, a3, b3, c3, d3, values)
+        for q in range(fours, batch_size):
+            error = (q // SAMPLES * n_units + unit + o) * SAMPLES + q % SAMPLES
+            rows = spread_rows(errors, error)
+            for i in range(0, whole, SAMPLES):
+                value = load_entries(across, q * width + first + i)
+                for r in range(4):
+                    place = at + r * n_in + i
+                    store_entries(y, place, multiply_add_samples(rows[r], value, load_entries(y, place)))
         if whole < n_in:
             for row in range(o, o + 4):
-                at = position + row * n_in + whole
-                add_row(errors, unit + row, n_units, batch_size, across, first + whole, n_in - whole, y, at)
+                rest = position + row * n_in + whole
+                add_row(errors, unit + row, n_units, batch_size, across, first + whole, n_in - whole, y, rest)
         o += 4
     while o < n_out:
         add_row(errors, unit + o, n_units, batch_size, across, first, n_in, y, position + o * n_in)
