@@ -8,12 +8,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from desgd_fast import laws as laws
+    from desgd_fast import losses as losses
+    from desgd_fast import partitions as partitions
+    from desgd_fast import schedules as schedules
     from desgd_fast import tails as tails
     from desgd_fast import theory as theory
+    from desgd_fast import updates as updates
+    from desgd_fast.laws import Law as Law
+    from desgd_fast.losses import Loss as Loss
     from desgd_fast.mixing import mixing_matrix as mixing_matrix
     from desgd_fast.mixing import mixing_report as mixing_report
     from desgd_fast.problems import DatasetRegression as DatasetRegression
     from desgd_fast.problems import GaussianRegression as GaussianRegression
+    from desgd_fast.risks import EmpiricalRisk as EmpiricalRisk
+    from desgd_fast.risks import StreamingRisk as StreamingRisk
     from desgd_fast.simulation import simulate as simulate
 
 __version__ = "0.1.0"
@@ -25,8 +34,12 @@ _HOME = {
     "GaussianRegression": "problems",
     "DatasetRegression": "problems",
     "simulate": "simulation",
+    "Loss": "losses",
+    "Law": "laws",
+    "EmpiricalRisk": "risks",
+    "StreamingRisk": "risks",
 }
-_MODULES = ("plots", "tails", "theory")
+_MODULES = ("plots", "tails", "theory", "laws", "losses", "partitions", "schedules", "updates")
 
 __all__ = ["__version__", *sorted(_HOME), *_MODULES]
 

@@ -755,3 +755,46 @@ def _scalars_to_xarray(result: Any) -> "xarray.Dataset":
     values["warnings"] = "; ".join(values.get("warnings", ()))
     values["ci_low"], values["ci_high"] = result.ci_low, result.ci_high
     return xarray.Dataset({name: ((), value) for name, value in values.items()})
+
+
+class OptimumWarning(RuntimeWarning):
+    """The point that distances are measured from is no stationary point."""
+
+
+@dataclass(frozen=True, eq=False)
+class PartitionReport:
+    """How the nodes' data differ; prints as a table.
+
+    Attributes
+    ----------
+    shares : (n_nodes,) int array
+        Rows of each node.
+    labels : (n_labels,) array
+        The distinct targets.
+    label_counts : (n_nodes, n_labels) int array
+        Rows of each node with each of them.
+    label_distance : (n_nodes,) array
+        Total variation distance of the node's targets from those of all rows: 0 alike, near 1 disjoint.
+    gradient_distance : (n_nodes,) array
+        ‖∇f_i(x) − ∇f(x)‖, f being the mean over all rows: what keeps the nodes' optima apart.
+    effective_sample_size : float
+        n_nodes² / Σ 1/n_i. The unweighted average of the nodes' means varies as the mean of so many rows
+        would: all rows where shares are equal, fewer otherwise.
+    """
+
+    shares: NDArray[np.int64]
+    labels: NDArray[np.float64]
+    label_counts: NDArray[np.int64]
+    label_distance: NDArray[np.float64]
+    gradient_distance: NDArray[np.float64]
+    effective_sample_size: float
+
+    def __str__(self) -> str:
+        lines = [f"{'node':>6}{'rows':>8}{'labels':>8}{'label distance':>16}{'gradient distance':>19}"]
+        for node, share in enumerate(self.shares):
+            lines.append(
+                f"{node:>6}{share:>8}{np.count_nonzero(self.label_counts[node]):>8}"
+                f"{self.label_distance[node]:>16.3f}{self.gradient_distance[node]:>19.4g}"
+            )
+        lines.append(f"{self.shares.sum()} rows, effective sample size {self.effective_sample_size:.1f}")
+        return "\n".join(lines)
