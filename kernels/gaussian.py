@@ -43,9 +43,9 @@ def fill_tile(
     first_node: int,
     n_nodes: int,
     first_run: Word,
-    plan: Any,
+    plan: Integers,
     parameters: Reals,
-    out: Any,
+    out: Reals,
 ) -> None:
     """The chi-squares of the nodes from ``first_node`` on that share a vector loop."""
     lanes = 1 << plan[SHIFT]
