@@ -42,6 +42,12 @@ def largest_gap(offsets: Integers) -> int:
 
 
 @exact
+def half_of(count: int) -> int:
+    """Pairs of variates to fill for so many."""
+    return padded((count + 1) // 2)
+
+
+@exact
 def draw_stream(
     node: int,
     step: Word,
@@ -53,12 +59,13 @@ def draw_stream(
     features: Reals,
     targets: Reals,
     key: Words,
+    plan: Integers,
 ) -> None:
     """A minibatch of the node's law, and the variates it needs."""
-    label, half = np.uint64(node), normals.size // 2
+    label, half = np.uint64(node), half_of(count * plan[N_NORMALS])
     if half > 0:
         fill_normals(key, FEATURES, np.uint64(0), step, label, run, np.uint64(0), half, half, normals)
-    half = uniforms.size // 2
+    half = half_of(count * plan[N_UNIFORMS])
     if half > 0:
         fill_uniforms(key, UNIFORMS, step, label, run, half, half, uniforms)
     draw(normals, uniforms, node, count, features, targets)
@@ -131,7 +138,7 @@ def step_losses(
     for node in range(x.shape[0]):
         batch_size = batch_sizes[node]
         if plan[SAMPLING] == STREAM:
-            draw_stream(node, step, run, draw, batch_size, normals, uniforms, fresh, fresh_targets, key)
+            draw_stream(node, step, run, draw, batch_size, normals, uniforms, fresh, fresh_targets, key, plan)
             gradient(x[node, :dim], fresh, fresh_targets, rows, batch_size, samples, direction[:dim])
         else:
             choose_rows(
@@ -206,8 +213,8 @@ def advance_losses(
             marks[row] = 0
         choice = rows, drawn, marks, order, current
         stream = (
-            np.empty(2 * padded((most_drawn * plan[N_NORMALS] + 1) // 2)),
-            np.empty(2 * padded((most_drawn * plan[N_UNIFORMS] + 1) // 2)),
+            np.empty(2 * half_of(most_drawn * plan[N_NORMALS])),
+            np.empty(2 * half_of(most_drawn * plan[N_UNIFORMS])),
             np.empty((most_drawn if streaming else 0, features.shape[1])),
             np.empty(most_drawn if streaming else 0),
         )
