@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from desgd_fast.losses import Loss as Loss
     from desgd_fast.mixing import mixing_matrix as mixing_matrix
     from desgd_fast.mixing import mixing_report as mixing_report
+    from desgd_fast.noise import gradient_noise as gradient_noise
     from desgd_fast.problems import DatasetRegression as DatasetRegression
     from desgd_fast.problems import GaussianRegression as GaussianRegression
     from desgd_fast.risks import EmpiricalRisk as EmpiricalRisk
@@ -38,6 +39,7 @@ _HOME = {
     "Law": "laws",
     "EmpiricalRisk": "risks",
     "StreamingRisk": "risks",
+    "gradient_noise": "noise",
 }
 _MODULES = ("plots", "tails", "theory", "laws", "losses", "partitions", "schedules", "updates")
 

@@ -797,3 +797,37 @@ def truth_per_node(name: str, rows: NDArray[np.float64] | None, n_nodes: int) ->
             f"{name} must have a truth common to all nodes or one for each of the {n_nodes}, "
             f"got {rows.shape[0]}"
         )
+
+
+def was_kept_all(name: str, final: object) -> None:
+    """Runs that kept their iterates."""
+    if final is None:
+        raise ValueError(f"{name} must be runs with iterates; call simulate with keep='all'")
+
+
+def points(name: str, value: ArrayLike, dim: int) -> NDArray[np.float64]:
+    """(n_nodes, dim) or (n_points, n_nodes, dim) finite numbers, as the latter."""
+    array = real_array(name, value)
+    if array.ndim not in (2, 3) or array.shape[-1] != dim or 0 in array.shape:
+        raise ValueError(
+            f"{name} must have shape (n_nodes, {dim}) or (n_points, n_nodes, {dim}), got {array.shape}"
+        )
+    return array.reshape(-1, *array.shape[-2:])
+
+
+def coordinate_groups(name: str, value: Any, dim: int) -> dict[str, NDArray[np.int64]]:
+    """Named groups of coordinates, after that of all of them."""
+    groups = {"all": np.arange(dim)}
+    if value is None:
+        return groups
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{name} must be a mapping of names to coordinates, got {_given(value)}")
+    for label, coordinates in value.items():
+        array = np.asarray(coordinates)
+        allowed = f"integers from 0 to {dim - 1}"
+        if array.dtype.kind not in "iu" or array.ndim != 1 or array.size == 0:
+            raise TypeError(f"{name}[{label!r}] must be a list of {allowed}, got {_given(coordinates)}")
+        if array.min() < 0 or array.max() >= dim:
+            raise ValueError(f"{name}[{label!r}] must be a list of {allowed}, got {_given(coordinates)}")
+        groups[str(label)] = array.astype(np.int64)
+    return groups

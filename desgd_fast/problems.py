@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from desgd_fast import _validate, partitions
 from desgd_fast.partitions import Partition
+
+if TYPE_CHECKING:
+    from desgd_fast.losses import Loss
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +164,18 @@ class DatasetRegression:
     def n_rows(self) -> int:
         """Number of samples."""
         return int(self.features.shape[0])
+
+    @property
+    def loss(self) -> "Loss":
+        """½ (aᵀx − y)² + ½ ridge ‖x‖²."""
+        from desgd_fast import losses
+
+        return losses.ridge(self.ridge)
+
+    @property
+    def sampling(self) -> str:
+        """How a node picks its minibatches, as :class:`desgd_fast.EmpiricalRisk` says it."""
+        return "replacement" if self.replacement else "without-replacement"
 
     def partition(self, n_nodes: int, batch_size: ArrayLike | None = None) -> Partition:
         """Group the rows by the node that holds them.

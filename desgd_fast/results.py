@@ -798,3 +798,38 @@ class PartitionReport:
             )
         lines.append(f"{self.shares.sum()} rows, effective sample size {self.effective_sample_size:.1f}")
         return "\n".join(lines)
+
+
+@dataclass(frozen=True, eq=False)
+class GradientNoise:
+    """What :func:`desgd_fast.gradient_noise` returns; prints as a table.
+
+    Attributes
+    ----------
+    groups : tuple of str
+        Names of the groups of coordinates, ``"all"`` first.
+    norms : (n_groups, n_points, n_samples, n_nodes) array
+        ‖g_i(x) − ∇f_i(x)‖ over the group's coordinates.
+    tail : TailEstimate
+        Tail index of the noise, over (n_groups, n_nodes).
+    iterates : TailEstimate or None
+        Tail index of ‖x_i − x*‖ of the runs that the points come from, over (n_nodes,).
+    """
+
+    groups: tuple[str, ...]
+    norms: NDArray[np.float64]
+    tail: TailEstimate
+    iterates: TailEstimate | None
+
+    def __str__(self) -> str:
+        lines = [f"{'node':>6}" + "".join(f"{name:>24}" for name in (*self.groups, "iterates"))]
+        estimates = [(self.tail, group) for group in range(len(self.groups))]
+        for node in range(self.norms.shape[-1]):
+            entries = [self._entry(tail, (group, node)) for tail, group in estimates]
+            entries.append("" if self.iterates is None else self._entry(self.iterates, (node,)))
+            lines.append(f"{node:>6}" + "".join(f"{entry:>24}" for entry in entries))
+        return "\n".join(lines)
+
+    @staticmethod
+    def _entry(tail: TailEstimate, place: tuple[int, ...]) -> str:
+        return f"{tail.alpha[place]:.3g} [{tail.ci_low[place]:.3g}, {tail.ci_high[place]:.3g}]"

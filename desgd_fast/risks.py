@@ -71,7 +71,7 @@ class EmpiricalRisk:
     >>> features, labels = [[1.0, 0.0], [1.0, 1.0], [1.0, 2.0], [1.0, 3.0]], [-1, 1, -1, 1]
     >>> problem = dsf.EmpiricalRisk(dsf.losses.logistic(ridge=0.1), features, labels)
     >>> problem.optimum.round(3)
-    array([-0.262,  0.29 ])
+    array([-0.472,  0.449])
     """
 
     loss: Loss
@@ -313,7 +313,7 @@ def _gradients(
     features: Real,
     targets: Real,
 ) -> Real:
-    pointer = oracles.mean_gradient(loss.gradient)
+    pointer = loss.mean_gradient
     out = np.full(points.shape, np.nan)
     with _threads.limited_to(None):
         oracles.evaluate_gradients(pointer, points, first, last, features, targets, out)

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from desgd_fast import _threads, _validate, losses
+from desgd_fast import _threads, _validate
 from desgd_fast._layout import Layout
 from desgd_fast._rng import RNG, key_from
 from desgd_fast.kernels import descent, gaussian, gram, oracles, random, steps
 from desgd_fast.kernels._lanes import LANES
-from desgd_fast.kernels.samples import DISTINCT, REPLACEMENT
+from desgd_fast.kernels.samples import DISTINCT
+from desgd_fast.losses import Loss
 from desgd_fast.mixing import ORDERS
 from desgd_fast.problems import DatasetRegression, GaussianRegression
 from desgd_fast.results import DivergenceWarning, Runs, euclidean
@@ -32,6 +33,7 @@ _CALL_VARIATES = 1 << 27
 Real = NDArray[np.float64]
 Kernel = Callable[..., None]
 Problem = GaussianRegression | DatasetRegression | EmpiricalRisk | StreamingRisk
+PROBLEMS = (GaussianRegression, DatasetRegression, EmpiricalRisk, StreamingRisk)
 
 
 def simulate(
@@ -131,9 +133,7 @@ def simulate(
     >>> runs.final.shape, runs.norms(stacked=True).shape
     ((100, 4, 10), (100,))
     """
-    _validate.instance(
-        "problem", problem, (GaussianRegression, DatasetRegression, EmpiricalRisk, StreamingRisk)
-    )
+    _validate.instance("problem", problem, PROBLEMS)
     weights = _validate.stochastic_matrix(
         "W",
         W,
@@ -406,18 +406,16 @@ def _rows(problem: DatasetRegression | EmpiricalRisk, moving: _Moving) -> _Vecto
     batch_sizes = moving.batch_sizes
     partition = problem.partition(moving.n_nodes, batch_sizes)
     _validate.distinct_counters("batch_size", batch_sizes, random.MOST_INTEGERS, "for a data set")
-    if isinstance(problem, DatasetRegression):
-        loss = losses.ridge(problem.ridge)
-        sampling = REPLACEMENT if problem.replacement else DISTINCT
-    else:
-        loss, sampling = problem.loss, SAMPLINGS[problem.sampling]
+    sampling = SAMPLINGS[problem.sampling]
     shares = partition.shares
     draws = np.arange(-(-int(batch_sizes.max()) // 4) * 4)[:, None]
     # Floyd's algorithm lets draw q of b choose among the first n - b + q + 1 rows; unused draws among one.
     distinct = np.maximum(shares - batch_sizes + draws + 1, 1)
     bounds = np.where(draws < batch_sizes, distinct if sampling == DISTINCT else shares, 1)
     data = partition.features, partition.targets, partition.offsets, bounds.astype(np.uint64)
-    return _descent(problem, loss, oracles.draw_nothing(), data, moving, (sampling, problem.dim, 0, 0))
+    return _descent(
+        problem, problem.loss, oracles.draw_nothing(), data, moving, (sampling, problem.dim, 0, 0)
+    )
 
 
 def _stream(problem: StreamingRisk, moving: _Moving) -> _Vectors:
@@ -435,7 +433,7 @@ def _stream(problem: StreamingRisk, moving: _Moving) -> _Vectors:
 
 def _descent(
     problem: Problem,
-    loss: losses.Loss,
+    loss: Loss,
     draw: Any,
     data: tuple[NDArray[Any], ...],
     moving: _Moving,
@@ -446,7 +444,7 @@ def _descent(
         layout=layout,
         kernels=(descent.advance_losses, descent.advance_losses),
         arrays=(
-            oracles.mean_gradient(loss.gradient),
+            loss.mean_gradient,
             draw,
             moving.graph,
             data,

@@ -11,7 +11,15 @@ from .oracles import FOUR
 from .random import FEATURES, ROWS, UNIFORMS, fill_integers, fill_normals, fill_uniforms
 from .samples import DISTINCT, RESHUFFLE, keep_distinct, take_drawn, take_next
 from .steps import ADAPT_FIRST, AVERAGE_FROM, FIRST_RUN, FIRST_STEP, N_STEPS, TILE, WIDTH, copy_nodes, padded
-from .updates import TRACKING, add_nodes, communicates, mix_nodes, take_step, update_gradient
+from .updates import (
+    TRACKING,
+    add_nodes,
+    communicates,
+    keeps_gradient,
+    mix_nodes,
+    take_step,
+    update_gradient,
+)
 
 # Entries of ``plan`` beyond those of .steps, the first one in place of DIRECT.
 SAMPLING, DIM, N_NORMALS, N_UNIFORMS = range(8, 12)
@@ -135,6 +143,7 @@ def step_losses(
     fresh, fresh_targets = borrow(stream[2]), borrow(stream[3])
     dim = plan[DIM]
     row_of_step = np.int64(step) if step_sizes.shape[0] > 1 else 0
+    plain = keeps_gradient(rule)
     for node in range(x.shape[0]):
         batch_size = batch_sizes[node]
         if plan[SAMPLING] == STREAM:
@@ -157,7 +166,8 @@ def step_losses(
                 rows,
             )
             gradient(x[node, :dim], features, targets, rows, batch_size, samples, direction[:dim])
-        update_gradient(node, x, rule, scale, centre, 1, factors, velocity, last_gradient, direction)
+        if not plain:
+            update_gradient(node, x, rule, scale, centre, 1, factors, velocity, last_gradient, direction)
         take_step(step_sizes[row_of_step, node], direction, node, y)
 
 

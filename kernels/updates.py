@@ -24,6 +24,13 @@ def communicates(rule: Reals, step: Word) -> bool:
 
 
 @exact
+def keeps_gradient(rule: Reals) -> bool:
+    """Whether the step is the gradient itself."""
+    still = rule[MOMENTUM] == 0.0 and rule[TRACKING] == 0.0
+    return bool(still and rule[WEIGHT_DECAY] == 0.0 and rule[CLIP_NORM] == math.inf)
+
+
+@exact
 def clip_gradient(scale: Reals, bound: float, lanes: int, factors: Reals, direction: Reals) -> None:
     """Shorten the gradient of every run to the length ``bound``.
 
