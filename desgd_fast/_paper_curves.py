@@ -107,7 +107,7 @@ def _hill(norms: NDArray[np.float64]) -> dict[str, float]:
     return {"hill": estimate.alpha, "hill_low": estimate.ci_low, "hill_high": estimate.ci_high}
 
 
-def _published_estimator(average: NDArray[np.float64] | None) -> dict[str, float]:
+def _published_estimator(average: NDArray[np.floating] | None) -> dict[str, float]:
     """Median and range over the nodes of MMO as published; nan where runs overflowed, as there."""
     assert average is not None
     if not np.isfinite(average).all():

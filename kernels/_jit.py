@@ -16,6 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 Word = np.uint64
 Words = NDArray[np.uint64]
 Reals = NDArray[np.float64]
+Matrix = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 # NaN and infinity keep their meaning: divergence must be seen.
@@ -80,3 +81,24 @@ def exact(function: F) -> F:
 def elementary(function: F) -> F:
     """Compile as :func:`exact` does, and fold into the caller however long."""
     return cast(F, numba.njit(forceinline=True, fastmath=False, **_COMMON)(function))
+
+
+def adopted(function: Callable[..., Any]) -> Any:
+    """Compile somebody's function anew with the flags of :func:`inlined`, and fold it into its caller.
+
+    The options of its own decorator would depend on whether it had been called before.
+    """
+    plain = getattr(function, "py_func", function)
+    return numba.njit(forceinline=True, nogil=True, error_model="numpy", fastmath=set(FASTMATH))(plain)
+
+
+def pointer(signature: Any) -> Callable[[F], F]:
+    """Compile a function that kernels take as an argument: one binary of theirs calls whichever it gets."""
+
+    def decorate(function: F) -> F:
+        if numba.config.DISABLE_JIT:
+            return function
+        flags = {"nogil": True, "error_model": "numpy", "fastmath": set(FASTMATH)}
+        return cast(F, numba.cfunc(signature, **flags)(function))
+
+    return decorate

@@ -19,7 +19,7 @@ from scipy import sparse, stats
 
 import desgd_fast as dsf
 from desgd_fast import _threads, simulation
-from desgd_fast.kernels import rows, steps
+from desgd_fast.kernels import descent, steps
 from desgd_fast.results import DivergenceWarning, Runs, euclidean
 
 CYCLE = dsf.mixing_matrix(nx.cycle_graph(4)).toarray()
@@ -612,7 +612,7 @@ def no_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object) -> None:
         raise AssertionError("a kernel was called")
 
-    for module, name in ((steps, "advance_runs"), (steps, "advance_nodes"), (rows, "advance_rows")):
+    for module, name in ((steps, "advance_runs"), (steps, "advance_nodes"), (descent, "advance_losses")):
         monkeypatch.setattr(module, name, refuse)
 
 
@@ -623,7 +623,11 @@ ROW_STOCHASTIC = np.array([[0.5, 0.5], [1.0, 0.0]])
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"problem": 3}, TypeError, "problem must be a GaussianRegression or DatasetRegression, got 3"),
+        (
+            {"problem": 3},
+            TypeError,
+            "problem must be a GaussianRegression or .* or StreamingRisk, got 3",
+        ),
         ({"W": None}, TypeError, "W must be an array of real numbers"),
         ({"W": "ring"}, TypeError, "W must be an array of real numbers"),
         ({"W": np.ones((2, 3)) / 3}, ValueError, r"W must be a square matrix .* \(2, 3\)"),
