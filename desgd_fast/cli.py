@@ -66,7 +66,7 @@ def _names_an_extra(error: Exception) -> bool:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and leave the process: 0 done, 1 interrupted, 2 bad options or input."""
+    """Run a command and leave the process: 0 done, 1 interrupted or cells failed, 2 bad options or input."""
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         code = app(arguments, prog_name="desgd-fast", standalone_mode=False)

@@ -73,7 +73,8 @@ def sweep(
     store : str or path, optional
         Folder or any fsspec URL for a Zarr group that holds the results. Each cell is written once, when it
         finishes; calling again after any kind of interruption computes only what is missing. Any program
-        that reads Zarr can open it: ``xarray.open_zarr(store)``. Without one the results stay in memory.
+        that reads Zarr can open it: ``xarray.open_zarr(store)``. One process at a time may write to it, which
+        is enforced on one machine. Without a store the results stay in memory.
     workers : int, Executor or Client
         1 computes here, with all threads. More start so many processes of one thread each, which are
         replaced when they die. Any ``concurrent.futures.Executor``, or a ``dask.distributed.Client`` for

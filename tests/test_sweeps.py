@@ -5,6 +5,7 @@ import io
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import warnings
@@ -484,6 +485,40 @@ def test_killed_workers_and_parents_leave_the_undisturbed_store(kind: str) -> No
     assert report.recorded_again == 0
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_ends_a_sweep_at_once_and_keeps_what_is_finished(tmp_path: Path, workers: int) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, time\n"
+        "import desgd_fast as dsf\n"
+        "def f(a):\n"
+        "    if a == 5:\n"
+        "        print('waiting', flush=True)\n"
+        "        time.sleep(1000)\n"
+        "    return a\n"
+        "if __name__ == '__main__':\n"
+        f"    dsf.sweep(f, {{'a': range(8)}}, store=sys.argv[1], workers={workers})\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path / "s")],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert errors.strip().splitlines()[-1] == "KeyboardInterrupt"
+    finished = recorded(tmp_path / "s")
+    assert finished
+    assert 5 not in finished
+    # Not only in the journal: any reader sees them.
+    assert set(np.flatnonzero(plain(tmp_path / "s").cell_status)) == finished
+
+
 # Properties
 
 
@@ -584,6 +619,13 @@ def test_the_bar_shows_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> No
         text = stream.getvalue()
         assert ("12/12" in text) == shown
         assert ("1 failed" in text) == shown
+
+
+@pytest.mark.parametrize("missing", ["xarray", "zarr", "fsspec", "threadpoolctl"])
+def test_a_missing_library_names_the_extra(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ImportError, match=rf"sweeps need {missing}: pip install 'desgd-fast\[sweeps\]'"):
+        dsf.sweep(functions.everything, GRID)
 
 
 @pytest.mark.parametrize(
