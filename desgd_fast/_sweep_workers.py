@@ -24,7 +24,7 @@ from desgd_fast._sweep_grid import Job
 from desgd_fast._sweep_records import encode, fields_of
 
 # Seconds of work in a batch: hides the cost of sending it, and is what a kill can cost a worker.
-BATCH_SECONDS = 0.1
+BATCH_SECONDS = 0.2
 _MOST_IN_A_BATCH = 1000
 
 # A cell alone with its worker when that died so often is taken to have killed it.

@@ -161,8 +161,9 @@ def estimate(
     Examples
     --------
     >>> from desgd_fast import sweeps
-    >>> sweeps.estimate(abs, {"x": [-1.0, 2.0]}).n_cells
-    2
+    >>> cost = sweeps.estimate(lambda x: x**2, {"x": [-1.0, 2.0]})
+    >>> cost.n_cells, cost.result_bytes
+    (2, 16)
     """
     n_workers = _validate.integer("workers", workers, 1)
     _validate.installed("sweeps", "sweeps", ("xarray", "zarr", "fsspec", "threadpoolctl"))
