@@ -145,61 +145,68 @@ def layers(dataset: "xarray.Dataset", title: str) -> "Figure":
     columns = dataset.sizes["layer"]
     figure = _canvas(11.0, 9.0)
     grid = figure.subplots(3, max(columns, 3), sharex=True, squeeze=False)
-    names = [str(name) for name in dataset.network.values]
     for row, (estimator, label) in enumerate((("mmo", "MMO, as published"), ("hill", "Hill"))):
-        for column in range(columns):
-            ax = grid[row, column]
-            for name, (colour, line, marker) in zip(names, STYLES, strict=False):
-                curve = dataset.sel(network=name).isel(layer=column)
-                middle, low, high = (
-                    curve[estimator + ending].median("run").values for ending in ("", "_low", "_high")
-                )
-                ax.fill_between(curve.step_size.values, low, high, color=colour, alpha=0.1, linewidth=0)
-                style: Any = {"color": colour, "linestyle": line, "marker": marker, "markersize": 4}
-                ax.plot(curve.step_size.values, middle, label=name, **style)
+        for column, ax in enumerate(grid[row, :columns]):
+            layer = dataset.isel(layer=column)
+            _training_curves(ax, layer, *(layer[estimator + ending] for ending in ("", "_low", "_high")))
             ax.axhline(2, color="0.75", linewidth=0.8, zorder=0.5)
-            ax.set_ylabel(f"α by {label}" if column == 0 else "")
             ax.set_title(f"layer {column + 1}" if row == 0 else "", fontsize="medium")
-        low, high = (pick(ax.get_ylim()[k] for ax in grid[row, :columns]) for k, pick in ((0, min), (1, max)))
+        grid[row, 0].set_ylabel(f"α by {label}")
+        # Of the curves: an interval may have no upper end.
+        highest = np.nanmax(dataset[estimator].median("run").values, initial=2.0)
         for ax in grid[row, :columns]:
-            ax.set_ylim(max(low, 0), min(high, _LIMITS[1]))
-    for ax, (variable, label) in zip(
-        grid[2],
-        (
-            ("test_accuracy", "test accuracy"),
-            ("train_loss", "training loss"),
-            ("consensus_distance", "consensus distance"),
-        ),
-        strict=False,
-    ):
-        for name, (colour, line, marker) in zip(names, STYLES, strict=False):
-            curve = dataset.sel(network=name)
-            values = curve[variable].where(curve.diverged == 0)
-            steps = curve.step_size.values
-            ax.fill_between(
-                steps,
-                values.min("run").values,
-                values.max("run").values,
-                color=colour,
-                alpha=0.1,
-                linewidth=0,
-            )
-            style = {"color": colour, "linestyle": line, "marker": marker, "markersize": 4}
-            ax.plot(steps, values.median("run").values, label=name, **style)
-        ax.set_ylabel(label)
+            ax.set_ylim(0, 1.3 * highest)
+    for ax in grid[:2, columns:].flat:
+        ax.set_visible(False)
+    below = (
+        ("test_accuracy", "test accuracy", "linear"),
+        ("train_loss", "training loss", "log"),
+        ("consensus_distance", "consensus distance", "log"),
+    )
+    for ax, (variable, label, scale) in zip(grid[2], below, strict=False):
+        values = dataset[variable].where(dataset.diverged == 0)
+        _training_curves(ax, dataset, values, values.min("run"), values.max("run"))
         ax.set_xlabel("step size η")
+        ax.set_ylabel(label)
         ax.set_xscale("log")
-    for ax in grid[2, 1:3]:
-        ax.set_yscale("log")
+        ax.set_yscale(scale)
+        if scale == "log":
+            middle = values.median("run").values
+            middle = middle[middle > 0]
+            ax.set_ylim(0.5 * middle.min(initial=1.0), 2 * middle.max(initial=1.0))
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=6, fontsize="small", frameon=False)
-    attributes = dataset.attrs
+    n_runs = int(dataset.attrs["n_runs"])
+    runs = f"median of {n_runs} runs" if n_runs > 1 else "one run"
     figure.suptitle(
-        f"{title}, {attributes.get('images', '')}{_rough(dataset)}\n"
-        f"median of {attributes.get('n_runs')} runs; bands: 95% intervals above, least and largest run below",
+        f"{title}, {dataset.attrs['images']}{_rough(dataset)}\n"
+        f"{runs}; bands: above the 95% interval, for MMO that of stable laws only; below the range of runs",
         fontsize="medium",
     )
     return figure
+
+
+def _training_curves(ax: "Axes", dataset: "xarray.Dataset", values: Any, lowest: Any, highest: Any) -> None:
+    """One line a network against the step size, the median over runs, with a band."""
+    for name, (colour, line, marker) in zip(dataset.network.values, STYLES, strict=False):
+        steps = dataset.step_size.sel(network=name).values
+        middle, low, high = (
+            part.sel(network=name).median("run").values
+            if "run" in part.dims
+            else part.sel(network=name).values
+            for part in (values, lowest, highest)
+        )
+        ax.fill_between(steps, low, high, color=colour, alpha=0.1, linewidth=0)
+        ax.plot(
+            steps,
+            middle,
+            label=str(name),
+            color=colour,
+            linestyle=line,
+            marker=marker,
+            markersize=4,
+            linewidth=1,
+        )
 
 
 def _rough(dataset: "xarray.Dataset") -> str:

@@ -126,7 +126,7 @@ def layers_at(network: Network, point: int, *, mnist: str | None, effort: Drill,
     import xarray
 
     data = _images(mnist)
-    fitted = NeuralNetwork(data.features, data.labels, HIDDEN)
+    fitted = NeuralNetwork(data.features, data.labels, HIDDEN, n_outputs=10)
     with warnings.catch_warnings():
         # The result says the same: diverged.
         warnings.simplefilter("ignore", DivergenceWarning)

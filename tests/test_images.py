@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -87,3 +88,9 @@ def test_missing_and_unequal_files_are_refused_by_name(tmp_path: Path) -> None:
         dsf.images.read_idx(tmp_path / "cut.gz")
     with pytest.raises(ValueError, match="test_share must be"):
         dsf.images.digits(test_share=1.0)
+
+
+def test_without_scikit_learn_the_error_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(ImportError, match=r"pip install 'desgd-fast\[examples\]'"):
+        dsf.images.digits()

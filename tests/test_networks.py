@@ -1,5 +1,6 @@
 """Neural networks: gradients, steps and records equal the slow truth; training learns; bad input fails."""
 
+import sys
 import warnings
 
 import networkx as nx
@@ -436,3 +437,11 @@ def test_averages_that_were_not_kept_cannot_be_read() -> None:
         dsf.layer_tails(training)
     with pytest.raises(ValueError, match="node must be an integer from 0 to 3"):
         dsf.layer_tails(training, of="final", node=4)
+
+
+def test_without_torch_the_error_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "desgd_fast.torch", raising=False)
+    monkeypatch.delattr(dsf, "torch", raising=False)
+    with pytest.raises(ImportError, match=r"pip install 'desgd-fast\[torch\]'"):
+        _ = dsf.torch
