@@ -38,6 +38,18 @@ def value(x, a, y):  # type: ignore[no-untyped-def]
     return np.log1p(np.exp(-y * (a * x).sum())) + 0.5 * RIDGE * (x * x).sum()
 
 
+@numba.njit
+def log_loss(s, y):  # type: ignore[no-untyped-def]
+    """The loss of a prediction."""
+    return np.log1p(np.exp(-y * s))
+
+
+@numba.njit
+def slope(s, y):  # type: ignore[no-untyped-def]
+    """Its derivative."""
+    return -y / (1 + np.exp(y * s))
+
+
 def digits(multinomial: bool) -> tuple[Any, Any]:
     """Features scaled to [0, 1] and labels: −1 and 1 for odd and even, or the digits."""
     try:
@@ -187,10 +199,17 @@ def against_jax(multinomial: bool, quick: bool) -> Prepare:
     return prepare
 
 
-def user_loss() -> tuple[Timed, Timed]:
-    """Prepare a user's copy of the loss against the ready one."""
-    own = dsf.Loss(gradient=gradient, value=value)
-    return simulation(risk(False, own), 16, 200), simulation(risk(False), 16, 200)
+def user_loss(whole: bool) -> Prepare:
+    """Prepare a user's copy of the loss, its whole gradient or its slope in aᵀx, against the ready one."""
+
+    def prepare() -> tuple[Timed, Timed]:
+        if whole:
+            own = dsf.Loss(gradient=gradient, value=value)
+        else:
+            own = dsf.losses.linear_model(log_loss, slope, ridge=RIDGE)
+        return simulation(risk(False, own), 16, 200), simulation(risk(False), 16, 200)
+
+    return prepare
 
 
 def cases(quick: bool) -> list[Case]:
@@ -227,10 +246,18 @@ def cases(quick: bool) -> list[Case]:
             clock="wall",
         ),
         Case(
-            "user-loss",
-            "a user's @njit logistic loss",
+            "user-loss-slope",
+            "a user's @njit logistic loss, its slope in aᵀx",
             f"the ready one, {data}",
-            user_loss,
+            user_loss(False),
+            "≤ 1.1",
+            seconds=8.0,
+        ),
+        Case(
+            "user-loss-gradient",
+            "a user's @njit logistic loss, its whole gradient",
+            f"the ready one, {data}",
+            user_loss(True),
             "≤ 1.1",
             seconds=8.0,
         ),

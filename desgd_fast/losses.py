@@ -47,7 +47,8 @@ class Loss:
         How the loss prints.
     slope, ridge : compiled function and float, optional
         Where the gradient is slope(aᵀx, y)·a + ridge·x, as :func:`linear_model` knows: the step loops then
-        take several samples at a time.
+        take several samples at a time. With several ``outputs``, ``slope(scores, y)`` turns the scores of
+        x as a matrix into the factors of a in place.
 
     Raises
     ------
@@ -98,7 +99,8 @@ class Loss:
         """What the step loops call for a minibatch."""
         if self.slope is None:
             return oracles.mean_gradient(self.gradient)
-        return oracles.mean_linear_gradient(self.slope, self.ridge)
+        make = oracles.mean_linear_gradient if self.outputs == 1 else oracles.mean_scores_gradient
+        return make(self.slope, self.ridge)
 
 
 def linear_model(
@@ -228,6 +230,8 @@ def multinomial(n_classes: int, ridge: float = 0.0) -> Loss:
         outputs=n_classes,
         labels=tuple(float(label) for label in range(n_classes)),
         name=f"multinomial({n_classes}, ridge={ridge:g})",
+        slope=compiled.softmax_slopes,
+        ridge=ridge,
     )
 
 

@@ -183,6 +183,20 @@ def quantile(level: float) -> Three:
     return phi, slope, curvature
 
 
+@inlined
+def softmax_slopes(scores: Reals, y: float) -> None:
+    """Turn scores into the derivatives of −log softmax(scores)_y."""
+    largest, total = -math.inf, 0.0
+    for label in range(scores.size):
+        largest = max(largest, scores[label])
+    for label in range(scores.size):
+        scores[label] = math.exp(scores[label] - largest)
+        total += scores[label]
+    for label in range(scores.size):
+        scores[label] /= total
+    scores[int(y)] -= 1.0
+
+
 @cache
 def multinomial(n_classes: int, ridge: float) -> Three:
     """−log softmax(X a)_y + ½ ridge ‖X‖², X the (n_classes, a.size) matrix whose rows x holds."""
@@ -209,37 +223,26 @@ def multinomial(n_classes: int, ridge: float) -> Three:
         return float(largest + math.log(total) - score(x, a, int(y)) + 0.5 * ridge * square)
 
     @inlined
-    def normalise_scores(x: Reals, a: Reals, out: Reals) -> float:
-        # The first place of every class holds its score, then its share of the sum that comes back.
-        largest, total = -math.inf, 0.0
-        for label in range(n_classes):
-            s = score(x, a, label)
-            out[label * a.size] = s
-            largest = max(largest, s)
-        for label in range(n_classes):
-            share = math.exp(out[label * a.size] - largest)
-            out[label * a.size] = share
-            total += share
-        return total
-
-    @inlined
     def gradient(x: Reals, a: Reals, y: float, out: Reals) -> None:
-        total = normalise_scores(x, a, out)
+        scores = np.empty(n_classes)
+        for label in range(n_classes):
+            scores[label] = score(x, a, label)
+        softmax_slopes(scores, y)
         for label in range(n_classes):
             first = label * a.size
-            factor = out[first] / total - (1.0 if label == int(y) else 0.0)
             for j in range(a.size):
-                out[first + j] = factor * a[j] + ridge * x[first + j]
+                out[first + j] = scores[label] * a[j] + ridge * x[first + j]
 
     @inlined
     def hessian(x: Reals, a: Reals, y: float, out: Matrix) -> None:
-        shares = np.empty(x.size)
-        total = normalise_scores(x, a, shares)
+        shares = np.empty(n_classes)
+        for label in range(n_classes):
+            shares[label] = score(x, a, label)
+        softmax_slopes(shares, y)
+        shares[int(y)] += 1.0
         for row in range(n_classes):
-            p = shares[row * a.size] / total
             for column in range(n_classes):
-                q = shares[column * a.size] / total
-                factor = p * ((1.0 if row == column else 0.0) - q)
+                factor = shares[row] * ((1.0 if row == column else 0.0) - shares[column])
                 for i in range(a.size):
                     for j in range(a.size):
                         out[row * a.size + i, column * a.size + j] = factor * a[i] * a[j]

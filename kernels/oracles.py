@@ -96,6 +96,48 @@ def mean_linear_gradient(slope: Callable[..., Any], ridge: float) -> Any:
 
 
 @cache
+def mean_scores_gradient(slopes: Callable[..., Any], ridge: float) -> Any:
+    """The same where x is a matrix X: slopes(scores, y) turns the scores X a into the factors of a in place."""
+    of_scores = adopted(slopes)
+
+    @pointer(GRADIENT)
+    def mean(
+        x: Reals, features: Matrix, targets: Reals, rows: Integers, count: int, samples: Matrix, out: Reals
+    ) -> None:
+        wide_vectors()
+        width = features.shape[1]
+        n_scores = x.size // width
+        for t in range(out.size):
+            out[t] = ridge * x[t]
+        for start in range(0, count, FOUR):
+            last = min(start + FOUR, count)
+            for c in range(n_scores):
+                for q in range(start, last):
+                    total = 0.0
+                    for t in range(width):
+                        total += features[rows[q], t] * x[c * width + t]
+                    samples[q - start, c] = total
+            for q in range(start, last):
+                of_scores(samples[q - start, :n_scores], targets[rows[q]])
+            if last < start + FOUR:
+                for c in range(n_scores):
+                    for q in range(start, last):
+                        p = samples[q - start, c] / count
+                        for t in range(width):
+                            out[c * width + t] += p * features[rows[q], t]
+                continue
+            i, j, k, m = rows[start], rows[start + 1], rows[start + 2], rows[start + 3]
+            for c in range(n_scores):
+                p, q0 = samples[0, c] / count, samples[1, c] / count
+                r, s = samples[2, c] / count, samples[3, c] / count
+                for t in range(width):
+                    two = p * features[i, t] + q0 * features[j, t]
+                    out[c * width + t] += two + (r * features[k, t] + s * features[m, t])
+
+    return mean
+
+
+@cache
 def mean_value(value: Callable[..., Any]) -> Any:
     """Pointer to the mean of value(x, a, y) over rows ``first`` … ``last`` - 1."""
     of_sample = adopted(value)
