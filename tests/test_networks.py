@@ -442,6 +442,6 @@ def test_averages_that_were_not_kept_cannot_be_read() -> None:
 def test_without_torch_the_error_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "desgd_fast.torch", raising=False)
-    monkeypatch.delattr(dsf, "torch", raising=False)
+    monkeypatch.delitem(vars(dsf), "torch", raising=False)
     with pytest.raises(ImportError, match=r"pip install 'desgd-fast\[torch\]'"):
         _ = dsf.torch
