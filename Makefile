@@ -27,3 +27,6 @@ docs:
 	desgd-fast run --data examples/diabetes.csv --target target --out docs/diabetes
 	rm docs/diabetes/runs.nc
 	desgd-fast alpha --plot docs/cycle.png --published
+	desgd-fast paper figure7-left --out docs/figure7
+	mv docs/figure7/figure7-left.png docs/figure7.png
+	rm -r docs/figure7

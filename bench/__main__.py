@@ -13,7 +13,7 @@ from bench import _measure
 from bench._measure import Case, Figure, in_words, significant
 
 # Modules with a function cases(quick) -> list[Case]; those about to come are taken when they are there.
-MODULES = ("simulation", "theory", "tails", "networks", "start")
+MODULES = ("simulation", "losses", "theory", "tails", "networks", "start", "sweeps")
 
 
 def machine() -> dict[str, str | int]:

@@ -63,8 +63,9 @@ def of_runs(engine: str, r: int) -> Timed:
 
 
 def of_threads(engine: str, threads: int) -> Timed:
-    """A simulation on so many threads."""
-    return whole(simulation(engine, 512, 40, step_size=0.05, threads=threads))
+    """A simulation on so many threads, long enough for a pause of one of them to matter little."""
+    steps = {"direct": 40, "collapsed": 160, "gram": 640}[engine]
+    return whole(simulation(engine, 512, steps, step_size=0.05, threads=threads))
 
 
 # label of the axis, what one unit of time is for, sizes, engines, clock
@@ -84,12 +85,17 @@ PANELS: dict[str, tuple[str, Make, tuple[int, ...], tuple[str, ...], str]] = {
 
 
 def curve(make: Make, engine: str, sizes: tuple[int, ...], clock: str, repeats: int) -> list[float]:
-    """Seconds per unit of work at every size: medians of rounds over all sizes in turn."""
+    """Seconds per unit of work at every size.
+
+    Each round takes all sizes in turn. Other load slows a whole round, so each size enters through the
+    median of its ratio to the first one of its round.
+    """
     timed = [make(engine, size) for size in sizes]
     for each in timed:
         each.call()
-    rounds = [[_measure.seconds_per_unit(each, clock) for each in timed] for _ in range(repeats)]
-    return [float(value) for value in np.median(rounds, axis=0)]
+    rounds = np.array([[_measure.seconds_per_unit(each, clock) for each in timed] for _ in range(repeats)])
+    ratios = np.median(rounds / rounds[:, :1], axis=0)
+    return [float(value) for value in np.median(rounds[:, 0]) * ratios]
 
 
 def exponent(sizes: tuple[int, ...], seconds: list[float]) -> float:

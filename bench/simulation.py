@@ -82,7 +82,7 @@ def numpy_normals(count: int) -> Timed:
 
 def against_jax(engine: str, n_runs: int, collapsed: bool, quick: bool) -> Prepare:
     """Prepare JAX at its best against an engine, both on all cores."""
-    sizes = (16,) if quick else (1, 16, 64)
+    sizes = (16,) if quick else (1, 16, 64, 256)
 
     def prepare() -> tuple[Timed, Timed]:
         chosen, peer = peers.batched_jax(RING, 20, sizes, collapsed)

@@ -94,6 +94,21 @@ def bulk_numpy_case(n_samples: int) -> Case:
     )
 
 
+def bulk_memory_case(n_samples: int) -> Case:
+    """What no selection can beat: reading the samples once."""
+    x = np.random.default_rng(0).pareto(2, (n_samples, 1000))
+    return Case(
+        f"tails: hill, {n_samples:.0e} samples of 1000, k = 50, reading them",
+        f"hill, {n_samples:.0e} samples of 1000, k = 50",
+        "numpy.max of the same array",
+        lambda: (Timed(lambda: tails.hill(x, 50, axis=1)), Timed(x.max)),
+        unit="call",
+        clock="wall",
+        seconds=2.0,
+        note="numpy reads on one thread",
+    )
+
+
 def bulk_powerlaw_case(n_samples: int) -> Case:
     import powerlaw
 
@@ -192,6 +207,7 @@ def cases(quick: bool = False) -> Iterator[Case]:
     scale = 10 if quick else 1
     yield hill_path_case(10**7 // scale)
     yield bulk_numpy_case(10**5 // scale)
+    yield bulk_memory_case(10**5 // scale)
     yield from if_installed(bulk_powerlaw_case, 10**5 // scale)
     yield from if_installed(double_bootstrap_case, 10**5 // scale)
     yield from if_installed(ks_case, 10**6 // scale)

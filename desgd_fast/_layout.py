@@ -34,6 +34,8 @@ class Layout:
         half = _multiple(8, pairs * lanes)
         if half > _WIDTH // 2:
             half = _multiple(_WIDTH // 2, half)
+        if single:
+            pairs = half  # no gap between the halves: a loss takes its coordinates in one piece
         width = min(_WIDTH, (2 * half) & -(2 * half))
         return cls(n_nodes, dim, lanes, pairs, half, width)
 

@@ -107,7 +107,7 @@ def _hill(norms: NDArray[np.float64]) -> dict[str, float]:
     return {"hill": estimate.alpha, "hill_low": estimate.ci_low, "hill_high": estimate.ci_high}
 
 
-def _published_estimator(average: NDArray[np.float64] | None) -> dict[str, float]:
+def _published_estimator(average: NDArray[np.floating] | None) -> dict[str, float]:
     """Median and range over the nodes of MMO as published; nan where runs overflowed, as there."""
     assert average is not None
     if not np.isfinite(average).all():
@@ -115,7 +115,7 @@ def _published_estimator(average: NDArray[np.float64] | None) -> dict[str, float
     nodes = tails.mmo(average, preset="desgd", axis=0, vectors=True)
     return {
         "mmo": float(np.median(nodes.alpha)),
-        # Nodes move together, so the error of their median is nearly that of one of them.
+        # That of one node: an upper bound, as the nodes do not err quite together.
         "mmo_stderr": float(np.median(nodes.stderr)),
         "mmo_lowest": float(nodes.alpha.min()),
         "mmo_highest": float(nodes.alpha.max()),

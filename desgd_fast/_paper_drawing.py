@@ -33,10 +33,13 @@ def curves(
     rows = -(-len(names) // _COLUMNS)
     figure = _canvas(11.0, 1.1 + 3.1 * rows)
     grid = figure.subplots(rows, min(_COLUMNS, len(names)), sharey=True, squeeze=False)
-    for ax, name in zip(grid.flat, names, strict=False):
+    for place, (ax, name) in enumerate(zip(grid.flat, names, strict=False)):
         _panel(ax, dataset.sel(network=name), parameter, published.get(name))
         ax.set_title(name, fontsize="medium")
-        ax.label_outer(remove_inner_ticks=False)
+        if place % _COLUMNS:
+            ax.set_ylabel("")
+        if place + _COLUMNS < len(names):
+            ax.set_xlabel("")
     for ax in grid.flat[len(names) :]:
         ax.set_visible(False)
     handles: dict[str, Any] = {}

@@ -67,7 +67,7 @@ def parameter_plot(
     Examples
     --------
     >>> import desgd_fast as dsf
-    >>> steps = [0.08, 0.09, 0.094]
+    >>> steps = [0.0941, 0.0942, 0.0943]
     >>> fixed = {"problem": dsf.GaussianRegression(dim=100), "W": [[1.0]], "batch_size": 5}
     >>> ds = dsf.sweep(dsf.theory.tail_index, {"step_size": steps}, fixed=fixed)
     >>> dsf.plots.parameter_plot(ds, "step_size").get_ylabel()

@@ -54,7 +54,6 @@ def survival_plot(
     ('log', 'log')
     """
     ax = axes_or_new(ax)
-    top = 0.0
     for k, label in enumerate(dataset[by].values):
         colour, line, _ = STYLES[k % len(STYLES)]
         values = np.sort(dataset[norms].sel({by: label}).values)
@@ -62,19 +61,15 @@ def survival_plot(
         # The largest value first, and the share of the runs at least as large.
         share = np.arange(n, 0, -1) / n
         finite = np.isfinite(values) & (values > 0)
-        name = f"{by} {label}" if k < len(STYLES) else None
-        ax.plot(values[finite], share[finite], color=colour, linestyle=line, linewidth=1.2, label=name)
-        top = max(top, float(values[finite].max(initial=0.0)))
-    if alpha is not None and top > 0:
-        ends = np.array([top / 10 ** (1.5 / alpha), top])
-        ax.plot(
-            ends,
-            2.0 / dataset[norms].sizes["run"] * (ends / top) ** -alpha,
-            color="0.5",
-            linewidth=3,
-            alpha=0.6,
-            label=f"slope −{alpha:.3g}",
-        )
+        # The second round of styles is drawn thicker.
+        width = 1.2 + 0.8 * (k // len(STYLES))
+        name = f"{by} {label}" if k < 2 * len(STYLES) else None
+        ax.plot(values[finite], share[finite], color=colour, linestyle=line, linewidth=width, label=name)
+    start = float(np.quantile(dataset[norms].values, 0.98))
+    if alpha is not None and 0 < start < np.inf:
+        ends = start * np.array([1.0, 10 ** (1.5 / alpha)])
+        # Beside the data, three times as high as they are where the line begins.
+        ax.plot(ends, 0.06 * (ends / start) ** -alpha, color="0.6", linewidth=3, label=f"slope −{alpha:.3g}")
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_xlabel("distance t from the optimum")

@@ -29,7 +29,7 @@ Array = NDArray[np.float64]
 # The series is cut into this many batches for its standard error.
 _BATCHES = 32
 # Relative standard error of a variance from that many batches, and so of the bias.
-_BIAS_ERROR = math.sqrt(2 / (_BATCHES - 1))
+BIAS_ERROR = math.sqrt(2 / (_BATCHES - 1))
 # Steps between resamplings never exceed this, nor let log weights spread further than _SPREAD.
 _LONGEST_INTERVAL = 16
 _SPREAD = 0.5
@@ -208,7 +208,7 @@ def estimate(s: float, sums: Array) -> Estimate:
     return Estimate(
         s=s,
         value=float(reduced.mean()) - bias,
-        stderr=math.hypot(math.sqrt(_batch_variance(reduced)), _BIAS_ERROR * bias),
+        stderr=math.hypot(math.sqrt(_batch_variance(reduced)), BIAS_ERROR * bias),
         slope=float(slopes.mean()),
         slope_stderr=math.sqrt(_batch_variance(slopes)),
         bias=bias,

@@ -15,11 +15,15 @@ def key_from(rng: RNG) -> NDArray[np.uint64]:
     An integer gives the same key every time; a Generator is advanced, so that two
     calls with the same Generator give different streams; None is fresh entropy.
     """
+    return generator_from(rng).integers(0, 2**32, size=2, dtype=np.uint64)
+
+
+def generator_from(rng: RNG) -> np.random.Generator:
+    """``np.random.default_rng(rng)``, with an error that names the argument."""
     try:
-        generator = np.random.default_rng(rng)
+        return np.random.default_rng(rng)
     except (TypeError, ValueError) as error:
         raise type(error)(
             "rng must be None, a non-negative integer, a sequence of them, a SeedSequence, a BitGenerator "
             f"or a numpy Generator, got {rng!r}"
         ) from error
-    return generator.integers(0, 2**32, size=2, dtype=np.uint64)

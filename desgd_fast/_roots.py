@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from desgd_fast._population import Estimate, Population, estimate
+from desgd_fast._population import BIAS_ERROR, Estimate, Population, estimate
 from desgd_fast._second_moments import SecondMoments
 from desgd_fast._setting import Setting
 
@@ -63,6 +63,10 @@ class Walk:
     def patient(self) -> bool:
         """Whether the stretch may still grow."""
         return len(self.sums) < _LOOK * _MOST_LOOKS
+
+    def worth_longer(self, seen: Estimate, target: float) -> bool:
+        """Whether more steps can bring the error to the target; the share of the bias in it they leave."""
+        return self.patient and seen.stderr > target and BIAS_ERROR * abs(seen.bias) <= target
 
 
 @dataclass
@@ -151,9 +155,8 @@ def tail_index(walk: Walk, rtol: float, cap: float) -> Root:
     proven, s = low, min(curve.root(low * (1 - 1e-6), high * (1 + 1e-6)), cap)
     for _ in range(_MOST_POINTS):
         seen = walk.look(s)
-        while walk.patient and (
-            seen.stderr > rtol * s * curve.steepness(s) and abs(seen.value) < SIGNIFICANT * seen.stderr
-        ):
+        target = rtol * s * curve.steepness(s)
+        while walk.worth_longer(seen, target) and abs(seen.value) < SIGNIFICANT * seen.stderr:
             seen = walk.look_longer()
         while seen.n_steps < _LUCKY_LOOKS * _LOOK and seen.value < 0 and seen.largest_share > LARGEST_SHARE:
             seen = walk.look_longer()
@@ -170,11 +173,12 @@ def tail_index(walk: Walk, rtol: float, cap: float) -> Root:
         if abs(seen.value) / slope <= _CLOSE * s:
             break
         s = min(max(curve.root(low, high), s / 3), 3 * s, cap)
-    while walk.patient and seen.stderr > rtol * s * slope:
+    while walk.worth_longer(seen, rtol * s * slope):
         seen = walk.look_longer()
         curve.values[-1] = (s, seen.value, seen.stderr + size)
         slope = curve.steepness(s)
-    alpha = s - seen.value / slope
+    # Moments shown to be finite stay so, however far the last value is off.
+    alpha = max(s - seen.value / slope, proven)
     return end("found" if seen.stderr / slope <= rtol * s else "slow", alpha, slope, seen)
 
 

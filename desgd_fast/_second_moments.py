@@ -25,6 +25,8 @@ Array = NDArray[np.float64]
 _DENSE_UNKNOWNS = 100
 # Below this many nodes a dense product beats a sparse one.
 _DENSE_NODES = 128
+# Quadratic convergence needs some five.
+_MOST_NEWTON_STEPS = 30
 # Above this many nodes the full spectrum of W costs more than the iteration it would save.
 _SPECTRUM_NODES = 2048
 
@@ -158,10 +160,8 @@ class SecondMoments:
         beta = (1 - contraction) * values if self.setting.adapt_first else values - contraction
         return float((beta**2).max())
 
-    def _closed_growth(self) -> float | None:
-        """The value h(2) where its eigenmatrix has a constant diagonal, as on vertex-transitive graphs."""
-        if not self._diagonalisable:
-            return None
+    def _coupled_growth(self) -> float:
+        """The root θ of the coupling: h(2) where its eigenmatrix has a constant diagonal, else less."""
         low = self._mean_growth_squared()
         high = 2 * low + 2
         while self._coupling(high) > 1:
@@ -170,7 +170,13 @@ class SecondMoments:
         def excess(growth: float) -> float:
             return 1 - min(self._coupling(growth), 1e6)
 
-        growth = float(optimize.toms748(excess, low, high, xtol=1e-300, rtol=1e-15, maxiter=300))
+        return float(optimize.toms748(excess, low, high, xtol=1e-300, rtol=1e-15, maxiter=300))
+
+    def _closed_growth(self) -> float | None:
+        """The value h(2) where its eigenmatrix has a constant diagonal, as on vertex-transitive graphs."""
+        if not self._diagonalisable:
+            return None
+        growth = self._coupled_growth()
         return growth if self._diagonal_is_constant(growth) else None
 
     def _closed_covariance(self) -> Array | None:
@@ -190,32 +196,73 @@ class SecondMoments:
 
     @property
     def acts_on_diagonal(self) -> bool:
-        """Whether h(2) = 1 can be asked of the N diagonal entries: too many unknowns else, one law, one λ."""
+        """Whether the N diagonal entries can be asked instead: too many unknowns else, one law, one λ."""
         return math.prod(self.shape) > _DENSE_UNKNOWNS and self.setting.isotropic and self._diagonalisable
 
-    def instability(self) -> float:
-        """How far gradients multiply the diagonal that they alone sustain: 1 exactly where h(2) = 1.
+    def _sustained(self, spread: Array, growth: float, power: int = 1) -> Array:
+        """V((Vᵀ diag(f) V) ∘ R)Vᵀ, the moments that variances f entering the diagonal keep up at growth θ.
 
-        The top eigenvalue of f ↦ κλ²(d+1) diag Σ_k A^k(diag f), A the step without gradient variance; with
-        the spectrum of W the sum is one division. Needs a contracting mean.
+        R_ab = 1/(θ − β_a β_b) with the spectrum β of the step without gradient variance: the sum over all
+        steps is one division. ``power=2`` squares the divisor, minus the derivative in θ.
         """
         values, vectors, shrink = self._values, self._vectors, 1 - float(self._contraction[0, 0])
-        products = np.outer(values, values)
         if self.setting.adapt_first:
-            response = products / (1 - shrink**2 * products)
+            products = np.outer(values, values)
+            response = products / (growth - shrink**2 * products) ** power
         else:
             beta = values - 1 + shrink
-            response = 1 / (1 - np.outer(beta, beta))
+            response = 1 / (growth - np.outer(beta, beta)) ** power
+        return np.asarray(vectors @ (((vectors.T * spread.ravel()) @ vectors) * response))
 
-        def sustained(spread: Array) -> Array:
-            moments = vectors @ (((vectors.T * spread.ravel()) @ vectors) * response)
-            return np.asarray(np.einsum("ik,ik->i", moments, vectors))
+    def _sustained_diagonal(self, spread: Array, growth: float, power: int = 1) -> Array:
+        half = self._sustained(spread, growth, power)
+        return np.asarray(np.einsum("ik,ik->i", half, self._vectors))
 
+    @property
+    def _gain(self) -> float:
+        """Variance that gradients add to the diagonal for a unit there."""
+        return float(self._kappa[0] * self.setting.eigenvalues[0] ** 2 * (self.setting.dim + 1))
+
+    def _top_diagonal(self, growth: float, start: Array) -> tuple[float, Array]:
+        """How far gradients multiply, at growth θ, the diagonal that they alone sustain; and that diagonal.
+
+        The top eigenvalue of f ↦ κλ²(d+1) diag Σ_k θ^{−k−1} A^k(diag f), A the step without gradient
+        variance: 1 exactly where θ = h(2), convex and decreasing in θ.
+        """
         n = self.setting.n_nodes
-        operator = sparse_linalg.LinearOperator((n, n), matvec=sustained, dtype=np.float64)
-        top = sparse_linalg.eigsh(operator, k=1, which="LA", v0=np.ones(n), return_eigenvectors=False)
-        gain = self._kappa[0] * self.setting.eigenvalues[0] ** 2 * (self.setting.dim + 1)
-        return float(gain * top[0])
+        operator = sparse_linalg.LinearOperator(
+            (n, n), matvec=lambda f: self._sustained_diagonal(f, growth), dtype=np.float64
+        )
+        # The eigenvalue errs by the square of the residual.
+        top, vectors = sparse_linalg.eigsh(operator, k=1, which="LA", v0=start, ncv=min(n, 10), tol=1e-8)
+        return float(self._gain * top[0]), np.asarray(vectors[:, 0])
+
+    def instability(self) -> float:
+        """The factor of :meth:`_top_diagonal` at growth 1: 1 where h(2) = 1. Needs a contracting mean."""
+        return self._top_diagonal(1.0, np.ones(self.setting.n_nodes))[0]
+
+    def _diagonal_growth(self) -> float:
+        """h(2) by Newton's method from below, which convexity makes monotone."""
+        growth = self._coupled_growth()
+        diagonal: Array = np.ones(self.setting.n_nodes)
+        for _ in range(_MOST_NEWTON_STEPS):
+            factor, diagonal = self._top_diagonal(growth, diagonal)
+            steepness = self._gain * float(diagonal @ self._sustained_diagonal(diagonal, growth, power=2))
+            step = (factor - 1) / steepness
+            growth += step
+            if step <= 1e-13 * growth:
+                break
+        return float(growth)
+
+    def _diagonal_covariance(self) -> Array:
+        """The fixed point: g = diag of what the gain·g + noise sustain, a system of N unknowns."""
+        s, n = self.setting, self.setting.n_nodes
+        noise = s.dim * s.eigenvalues[0] * s.step_size**2 * s.power * s.noise / s.batch_size
+        remainder = sparse_linalg.LinearOperator(
+            (n, n), matvec=lambda g: g - self._gain * self._sustained_diagonal(g, 1.0), dtype=np.float64
+        )
+        diagonal, _ = sparse_linalg.cg(remainder, self._sustained_diagonal(noise, 1.0), rtol=1e-13, atol=0.0)
+        return np.asarray(self._sustained(self._gain * diagonal + noise, 1.0) @ self._vectors.T)
 
     # Iteration -------------------------------------------------------------------------------------------
 
@@ -261,7 +308,9 @@ class SecondMoments:
     def growth(self) -> float:
         """h(2), the spectral radius of the recursion."""
         closed = self._closed_growth()
-        return self._leading(self.apply)[0] if closed is None else closed
+        if closed is not None:
+            return closed
+        return self._diagonal_growth() if self.acts_on_diagonal else self._leading(self.apply)[0]
 
     def leading_form(self) -> Array:
         """V_p with E[φ(Me)] = h(2) φ(e) for φ(e) = Σ_p e_pᵀ V_p e_p, shape (n_groups, n_nodes, n_nodes)."""
@@ -297,6 +346,8 @@ class SecondMoments:
         closed = self._closed_covariance()
         if closed is not None:
             return closed
+        if self.acts_on_diagonal:
+            return self._diagonal_covariance()
         noise = self.noise()
         if math.prod(self.shape) <= _DENSE_UNKNOWNS:
             dense = self._dense(self.apply)

@@ -121,8 +121,9 @@ class Arrays:
             if isinstance(fields, str):
                 continue
             for name, field in fields.items():
-                new = Column.of(field)
-                columns[name] = columns[name].holding(new) if name in columns else new
+                known, new = columns.get(name), Column.of(field)
+                if known is None or known != new:
+                    columns[name] = new if known is None else known.holding(new)
         longest: dict[str, int] = {}
         for column in columns.values():
             for dim, size in zip(column.dims, column.sizes, strict=True):
@@ -144,11 +145,13 @@ class Arrays:
                 self.columns[name] = column
         done = {cell: fields for cell, fields in results.items() if not isinstance(fields, str)}
         for name, column in self.columns.items():
-            self._overwrite(name, [_padded(fields.get(name), column) for fields in done.values()], list(done))
+            self._overwrite(
+                name, _stacked([fields.get(name) for fields in done.values()], column), list(done)
+            )
         cells = list(results)
-        texts = [np.array("" if cell in done else results[cell], dtype=object) for cell in cells]
+        texts = np.array(["" if cell in done else results[cell] for cell in cells], dtype=object)
         self._overwrite(FAILURE, texts, cells)
-        self._overwrite(STATUS, [np.array(DONE if cell in done else FAILED) for cell in cells], cells)
+        self._overwrite(STATUS, np.array([DONE if cell in done else FAILED for cell in cells]), cells)
 
     def results(self, most_bytes: int) -> Iterator[dict[int, Result]]:
         """Every finished cell, in portions of so many bytes."""
@@ -233,8 +236,8 @@ class Arrays:
         if dict(array.attrs) != wanted:
             array.attrs.put(wanted)
 
-    def _overwrite(self, name: str, values: Sequence[NDArray[Any]], cells: Sequence[int]) -> None:
-        """Put values in the places of some cells, chunk by chunk."""
+    def _overwrite(self, name: str, values: NDArray[Any], cells: Sequence[int]) -> None:
+        """Put values, one row a cell, in the places of some cells, chunk by chunk."""
         if not cells:
             return
         array: Any = self._arrays[name]
@@ -249,7 +252,7 @@ class Arrays:
                 for start, length, size in zip(first, chunk, self.job.shape, strict=True)
             )
             block = np.asarray(array[region])
-            block[tuple((places[members] - first).T)] = np.stack([values[i] for i in members])
+            block[tuple((places[members] - first).T)] = values[members]
             array[region] = block
 
 
@@ -276,17 +279,39 @@ def _regions(shape: tuple[int, ...], most: int) -> Iterator[tuple[slice, ...]]:
         )
 
 
+def _stacked(rows: Sequence[Field | None], column: Column) -> NDArray[Any]:
+    """The values of several cells, one row each."""
+    if not rows or column.dims or column.kind == "O":
+        empty: NDArray[Any] = np.empty((len(rows), *column.sizes), dtype=_dtype(column))
+        for i, field in enumerate(rows):
+            empty[i] = _padded(field, column)
+        return empty
+    missing = _MISSING[column.kind]
+    return np.array([missing if field is None else field.values.item() for field in rows], _dtype(column))
+
+
+def _dtype(column: Column) -> Any:
+    return object if column.kind == "O" else _STORED[column.kind]
+
+
 def _padded(field: Field | None, column: Column) -> NDArray[Any]:
     """The field's values in the column's type and shape, what is missing filled in."""
-    dtype = object if column.kind == "O" else _STORED[column.kind]
-    whole: NDArray[Any] = np.full(column.sizes, _MISSING[column.kind], dtype=dtype)
+    whole: NDArray[Any] = np.full(column.sizes, _MISSING[column.kind], dtype=_dtype(column))
     if field is not None:
         values = field.values
         if column.kind == "O" and field.kind != "O":
-            values = np.array([str(value) for value in values.ravel().tolist()], object).reshape(values.shape)
+            texts = [_as_text(complex(value)) for value in values.ravel().tolist()]
+            values = np.array(texts, dtype=object).reshape(values.shape)
         values = values.reshape((1,) * (len(column.sizes) - values.ndim) + values.shape)
         whole[tuple(slice(size) for size in values.shape)] = values
     return whole
+
+
+def _as_text(number: complex) -> str:
+    """The same for a number and for what wider types make of it; empty for nan, which is missing."""
+    if number != number:
+        return ""
+    return repr(number if number.imag else number.real)
 
 
 def _trimmed(stored: NDArray[Any], column: Column) -> Field | None:

@@ -150,7 +150,7 @@ def _canonical(label: bool | int | float | str) -> str:
 
 
 def _describe_axis(axis: Axis) -> Any:
-    if axis.values == axis.labels:
+    if all(value is label for value, label in zip(axis.values, axis.labels, strict=True)):
         return list(axis.labels)
     return {
         str(label): describe(f"grid[{axis.name!r}][{label!r}]", value)
@@ -207,7 +207,10 @@ def _describe_function(function: Any) -> Any:
         return f"{owner}.{name}"
     # A script's functions live in __main__ in one process and under its name in another.
     place = "" if owner in ("__main__", "__mp_main__") else f"{owner}."
-    return f"{place}{name} {_digest(_source(function))}"
+    text = f"{place}{name} {_digest(_source(function))}"
+    captured = inspect.getclosurevars(function).nonlocals if inspect.isfunction(function) else {}
+    captured = {key: value for key, value in captured.items() if value is not function}
+    return {"function": text, "captured": describe("function", captured)} if captured else text
 
 
 def _source(function: Any) -> bytes:

@@ -8,6 +8,7 @@ disk or a power cut leaves fails the digest and counts as never written.
 import contextlib
 import hashlib
 import itertools
+import json
 import os
 import posixpath
 from collections.abc import Iterable, Iterator
@@ -147,6 +148,10 @@ class Journal:
             size += len(body)
         if block:
             yield block
+
+    def cells(self) -> set[int]:
+        """Cells with a line in any part."""
+        return {json.loads(line)["cell"] for lines in self.blocks(1) for line in lines}
 
     def clear(self) -> None:
         """Drop the parts, whose cells are in the arrays now."""

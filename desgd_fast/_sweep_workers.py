@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import math
 import multiprocessing
 import os
 import pickle
@@ -23,12 +24,12 @@ from desgd_fast._sweep_grid import Job
 from desgd_fast._sweep_records import encode, fields_of
 
 # Seconds of work in a batch: hides the cost of sending it, and is what a kill can cost a worker.
-BATCH_SECONDS = 0.1
+BATCH_SECONDS = 0.2
 _MOST_IN_A_BATCH = 1000
 
 # A cell alone with its worker when that died so often is taken to have killed it.
 _MOST_DEATHS = 3
-_MOST_FAILED_STARTS = 5
+_MOST_FAILED_STARTS = 3
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def compute_elsewhere(shared: bytes, cells: list[int], seconds: float) -> list[O
     """As :func:`compute`, for a job that travelled to another process or thread."""
     job, home = _unpacked(shared)
     if home != _here():
-        _one_thread()
+        one_thread()
     return compute(job, cells, seconds)
 
 
@@ -83,7 +84,7 @@ def _here() -> str:
 
 
 @functools.cache
-def _one_thread() -> None:
+def one_thread() -> None:
     """Leave the cores to the other workers: one Numba thread, unless the environment says otherwise."""
     if "NUMBA_NUM_THREADS" not in os.environ:
         from numba.core import config
@@ -299,7 +300,7 @@ class Dispatch:
         self._failed_starts = 0
         self._sent: list[dict[Answer, list[int]]] = [{} for _ in slots]
         self._arrived: queue.SimpleQueue[tuple[int, Answer]] = queue.SimpleQueue()
-        self._seconds = BATCH_SECONDS
+        self._seconds = math.inf
 
     def outcomes(self, patience: float) -> Iterator[list[Outcome]]:
         """Cells as they finish; an empty list where none has for so many seconds."""
@@ -352,7 +353,8 @@ class Dispatch:
             raise
         self._todo.extendleft(reversed(cells[len(outcomes) :]))
         mean = sum(outcome.seconds for outcome in outcomes) / len(outcomes)
-        self._seconds = max(1e-6, 0.8 * self._seconds + 0.2 * mean)
+        before = mean if math.isinf(self._seconds) else self._seconds
+        self._seconds = max(1e-6, 0.8 * before + 0.2 * mean)
         return outcomes
 
     def _bury(self, number: int) -> list[Outcome]:

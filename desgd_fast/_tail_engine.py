@@ -20,6 +20,8 @@ Counts = NDArray[np.int64]
 
 # Thresholds at which sensitivity is reported, as multiples of k.
 SENSITIVITY_GRID = 2.0 ** (np.arange(-4, 5) / 4)
+# Standard errors of alpha between those thresholds that one Pareto sample in 500 exceeds by chance.
+DRIFT = 4.5
 
 
 @dataclass(frozen=True)
@@ -301,11 +303,11 @@ def _package(
         n_ties=shaped(out.n_ties),
         sensitivity=(shaped(out.sensitivity[0]), shaped(out.sensitivity[1])) if spread else None,
         estimator=estimator.name + (", dependent data" if dependent else ""),
-        warnings=(*notes, *_warnings(out, samples, dependent)),
+        warnings=(*notes, *_warnings(out, samples, dependent, stderr)),
     )
 
 
-def _warnings(out: Collected, samples: Samples, dependent: bool) -> list[str]:
+def _warnings(out: Collected, samples: Samples, dependent: bool, stderr: Array) -> list[str]:
     notes = []
     failed = int(np.isnan(out.xi).sum())
     if failed:
@@ -318,6 +320,13 @@ def _warnings(out: Collected, samples: Samples, dependent: bool) -> list[str]:
     censored = int(out.n_censored.sum())
     if censored:
         notes.append(f"{censored} infinite values count as larger than all finite ones")
+    with np.errstate(invalid="ignore"):
+        drift = (out.sensitivity[1] - out.sensitivity[0]) / stderr
+    drifting = int((drift > DRIFT).sum())
+    if drifting:
+        one = f"alpha drifts by {drift[0]:.1f} standard errors"
+        who = f"{drifting} samples drift" if samples.bulk else one
+        notes.append(f"{who} between k/2 and 2k: the interval leaves out that bias; a smaller k has less")
     if dependent and bool((out.n_exponentials < 10).any()):
         notes.append("dependence leaves fewer than 10 independent exceedances' worth; the interval is rough")
     return notes

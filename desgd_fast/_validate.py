@@ -279,13 +279,15 @@ def one_per_row(name: str, value: ArrayLike, n_rows: int) -> NDArray[np.float64]
     return array.copy()
 
 
-def assignment(name: str, value: Any, n_rows: int) -> str | NDArray[np.int64]:
-    """Either "even", "sorted" or the node (≥ 0) of every row."""
+def assignment(name: str, value: Any, n_rows: int) -> Any:
+    """Either "even", "sorted", a rule, or the node (≥ 0) of every row."""
     if isinstance(value, str):
         return choice(name, value, ("even", "sorted"))
+    if callable(value):
+        return value
     array = np.asarray(value)
     if array.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be 'even', 'sorted' or an integer array, got {_given(value)}")
+        raise TypeError(f"{name} must be 'even', 'sorted', a rule or an integer array, got {_given(value)}")
     if array.shape != (n_rows,):
         raise ValueError(
             f"{name} must have one entry per row of features ({n_rows},), got shape {array.shape}"
@@ -597,7 +599,14 @@ def engine_for_data(name: str, engine: str) -> None:
 
 
 def engine_for_gaussian(
-    name: str, engine: str, isotropic: bool, dim: int, n_nodes: int, keep: str, average_last: int
+    name: str,
+    engine: str,
+    isotropic: bool,
+    dim: int,
+    n_nodes: int,
+    keep: str,
+    average_last: int,
+    plain: bool,
 ) -> None:
     """An engine that can answer what is asked of it."""
     if engine != "gram":
@@ -607,6 +616,7 @@ def engine_for_gaussian(
         (dim < 2 * n_nodes, f"dim ≥ 2 n_nodes, got dim={dim} and {n_nodes} nodes"),
         (keep == "all", "keep='norms' or 'gram': it has no iterates to keep"),
         (average_last > 0, f"average_last=0: it cannot average iterates, got {average_last}"),
+        (not plain, "the plain update and a constant step size"),
     ):
         if fault:
             raise ValueError(f"{name}='gram' needs {reason}; 'auto' or 'collapsed' would do")
@@ -770,13 +780,17 @@ def same_sweep(name: str, stored: Any, asked: Any) -> None:
         )
 
 
+_ABSENT = object()
+
+
 def _differences(place: str, stored: Any, asked: Any) -> Iterator[str]:
     if isinstance(stored, Mapping) and isinstance(asked, Mapping):
         for key in [*stored, *(key for key in asked if key not in stored)]:
             inner = f"{place}.{key}" if place else str(key)
-            yield from _differences(inner, stored.get(key, "nothing"), asked.get(key, "nothing"))
+            yield from _differences(inner, stored.get(key, _ABSENT), asked.get(key, _ABSENT))
     elif stored != asked:
-        yield f"{place} was {_given(stored)}, now {_given(asked)}"
+        was, now = ("absent" if value is _ABSENT else _given(value) for value in (stored, asked))
+        yield f"{place} was {was}, now {now}"
 
 
 def is_a_sweep(name: str, value: object, ours: bool) -> None:
@@ -1013,3 +1027,174 @@ def belongs_to(name: str, value: Any, right: bool, owner: str) -> None:
     """An argument that only one choice takes."""
     if not right:
         raise ValueError(f"{name} belongs to {owner} only, got {_given(str(value))}")
+
+
+# Losses, laws and update rules
+
+
+def compiled_function(name: str, value: Any, expected: str) -> None:
+    """A function compiled by numba.njit with as many arguments as ``expected`` shows."""
+    import inspect
+
+    from numba import config
+    from numba.core.dispatcher import Dispatcher
+
+    if not (isinstance(value, Dispatcher) or (config.DISABLE_JIT and callable(value))):
+        hint = "; put @numba.njit above its def" if callable(value) else ""
+        raise TypeError(
+            f"{name} must be a function {expected} compiled with numba.njit, got {_given(value)}{hint}"
+        )
+    parameters = inspect.signature(getattr(value, "py_func", value)).parameters
+    if len(parameters) != expected.count(",") + 1:
+        raise TypeError(
+            f"{name} must be a compiled function {expected}, got one with arguments ({', '.join(parameters)})"
+        )
+
+
+def compiles(name: str, build: Any, expected: str) -> Any:
+    """What ``build()`` returns, unless the user's function within it does not compile."""
+    from numba.core.errors import NumbaError
+
+    try:
+        return build()
+    except NumbaError as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = next((line for line in lines if "Failed in" not in line), "no reason given")
+        raise TypeError(
+            f"{name} must compile as {expected}, x, a and out being float64 arrays and y a float; "
+            f"numba says: {reason}"
+        ) from error
+
+
+def writes_finite(name: str, values: NDArray[np.float64], expected: str, where: str) -> None:
+    """A user's function that fills its result with finite numbers."""
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        place = "a value" if values.size == 1 else f"entry {bad[0]} of {values.size}"
+        raise ValueError(
+            f"{name} must give finite numbers in every entry, as {expected}, but left {place} nan or "
+            f"infinite at {where}"
+        )
+
+
+def allowed_labels(name: str, targets: NDArray[np.float64], labels: tuple[float, ...] | None) -> None:
+    """Targets that the loss knows."""
+    if labels is None:
+        return
+    strange = ~np.isin(targets, labels)
+    if strange.any():
+        known = ", ".join(f"{label:g}" for label in labels[:12]) + (", …" if len(labels) > 12 else "")
+        row = int(np.argmax(strange))
+        raise ValueError(f"{name} must be among {known} for this loss, got {targets[row]:g} in row {row}")
+
+
+def nodes_of_rows(name: str, value: Any, n_rows: int) -> NDArray[np.int64]:
+    """What an assignment rule returned: the node (≥ 0) of every row."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "iu" or array.shape != (n_rows,):
+        raise ValueError(
+            f"{name} must return the node of every row, integers of shape ({n_rows},), got "
+            f"{array.dtype} of shape {array.shape}"
+        )
+    if array.min() < 0:
+        raise ValueError(f"{name} must name nodes from 0 on, got {array.min()}")
+    return array.astype(np.int64)
+
+
+def room_for_shares(name: str, least_rows: int, n_nodes: int, n_rows: int) -> None:
+    """Rows enough for every node's smallest share."""
+    if least_rows * n_nodes > n_rows:
+        raise ValueError(
+            f"{name} must be at most {n_rows // n_nodes} for {n_rows} rows on {n_nodes} nodes, "
+            f"got {least_rows}"
+        )
+
+
+def no_partition(name: str, least_rows: int, n_nodes: int, attempts: int) -> NoReturn:
+    """Refuse: the rule found no partition with such shares."""
+    raise ValueError(
+        f"{name}={least_rows} was not reached by all {n_nodes} nodes in {attempts} draws; "
+        "a larger beta or a smaller least_rows would do"
+    )
+
+
+def update_rule(
+    momentum: Any, nesterov: Any, tracking: Any, weight_decay: Any, clip_norm: Any, local_steps: Any
+) -> None:
+    """The numbers of an update rule, and that they go together."""
+    allowed = "a number from 0 to below 1"
+    if not 0 <= number("momentum", momentum, allowed) < 1:
+        raise ValueError(f"momentum must be {allowed}, got {_given(momentum)}")
+    flag("nesterov", nesterov)
+    if flag("tracking", tracking) and momentum != 0:
+        raise ValueError(f"tracking excludes momentum, got momentum={momentum!r}")
+    non_negative_number("weight_decay", weight_decay)
+    if clip_norm != math.inf:
+        positive_number("clip_norm", clip_norm)
+    integer("local_steps", local_steps, 1, 2**32)
+
+
+def step_sizes(name: str, value: Any, n_steps: int, n_nodes: int) -> NDArray[np.float64]:
+    """A scalar, one per node, or a schedule of the steps' numbers: (1 or n_steps, n_nodes)."""
+    if not callable(value):
+        return positive_per_node(name, value, n_nodes)[np.newaxis]
+    array = real_array(f"{name}(k)", value(np.arange(n_steps)))
+    if array.shape not in ((n_steps,), (n_steps, n_nodes)):
+        raise ValueError(
+            f"{name} must return shape ({n_steps},) or ({n_steps}, {n_nodes}) for the {n_steps} steps' "
+            f"numbers, got {array.shape}"
+        )
+    if (array < 0).any():
+        raise ValueError(f"{name} must return step sizes of at least 0, got {array.min():g}")
+    return np.array(np.broadcast_to(array.reshape(n_steps, -1), (n_steps, n_nodes)))
+
+
+def truth(name: str, value: ArrayLike) -> NDArray[np.float64]:
+    """(dim,) or (n_nodes, dim) finite numbers, as rows (1 or n_nodes, dim)."""
+    array = real_array(name, value)
+    if array.ndim not in (1, 2) or 0 in array.shape:
+        raise ValueError(f"{name} must have shape (dim,) or (n_nodes, dim), got shape {array.shape}")
+    return np.array(np.atleast_2d(array))
+
+
+def truth_per_node(name: str, rows: NDArray[np.float64] | None, n_nodes: int) -> None:
+    """A truth common to all nodes, or one for each node of the graph."""
+    if rows is not None and rows.shape[0] not in (1, n_nodes):
+        raise ValueError(
+            f"{name} must have a truth common to all nodes or one for each of the {n_nodes}, "
+            f"got {rows.shape[0]}"
+        )
+
+
+def was_kept_all(name: str, final: object) -> None:
+    """Runs that kept their iterates."""
+    if final is None:
+        raise ValueError(f"{name} must be runs with iterates; call simulate with keep='all'")
+
+
+def points(name: str, value: ArrayLike, dim: int) -> NDArray[np.float64]:
+    """(n_nodes, dim) or (n_points, n_nodes, dim) finite numbers, as the latter."""
+    array = real_array(name, value)
+    if array.ndim not in (2, 3) or array.shape[-1] != dim or 0 in array.shape:
+        raise ValueError(
+            f"{name} must have shape (n_nodes, {dim}) or (n_points, n_nodes, {dim}), got {array.shape}"
+        )
+    return array.reshape(-1, *array.shape[-2:])
+
+
+def coordinate_groups(name: str, value: Any, dim: int) -> dict[str, NDArray[np.int64]]:
+    """Named groups of coordinates, after that of all of them."""
+    groups = {"all": np.arange(dim)}
+    if value is None:
+        return groups
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{name} must be a mapping of names to coordinates, got {_given(value)}")
+    for label, coordinates in value.items():
+        array = np.asarray(coordinates)
+        allowed = f"integers from 0 to {dim - 1}"
+        if array.dtype.kind not in "iu" or array.ndim != 1 or array.size == 0:
+            raise TypeError(f"{name}[{label!r}] must be a list of {allowed}, got {_given(coordinates)}")
+        if array.min() < 0 or array.max() >= dim:
+            raise ValueError(f"{name}[{label!r}] must be a list of {allowed}, got {_given(coordinates)}")
+        groups[str(label)] = array.astype(np.int64)
+    return groups

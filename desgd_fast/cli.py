@@ -17,6 +17,8 @@ COMMANDS = {
     "tail": "_cli_tail",
     "alpha": "_cli_theory",
     "frontier": "_cli_theory",
+    "sweep": "_cli_sweep",
+    "show": "_cli_sweep",
     "paper": "_cli_paper",
 }
 
@@ -64,7 +66,7 @@ def _names_an_extra(error: Exception) -> bool:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and leave the process: 0 done, 1 interrupted, 2 bad options or input."""
+    """Run a command and leave the process: 0 done, 1 interrupted or cells failed, 2 bad options or input."""
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         code = app(arguments, prog_name="desgd-fast", standalone_mode=False)

@@ -70,8 +70,11 @@ def measure_tail(
     >>> import networkx as nx, desgd_fast as dsf
     >>> W = dsf.mixing_matrix(nx.cycle_graph(8))
     >>> problem = dsf.GaussianRegression(dim=2)
-    >>> tail = dsf.measure_tail(problem, W, step_size=0.43, batch_size=1, n_steps=300, n_runs=20_000, rng=0)
-    >>> bool(tail.ci_low < dsf.theory.tail_index(problem, W, step_size=0.43, batch_size=1, rng=0).alpha)
+    >>> frontier = float(dsf.theory.critical_step_size(problem, W, batch_size=1, at="infinite-variance"))
+    >>> tail = dsf.measure_tail(
+    ...     problem, W, step_size=frontier, batch_size=1, n_steps=500, n_runs=20_000, k=0.01, rng=0
+    ... )
+    >>> bool(tail.ci_low < 2.0 < tail.ci_high)  # where the variance becomes infinite
     True
     """
     _validate.flag("stacked", stacked)

@@ -334,8 +334,8 @@ _STAR = (
     "(corrected: Metropolis weights)"
 )
 _LENGTH = (
-    "what is left of the code runs 1000/η steps for these figures; here 1000, as in the text, so that values "
-    "at rho ≥ 0, which depend on the length, differ"
+    "the runs were longer than the 1000 steps of the text (what is left of the code takes 1000/η); here 1000, "
+    "so that values at rho ≥ 0, which depend on the length, differ"
 )
 _FROBENIUS = "the worst node is picked by the Frobenius norm (corrected: by the spectral norm of the text)"
 

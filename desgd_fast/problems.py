@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from desgd_fast import _validate
+from desgd_fast import _validate, partitions
+from desgd_fast.partitions import Partition
+
+if TYPE_CHECKING:
+    from desgd_fast.losses import Loss
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,22 +78,6 @@ class GaussianRegression:
             _validate.positive_per_node("feature_std", self.feature_std, n_nodes),
             _validate.positive_per_node("noise_std", self.noise_std, n_nodes, zero=True),
         )
-
-
-class Partition(NamedTuple):
-    """Rows of a data set grouped by node.
-
-    Attributes
-    ----------
-    features : (n_rows, dim) array
-        C-contiguous float64; rows ``offsets[i]:offsets[i + 1]`` belong to node i.
-    targets : (n_rows,) array
-    offsets : (n_nodes + 1,) int64 array
-    """
-
-    features: NDArray[np.float64]
-    targets: NDArray[np.float64]
-    offsets: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,6 +165,18 @@ class DatasetRegression:
         """Number of samples."""
         return int(self.features.shape[0])
 
+    @property
+    def loss(self) -> "Loss":
+        """½ (aᵀx − y)² + ½ ridge ‖x‖²."""
+        from desgd_fast import losses
+
+        return losses.ridge(self.ridge)
+
+    @property
+    def sampling(self) -> str:
+        """How a node picks its minibatches, as :class:`desgd_fast.EmpiricalRisk` says it."""
+        return "replacement" if self.replacement else "without-replacement"
+
     def partition(self, n_nodes: int, batch_size: ArrayLike | None = None) -> Partition:
         """Group the rows by the node that holds them.
 
@@ -197,23 +197,12 @@ class DatasetRegression:
             If there are fewer rows than nodes, ``assignment`` leaves a node empty or names one
             beyond the graph, or a batch without replacement exceeds its node's share.
         """
-        n_nodes = _validate.positive_integer("n_nodes", n_nodes)
-        _validate.enough_rows("n_nodes", n_nodes, self.n_rows)
-        if isinstance(self.assignment, str):
-            nodes = np.arange(self.n_rows) % n_nodes
-            if self.assignment == "sorted":
-                nodes[np.argsort(self.targets, kind="stable")] = np.sort(nodes)
-        else:
-            nodes = self.assignment
-            _validate.every_node_used("assignment", nodes, n_nodes)
-        shares = np.bincount(nodes, minlength=n_nodes)
+        parts = partitions.group(self.features, self.targets, self.assignment, n_nodes)
         if batch_size is not None:
             batch_sizes = _validate.counts_per_node("batch_size", batch_size, n_nodes)
             if not self.replacement:
-                _validate.batches_within("batch_size", batch_sizes, shares)
-        grouped = np.argsort(nodes, kind="stable")
-        offsets = np.concatenate(([0], np.cumsum(shares))).astype(np.int64)
-        return Partition(self.features[grouped], self.targets[grouped], offsets)
+                _validate.batches_within("batch_size", batch_sizes, parts.shares)
+        return parts
 
     @classmethod
     def from_csv(

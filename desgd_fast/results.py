@@ -30,6 +30,40 @@ class OtherVersionWarning(RuntimeWarning):
     """A store was begun by another version of this package."""
 
 
+@dataclass(frozen=True)
+class SweepEstimate:
+    """What a sweep would take, from one of its cells.
+
+    Attributes
+    ----------
+    n_cells, n_waiting : int
+        Cells of the grid, and those that have yet to be computed.
+    cell : dict
+        Coordinates of the cell that was computed.
+    seconds : float
+        Time it took, kernels compiled.
+    result_bytes : int
+        Size of all results together, uncompressed.
+    process_bytes : int
+        Most memory that the computing process has held.
+    workers : int
+        Processes at work.
+    """
+
+    n_cells: int
+    n_waiting: int
+    cell: dict[str, bool | int | float | str]
+    seconds: float
+    result_bytes: int
+    process_bytes: int
+    workers: int
+
+    @property
+    def remaining_seconds(self) -> float:
+        """Time for the cells that wait, if all take as long as this one."""
+        return self.seconds * math.ceil(self.n_waiting / self.workers)
+
+
 @dataclass(frozen=True, eq=False)
 class Runs:
     """What :func:`desgd_fast.simulate` returns.
@@ -52,8 +86,8 @@ class Runs:
         Number of the first run.
     """
 
-    final: NDArray[np.float64] | None
-    average: NDArray[np.float64] | None
+    final: NDArray[np.floating] | None
+    average: NDArray[np.floating] | None
     final_norms: NDArray[np.float64]
     average_norms: NDArray[np.float64] | None
     gram: NDArray[np.float64] | None
@@ -863,3 +897,81 @@ class Training:
                 variables[name] = (("run", "node", "parameter"), getattr(self, name))
         coords = {"run": self.first_run + np.arange(self.diverged.size), "step": self.record_steps}
         return xarray.Dataset(variables, coords=coords)
+
+
+class OptimumWarning(RuntimeWarning):
+    """The point that distances are measured from is no stationary point."""
+
+
+@dataclass(frozen=True, eq=False)
+class PartitionReport:
+    """How the nodes' data differ; prints as a table.
+
+    Attributes
+    ----------
+    shares : (n_nodes,) int array
+        Rows of each node.
+    labels : (n_labels,) array
+        The distinct targets.
+    label_counts : (n_nodes, n_labels) int array
+        Rows of each node with each of them.
+    label_distance : (n_nodes,) array
+        Total variation distance of the node's targets from those of all rows: 0 alike, near 1 disjoint.
+    gradient_distance : (n_nodes,) array
+        ‖∇f_i(x) − ∇f(x)‖, f being the mean over all rows: what keeps the nodes' optima apart.
+    effective_sample_size : float
+        n_nodes² / Σ 1/n_i. The unweighted average of the nodes' means varies as the mean of so many rows
+        would: all rows where shares are equal, fewer otherwise.
+    """
+
+    shares: NDArray[np.int64]
+    labels: NDArray[np.float64]
+    label_counts: NDArray[np.int64]
+    label_distance: NDArray[np.float64]
+    gradient_distance: NDArray[np.float64]
+    effective_sample_size: float
+
+    def __str__(self) -> str:
+        lines = [f"{'node':>6}{'rows':>8}{'labels':>8}{'label distance':>16}{'gradient distance':>19}"]
+        for node, share in enumerate(self.shares):
+            lines.append(
+                f"{node:>6}{share:>8}{np.count_nonzero(self.label_counts[node]):>8}"
+                f"{self.label_distance[node]:>16.3f}{self.gradient_distance[node]:>19.4g}"
+            )
+        lines.append(f"{self.shares.sum()} rows, effective sample size {self.effective_sample_size:.1f}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, eq=False)
+class GradientNoise:
+    """What :func:`desgd_fast.gradient_noise` returns; prints as a table.
+
+    Attributes
+    ----------
+    groups : tuple of str
+        Names of the groups of coordinates, ``"all"`` first.
+    norms : (n_groups, n_points, n_samples, n_nodes) array
+        ‖g_i(x) − ∇f_i(x)‖ over the group's coordinates.
+    tail : TailEstimate
+        Tail index of the noise, over (n_groups, n_nodes).
+    iterates : TailEstimate or None
+        Tail index of ‖x_i − x*‖ of the runs that the points come from, over (n_nodes,).
+    """
+
+    groups: tuple[str, ...]
+    norms: NDArray[np.float64]
+    tail: TailEstimate
+    iterates: TailEstimate | None
+
+    def __str__(self) -> str:
+        lines = [f"{'node':>6}" + "".join(f"{name:>24}" for name in (*self.groups, "iterates"))]
+        estimates = [(self.tail, group) for group in range(len(self.groups))]
+        for node in range(self.norms.shape[-1]):
+            entries = [self._entry(tail, (group, node)) for tail, group in estimates]
+            entries.append("" if self.iterates is None else self._entry(self.iterates, (node,)))
+            lines.append(f"{node:>6}" + "".join(f"{entry:>24}" for entry in entries))
+        return "\n".join(lines)
+
+    @staticmethod
+    def _entry(tail: TailEstimate, place: tuple[int, ...]) -> str:
+        return f"{tail.alpha[place]:.3g} [{tail.ci_low[place]:.3g}, {tail.ci_high[place]:.3g}]"

@@ -13,11 +13,16 @@ from scipy import sparse
 from desgd_fast import _threads, _validate
 from desgd_fast._layout import Layout
 from desgd_fast._rng import RNG, key_from
-from desgd_fast.kernels import gram, random, rows, steps
+from desgd_fast.kernels import descent, gaussian, gram, oracles, random, steps
 from desgd_fast.kernels._lanes import LANES
+from desgd_fast.kernels.samples import DISTINCT
+from desgd_fast.losses import Loss
 from desgd_fast.mixing import ORDERS
 from desgd_fast.problems import DatasetRegression, GaussianRegression
 from desgd_fast.results import DivergenceWarning, Runs, euclidean
+from desgd_fast.risks import SAMPLINGS, EmpiricalRisk, StreamingRisk
+from desgd_fast.schedules import Schedule
+from desgd_fast.updates import Update
 
 ENGINES = ("auto", "direct", "collapsed", "gram")
 
@@ -26,22 +31,26 @@ _STATE_BYTES = 1 << 26
 _CALL_VARIATES = 1 << 27
 
 Real = NDArray[np.float64]
-Problem = GaussianRegression | DatasetRegression
+Kernel = Callable[..., None]
+Problem = GaussianRegression | DatasetRegression | EmpiricalRisk | StreamingRisk
+PROBLEMS = (GaussianRegression, DatasetRegression, EmpiricalRisk, StreamingRisk)
 
 
 def simulate(
     problem: Problem,
     W: Any,
     *,
-    step_size: ArrayLike,
+    step_size: ArrayLike | Schedule,
     batch_size: ArrayLike,
     n_steps: int,
     n_runs: int = 1,
     average_last: int = 0,
     order: str = "combine-then-adapt",
+    update: Update = Update(),  # noqa: B008
     engine: str = "auto",
     initial: ArrayLike | None = None,
     keep: str = "all",
+    dtype: str = "float64",
     first_run: int = 0,
     allow_row_stochastic: bool = False,
     allow_negative: bool = False,
@@ -51,38 +60,46 @@ def simulate(
 ) -> Runs:
     """Simulate independent runs of decentralized stochastic gradient descent.
 
-    At every step each node i draws a fresh minibatch, whose gradient at its iterate is g_i, and
+    At every step each node i draws a minibatch, whose gradient at its iterate is g_i, and
 
     - ``"combine-then-adapt"``: x_i ← Σ_j W_ij x_j − η_i g_i(x_i)  (D-PSGD of Lian et al., NeurIPS 2017)
     - ``"adapt-then-combine"``: x_i ← Σ_j W_ij (x_j − η_j g_j(x_j))  (Chen & Sayed, IEEE TSP 2012)
 
     Parameters
     ----------
-    problem : GaussianRegression or DatasetRegression
+    problem : GaussianRegression, DatasetRegression, EmpiricalRisk or StreamingRisk
         What the nodes minimise.
     W : (n_nodes, n_nodes) array or sparse array
         Doubly stochastic mixing matrix; ``[[1.0]]`` is one node (C-SGD), the identity Dis-SGD.
-    step_size, batch_size : scalar or (n_nodes,) array
-        η and the minibatch b, for all nodes or for each.
+    step_size : scalar, (n_nodes,) array or schedule
+        η, for all nodes or for each; or a function of the steps' numbers, such as ``dsf.schedules`` makes.
+    batch_size : scalar or (n_nodes,) array
+        The minibatch b, for all nodes or for each.
     n_steps, n_runs : int
         Steps of a run, and independent runs.
     average_last : int
         Also average the last so many iterates of each run; 0 for none.
     order : {"combine-then-adapt", "adapt-then-combine"}
         Which recursion.
+    update : Update
+        What comes in place of g_i: momentum, a tracked gradient, clipping, weight decay, and steps between
+        mixings; see ``dsf.updates``.
     engine : {"auto", "direct", "collapsed", "gram"}
         ``"direct"`` draws every sample. ``"collapsed"`` (GaussianRegression only) draws each gradient from
         its closed law, dim normals and one chi-square whatever the batch. ``"gram"`` (features isotropic,
-        dim ≥ 2 n_nodes, no averaging) keeps inner products only, at a cost that does not depend on dim.
-        Same law, other numbers. ``"auto"`` takes the fastest that answers the question. The collapsed
-        engine squares norms, so for it a run overflows beyond 1e154.
+        dim ≥ 2 n_nodes, no averaging, plain updates at a constant step size) keeps inner products only,
+        at a cost that does not depend on dim. Same law, other numbers. ``"auto"`` takes the fastest that
+        answers the question. The collapsed engine squares norms, so for it a run overflows beyond 1e154.
     initial : None, scalar, (dim,) or (n_nodes, dim) array
         Common starting point of all runs; None is the origin.
     keep : {"all", "norms", "gram"}
-        ``"all"`` keeps iterates, 8·n_runs·n_nodes·dim bytes; ``"norms"`` only ‖x_i − x*‖,
+        ``"all"`` keeps iterates, 8·n_runs·n_nodes·dim bytes (see ``dtype``); ``"norms"`` only ‖x_i − x*‖,
         8·n_runs·n_nodes bytes; both take twice that with averaging. ``"gram"`` also keeps the inner
         products ⟨x_i − x*, x_j − x*⟩, 8·n_runs·n_nodes² bytes. Working memory is some 200 MiB beyond
         that, whatever the number of runs, or what one block of runs needs if that is more.
+    dtype : {"float64", "float32"}
+        What iterates are kept as. ``"float32"`` is half the bytes: the same runs, rounded at the end. All
+        arithmetic is in double precision, and norms and inner products stay so.
     first_run : int
         Number of the first run: ``first_run=1000, n_runs=500`` gives runs 1000…1499 of the same experiment.
     allow_row_stochastic : bool
@@ -120,7 +137,7 @@ def simulate(
     >>> runs.final.shape, runs.norms(stacked=True).shape
     ((100, 4, 10), (100,))
     """
-    _validate.instance("problem", problem, (GaussianRegression, DatasetRegression))
+    _validate.instance("problem", problem, PROBLEMS)
     weights = _validate.stochastic_matrix(
         "W",
         W,
@@ -128,37 +145,42 @@ def simulate(
         allow_negative=_validate.flag("allow_negative", allow_negative),
     )
     n_nodes = int(weights.shape[0])
-    step_sizes = _validate.positive_per_node("step_size", step_size, n_nodes)
+    _validate.instance("update", update, (Update,))
     batch_sizes = _validate.counts_per_node("batch_size", batch_size, n_nodes)
     n_steps = _validate.integer("n_steps", n_steps, 1, 2**32 - 1)
+    step_sizes = _validate.step_sizes("step_size", step_size, n_steps, n_nodes)
     n_runs = _validate.integer("n_runs", n_runs, 1, 2**32 - 1)
     first_run = _validate.integer("first_run", first_run, 0, 2**32 - n_runs)
     average_last = _validate.integer("average_last", average_last, 0, n_steps)
     adapt_first = _validate.choice("order", order, ORDERS) == "adapt-then-combine"
     engine = _validate.choice("engine", engine, ENGINES)
     keep = _validate.choice("keep", keep, ("all", "norms", "gram"))
+    dtype = _validate.choice("dtype", dtype, ("float64", "float32"))
     start = _validate.starting_point("initial", initial, n_nodes, problem.dim)
     progress = _validate.flag("progress", progress)
     key = key_from(rng)
 
     optimum = np.asarray(problem.optimum, np.float64)
 
+    moving = _Moving(weights, step_sizes, batch_sizes, adapt_first, update)
     chain: _Vectors | _InnerProducts
-    if isinstance(problem, DatasetRegression):
-        _validate.engine_for_data("engine", engine)
-        chain = _dataset(problem, weights, step_sizes, batch_sizes, adapt_first)
-    else:
+    if isinstance(problem, GaussianRegression):
         _validate.engine_for_gaussian(
-            "engine", engine, problem.isotropic, problem.dim, n_nodes, keep, average_last
+            "engine", engine, problem.isotropic, problem.dim, n_nodes, keep, average_last, moving.plain
         )
-        if engine == "gram" or (engine == "auto" and _gram_is_faster(problem, n_nodes, keep, average_last)):
-            chain = _gram(problem, weights, step_sizes, batch_sizes, adapt_first)
+        if engine == "gram" or (
+            engine == "auto" and moving.plain and _gram_is_faster(problem, n_nodes, keep, average_last)
+        ):
+            chain = _gram(problem, moving)
         else:
-            chain = _gaussian(problem, weights, step_sizes, batch_sizes, engine == "direct", adapt_first)
+            chain = _gaussian(problem, moving, engine == "direct")
+    else:
+        _validate.engine_for_data("engine", engine)
+        chain = _stream(problem, moving) if isinstance(problem, StreamingRisk) else _rows(problem, moving)
 
     n_summed = [1, average_last] if average_last else [1]
     norms = [np.empty((n_runs, n_nodes)) for _ in n_summed]
-    iterates = [np.empty((n_runs, n_nodes, problem.dim)) for _ in n_summed if keep == "all"]
+    iterates = [np.empty((n_runs, n_nodes, problem.dim), dtype) for _ in n_summed if keep == "all"]
     products = np.empty((n_runs, n_nodes, n_nodes)) if keep == "gram" else None
     diverged = np.zeros(n_runs, bool)
     with _threads.limited_to(threads) as count, _bar(progress, n_runs * n_steps) as tick:
@@ -173,7 +195,10 @@ def simulate(
                 norms[i][here] = lengths[within]
                 diverged[here] |= ~np.isfinite(norms[i][here]).all(axis=1)
                 if iterates:
-                    np.add(deviation[within], optimum, out=iterates[i][here])
+                    with np.errstate(over="ignore"):
+                        np.add(deviation[within], optimum, out=iterates[i][here])
+                    if dtype == "float32":  # its range is smaller
+                        diverged[here] |= ~np.isfinite(iterates[i][here]).all(axis=(1, 2))
             if products is not None:
                 products[here] = chain.inner_products()[within]
     if diverged.any():
@@ -195,21 +220,52 @@ def simulate(
     )
 
 
+@dataclass(frozen=True)
+class _Moving:
+    """What moves the iterates, whatever the problem."""
+
+    weights: sparse.csr_array
+    step_sizes: Real
+    batch_sizes: NDArray[np.int64]
+    adapt_first: bool
+    update: Update
+
+    @property
+    def n_nodes(self) -> int:
+        return int(self.batch_sizes.size)
+
+    @property
+    def plain(self) -> bool:
+        """Whether the engines without a memory apply."""
+        return self.update.plain and self.step_sizes.shape[0] == 1
+
+    @property
+    def graph(self) -> tuple[NDArray[Any], ...]:
+        return self.weights.indptr, self.weights.indices, self.weights.data
+
+    @property
+    def memory(self) -> tuple[int, int]:
+        """Vectors of memory that a node keeps, and nodes that keep them."""
+        return (2 if self.update.tracking else 1), (self.n_nodes if self.update.remembers else 0)
+
+
 @dataclass
 class _Vectors:
     """Iterates in blocks of runs, as x̃ = root·(basisᵀ(x − x*) + offset) coordinate by coordinate.
 
     ``kernels`` go over runs and over nodes in parallel; ``flags`` are the last entries of their plan.
+    ``memory`` is the (vectors, nodes) that an update rule keeps of each run, for kernels that take one.
     """
 
     layout: Layout
-    kernels: tuple[Callable[..., None], Callable[..., None]]
-    arrays: tuple[NDArray[Any], ...]
+    kernels: tuple[Kernel, Kernel]
+    arrays: tuple[Any, ...]
     root: Real
     basis: Real | None
     offset: Real
-    flags: tuple[int, int, int]
+    flags: tuple[int, ...]
     draws_per_step: int
+    memory: tuple[int, int] | None = None
 
     @property
     def lanes(self) -> int:
@@ -217,7 +273,8 @@ class _Vectors:
 
     @property
     def block_bytes(self) -> int:
-        return 16 * self.layout.n_nodes * self.layout.size
+        vectors, nodes = self.memory or (0, 0)
+        return (16 * self.layout.n_nodes + 8 * vectors * nodes) * self.layout.size
 
     def start(self, runs: range, deviation: Real, summing: bool) -> None:
         n_blocks = _n_blocks(runs, self.lanes)
@@ -227,12 +284,13 @@ class _Vectors:
         self.state = self.layout.zeros(n_blocks)
         self.state[:] = packed
         self.sums = self.layout.zeros(n_blocks) if summing else np.empty((n_blocks, 0, 0))
+        self.memories = [np.zeros((n_blocks, *self.memory, self.layout.size))] if self.memory else []
 
     def advance(self, plan: NDArray[np.int64], key: NDArray[np.uint64], threads: int) -> None:
         shareable = self.layout.n_nodes * self.lanes >= 8 * threads * steps.TILE
         kernel = self.kernels[self.state.shape[0] < threads and shareable]
         layout = [self.lanes.bit_length() - 1, self.layout.pairs, *self.flags]
-        kernel(self.state, self.sums, *self.arrays, key, np.append(plan, layout))
+        kernel(self.state, self.sums, *self.memories, *self.arrays, key, np.append(plan, layout))
 
     def read(self, which: int, n_summed: int) -> tuple[Real, Real]:
         unpacked = self.layout.unpack(self.sums if which else self.state)
@@ -300,58 +358,49 @@ def _n_blocks(runs: range, lanes: int) -> int:
     return -(-(runs.stop - runs.start // lanes * lanes) // lanes)
 
 
-def _graph(weights: sparse.csr_array) -> tuple[NDArray[Any], ...]:
-    return weights.indptr, weights.indices, weights.data
-
-
-def _gaussian(
-    problem: GaussianRegression,
-    weights: sparse.csr_array,
-    step_sizes: Real,
-    batch_sizes: NDArray[np.int64],
-    direct: bool,
-    adapt_first: bool,
-) -> _Vectors:
-    n_nodes, dim = step_sizes.size, problem.dim
+def _gaussian(problem: GaussianRegression, moving: _Moving, direct: bool) -> _Vectors:
+    n_nodes, dim, batch_sizes = moving.n_nodes, problem.dim, moving.batch_sizes
     feature_stds, noise_stds = problem.stds(n_nodes)
     layout = Layout.of(n_nodes, dim, extra=int(direct))
     if direct:
         most = random.MOST_INDICES // layout.pairs
         _validate.distinct_counters("batch_size", batch_sizes, most, f"with engine='direct' and dim={dim}")
-    nodes = np.column_stack([step_sizes, feature_stds, noise_stds, batch_sizes])
-    scale = np.zeros(layout.size)
+    scale, centre = np.zeros((2, layout.size))
     layout.pack(problem.eigenvalues, scale)
+    root, basis = np.sqrt(problem.eigenvalues), problem.basis
+    chi = random.chi_square_parameters(np.repeat(batch_sizes, layout.lanes))
+    # The kernel with a memory takes gradients as they are, and step sizes apart.
+    factors = moving.step_sizes[0] if moving.plain else np.full(n_nodes, -1.0)
+    nodes = np.column_stack([factors, feature_stds, noise_stds, batch_sizes])
+    if moving.plain:
+        kernels: tuple[Kernel, Kernel] = (steps.advance_runs, steps.advance_nodes)
+        arrays: tuple[Any, ...] = (*moving.graph, nodes, chi, scale)
+    else:
+        optimum = np.asarray(problem.optimum, np.float64)
+        layout.pack(root * (optimum if basis is None else optimum @ basis), centre)
+        kernels = (gaussian.advance_gaussian, gaussian.advance_gaussian)
+        arrays = (moving.graph, nodes, chi, np.stack([scale, centre]), moving.step_sizes, moving.update.rule)
     return _Vectors(
         layout=layout,
-        kernels=(steps.advance_runs, steps.advance_nodes),
-        arrays=(
-            *_graph(weights),
-            nodes,
-            random.chi_square_parameters(np.repeat(batch_sizes, layout.lanes)),
-            scale,
-        ),
-        root=np.sqrt(problem.eigenvalues),
-        basis=problem.basis,
+        kernels=kernels,
+        arrays=arrays,
+        root=root,
+        basis=basis,
         offset=np.zeros(dim),
-        flags=(layout.width, int(adapt_first), int(direct)),
+        flags=(layout.width, int(moving.adapt_first), int(direct)),
         draws_per_step=layout.lanes * dim * int(batch_sizes.sum() if direct else n_nodes),
+        memory=None if moving.plain else moving.memory,
     )
 
 
-def _gram(
-    problem: GaussianRegression,
-    weights: sparse.csr_array,
-    step_sizes: Real,
-    batch_sizes: NDArray[np.int64],
-    adapt_first: bool,
-) -> _InnerProducts:
-    n_nodes = step_sizes.size
+def _gram(problem: GaussianRegression, moving: _Moving) -> _InnerProducts:
+    n_nodes, step_sizes = moving.n_nodes, moving.step_sizes[0]
     feature_stds, noise_stds = problem.stds(n_nodes)
     variance = float(problem.eigenvalues[0])
-    nodes = np.column_stack([step_sizes * variance, feature_stds, noise_stds, batch_sizes])
-    degrees = np.concatenate([batch_sizes, problem.dim - n_nodes - np.arange(n_nodes)])
+    nodes = np.column_stack([step_sizes * variance, feature_stds, noise_stds, moving.batch_sizes])
+    degrees = np.concatenate([moving.batch_sizes, problem.dim - n_nodes - np.arange(n_nodes)])
     chi = random.chi_square_parameters(np.repeat(degrees, LANES))
-    return _InnerProducts(n_nodes, (*_graph(weights), nodes, chi), variance, adapt_first)
+    return _InnerProducts(n_nodes, (*moving.graph, nodes, chi), variance, moving.adapt_first)
 
 
 def _gram_is_faster(problem: GaussianRegression, n_nodes: int, keep: str, average_last: int) -> bool:
@@ -360,41 +409,63 @@ def _gram_is_faster(problem: GaussianRegression, n_nodes: int, keep: str, averag
     return possible and problem.dim > 2 * n_nodes + 0.1 * n_nodes**2 + 8
 
 
-def _dataset(
-    problem: DatasetRegression,
-    weights: sparse.csr_array,
-    step_sizes: Real,
-    batch_sizes: NDArray[np.int64],
-    adapt_first: bool,
-) -> _Vectors:
-    n_nodes, dim = step_sizes.size, problem.dim
-    partition = problem.partition(n_nodes, batch_sizes)
+def _rows(problem: DatasetRegression | EmpiricalRisk, moving: _Moving) -> _Vectors:
+    """Minibatches of a node's own rows."""
+    batch_sizes = moving.batch_sizes
+    partition = problem.partition(moving.n_nodes, batch_sizes)
     _validate.distinct_counters("batch_size", batch_sizes, random.MOST_INTEGERS, "for a data set")
-    layout = Layout.of(n_nodes, dim, single=True)
-    features = np.zeros((problem.n_rows, layout.size))
-    layout.pack(partition.features, features)
-    shares = np.diff(partition.offsets)
+    sampling = SAMPLINGS[problem.sampling]
+    shares = partition.shares
     draws = np.arange(-(-int(batch_sizes.max()) // 4) * 4)[:, None]
     # Floyd's algorithm lets draw q of b choose among the first n - b + q + 1 rows; unused draws among one.
     distinct = np.maximum(shares - batch_sizes + draws + 1, 1)
-    bounds = np.where(draws < batch_sizes, shares if problem.replacement else distinct, 1)
-    nodes = np.column_stack([step_sizes, np.zeros(n_nodes), np.full(n_nodes, problem.ridge), batch_sizes])
+    bounds = np.where(draws < batch_sizes, distinct if sampling == DISTINCT else shares, 1)
+    data = partition.features, partition.targets, partition.offsets, bounds.astype(np.uint64)
+    return _descent(
+        problem, problem.loss, oracles.draw_nothing(), data, moving, (sampling, problem.dim, 0, 0)
+    )
+
+
+def _stream(problem: StreamingRisk, moving: _Moving) -> _Vectors:
+    """Minibatches from a law."""
+    law = problem.law
+    _validate.truth_per_node("problem", law.truth, moving.n_nodes)
+    most = random.MOST_INDICES // max(law.n_normals, law.n_uniforms, 1)
+    _validate.distinct_counters("batch_size", moving.batch_sizes, most, f"for {law}")
+    draw = oracles.draw_samples(law.sample, law.n_normals, law.n_uniforms)
+    no_rows = np.zeros(moving.n_nodes + 1, np.int64)
+    data = np.empty((0, law.n_features)), np.empty(0), no_rows, np.empty((0, moving.n_nodes), np.uint64)
+    numbers = (descent.STREAM, problem.dim, law.n_normals, law.n_uniforms)
+    return _descent(problem, problem.loss, draw, data, moving, numbers)
+
+
+def _descent(
+    problem: Problem,
+    loss: Loss,
+    draw: Any,
+    data: tuple[NDArray[Any], ...],
+    moving: _Moving,
+    numbers: tuple[int, ...],
+) -> _Vectors:
+    layout = Layout.of(moving.n_nodes, problem.dim, single=True)
     return _Vectors(
         layout=layout,
-        kernels=(rows.advance_rows, rows.advance_rows),
+        kernels=(descent.advance_losses, descent.advance_losses),
         arrays=(
-            *_graph(weights),
-            nodes,
-            features,
-            partition.targets,
-            partition.offsets,
-            np.ascontiguousarray(bounds, dtype=np.uint64),
+            loss.mean_gradient,
+            draw,
+            moving.graph,
+            data,
+            moving.batch_sizes,
+            moving.step_sizes,
+            moving.update.rule,
         ),
-        root=np.ones(dim),
+        root=np.ones(problem.dim),
         basis=None,
         offset=np.asarray(problem.optimum),
-        flags=(layout.width, int(adapt_first), int(problem.replacement)),
-        draws_per_step=dim * int(batch_sizes.sum()),
+        flags=(layout.width, int(moving.adapt_first), *numbers),
+        draws_per_step=problem.dim * int(moving.batch_sizes.sum()),
+        memory=moving.memory,
     )
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import threading
 import time
 import uuid
 import warnings
@@ -19,10 +20,10 @@ from desgd_fast import _sweep_grid, _validate
 from desgd_fast._rng import RNG, key_from
 from desgd_fast._sweep_arrays import DONE, FAILED, WAITING, Arrays, Result
 from desgd_fast._sweep_grid import Job
-from desgd_fast._sweep_records import FAILURE, decode, encode
+from desgd_fast._sweep_records import FAILURE, decode, encode, fields_of
 from desgd_fast._sweep_store import JOURNAL, NOTE, Folder, Journal
-from desgd_fast._sweep_workers import Dispatch, Outcome, limit_linear_algebra, slots_for
-from desgd_fast.results import FailedCellsWarning, OtherVersionWarning
+from desgd_fast._sweep_workers import Dispatch, Outcome, limit_linear_algebra, one_thread, slots_for
+from desgd_fast.results import FailedCellsWarning, OtherVersionWarning, SweepEstimate
 
 if TYPE_CHECKING:
     import xarray
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 _JOURNAL_BYTES = 1 << 25
 _JOURNAL_PARTS = 2000
 _LEAST_SECONDS, _SHARE = 10.0, 30.0
+
+# Cells that take longer than this many seconds are timed without compiling them first.
+_LONG = 60.0
 
 # Seconds to wait for a cell before looking after other things.
 _PATIENCE = 1.0
@@ -69,7 +73,8 @@ def sweep(
     store : str or path, optional
         Folder or any fsspec URL for a Zarr group that holds the results. Each cell is written once, when it
         finishes; calling again after any kind of interruption computes only what is missing. Any program
-        that reads Zarr can open it: ``xarray.open_zarr(store)``. Without one the results stay in memory.
+        that reads Zarr can open it: ``xarray.open_zarr(store)``. One process at a time may write to it, which
+        is enforced on one machine. Without a store the results stay in memory.
     workers : int, Executor or Client
         1 computes here, with all threads. More start so many processes of one thread each, which are
         replaced when they die. Any ``concurrent.futures.Executor``, or a ``dask.distributed.Client`` for
@@ -114,7 +119,7 @@ def sweep(
     >>> ds.second_moment_growth.dims, dict(ds.sizes)
     (('graph', 'step_size'), {'graph': 2, 'step_size': 3})
     >>> round(float(ds.second_moment_growth.sel(graph="star", step_size=0.3)), 6)
-    0.671279
+    0.631334
     """
     _validate.workers("workers", workers)
     _validate.flag("retry_failed", retry_failed)
@@ -122,6 +127,78 @@ def sweep(
     _validate.installed("sweeps", "sweeps", ("xarray", "zarr", "fsspec", "threadpoolctl"))
     place = f"memory://desgd-fast-{uuid.uuid4().hex}" if store is None else store
     folder = Folder(place)
+    job, stored = _job(function, grid, fixed, folder, place, rng)
+    parameters = _parameters(job, recorded=store is not None)
+    with ExitStack() as closing:
+        if store is None:
+            closing.callback(folder.delete_folder, "")
+        ledger = closing.enter_context(_ledger(folder, place, job, parameters, stored, workers))
+        _compute(ledger, job, workers, retry_failed, progress)
+        ledger.finish()
+        if ledger.failed:
+            warnings.warn(ledger.complaint(), FailedCellsWarning, stacklevel=2)
+        return open_store(place).load() if store is None else open_store(place)
+
+
+def estimate(
+    function: Callable[..., Any],
+    grid: Mapping[str, Any],
+    *,
+    fixed: Mapping[str, Any] | None = None,
+    store: str | os.PathLike[str] | None = None,
+    workers: int = 1,
+    rng: RNG = None,
+) -> SweepEstimate:
+    """What :func:`sweep` with these arguments would take, from the cell in the middle of the grid.
+
+    The cell is computed twice where that is quick, so that compiling does not count; nothing is written.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`sweep`, and whatever the function raises in that cell.
+
+    Examples
+    --------
+    >>> from desgd_fast import sweeps
+    >>> cost = sweeps.estimate(lambda x: x**2, {"x": [-1.0, 2.0]})
+    >>> cost.n_cells, cost.result_bytes
+    (2, 16)
+    """
+    n_workers = _validate.integer("workers", workers, 1)
+    _validate.installed("sweeps", "sweeps", ("xarray", "zarr", "fsspec", "threadpoolctl"))
+    place = f"memory://desgd-fast-{uuid.uuid4().hex}" if store is None else store
+    folder = Folder(place)
+    job, stored = _job(function, grid, fixed, folder, place, rng)
+    waiting = job.n_cells
+    if stored is not None:
+        waiting = max(0, stored["cells_waiting"] - len(Journal(folder).cells()))
+    cell = int(np.ravel_multi_index([size // 2 for size in job.shape], job.shape))
+    with limit_linear_algebra():
+        if n_workers > 1:
+            one_thread()
+        for _ in range(2):
+            start = time.perf_counter()
+            fields = fields_of(job.function(**job.arguments(cell)), job.name)
+            seconds = time.perf_counter() - start
+            if seconds > _LONG:
+                break
+    size = sum(field.values.nbytes for field in fields.values())
+    return SweepEstimate(
+        n_cells=job.n_cells,
+        n_waiting=waiting,
+        cell=job.labels(cell),
+        seconds=seconds,
+        result_bytes=size * job.n_cells,
+        process_bytes=_most_memory(),
+        workers=n_workers,
+    )
+
+
+def _job(
+    function: Any, grid: Any, fixed: Any, folder: Folder, place: Any, rng: RNG
+) -> tuple[Job, dict[str, Any] | None]:
+    """The job, and the attributes of its store; refuses the store of another one."""
     stored = stored_attributes(folder, place)
     begun = {} if stored is None else json.loads(stored["parameters"])
     key = key_from(rng)
@@ -130,23 +207,41 @@ def sweep(
     job = _sweep_grid.job(function, grid, fixed, key)
     if stored is not None:
         _validate.same_sweep("store", begun, json.loads(json.dumps(job.description())))
-    with ExitStack() as closing:
-        if store is None:
-            closing.callback(folder.delete_folder, "")
-        ledger = closing.enter_context(_ledger(folder, place, job, stored, workers))
-        _compute(ledger, job, workers, retry_failed, progress)
-        ledger.finish()
-        if ledger.failed:
-            warnings.warn(ledger.complaint(), FailedCellsWarning, stacklevel=2)
-        return open_store(place).load() if store is None else open_store(place)
+    return job, stored
+
+
+def _parameters(job: Job, recorded: bool) -> str:
+    """The description of a job; in memory also of one whose values cannot be told from others."""
+    try:
+        description = job.description()
+    except TypeError:
+        if recorded:
+            raise
+        description = {"function": job.name, "grid": {axis.name: axis.labels for axis in job.axes}}
+    return json.dumps(description, ensure_ascii=False)
+
+
+def _most_memory() -> int:
+    try:
+        import resource
+    except ImportError:  # pragma: no cover
+        return 0  # Windows keeps no such record
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if platform.system() == "Darwin" else 1024 * most
 
 
 def open_store(store: str | os.PathLike[str]) -> "xarray.Dataset":
-    """The dataset in a store, as plain ``xarray.open_zarr`` gives it; read when used."""
+    """The dataset in a store, as plain ``xarray.open_zarr`` gives it, numbers read when used.
+
+    Texts are Python's here: ``where`` and its like cannot mix numpy's variable-width ones with nan.
+    """
     import xarray
 
     dataset: xarray.Dataset = xarray.open_zarr(Folder(store).url, chunks=None)
-    return dataset
+    texts = {name: text.astype(object) for name, text in dataset.variables.items() if text.dtype.kind == "T"}
+    return dataset.assign_coords(
+        {name: text for name, text in texts.items() if name in dataset.coords}
+    ).assign({name: text for name, text in texts.items() if name not in dataset.coords})
 
 
 def stored_attributes(folder: Folder, store: Any) -> dict[str, Any] | None:
@@ -183,6 +278,9 @@ def _bar(show: bool, total: int, done: int) -> Iterator[Callable[[int, int], obj
         from tqdm import tqdm
     except ImportError as error:
         raise ImportError("progress=True needs tqdm: pip install 'desgd-fast[sweeps]'") from error
+    # Its default lock between processes is not needed here, and left behind at exit.
+    if not hasattr(tqdm, "_lock"):
+        tqdm.set_lock(threading.RLock())
     # None: only on a terminal. The mean rate of the whole sweep gives the steadiest time left.
     with tqdm(total=total, initial=done, unit="cell", disable=None, smoothing=0.0) as bar:
 
@@ -198,13 +296,13 @@ def _bar(show: bool, total: int, done: int) -> Iterator[Callable[[int, int], obj
 
 @contextmanager
 def _ledger(
-    folder: Folder, store: Any, job: Job, stored: dict[str, Any] | None, workers: Any
+    folder: Folder, store: Any, job: Job, parameters: str, stored: dict[str, Any] | None, workers: Any
 ) -> Iterator["_Ledger"]:
     folder.make(JOURNAL)
     folder.write(f"{JOURNAL}/README", NOTE)
     with folder.locked(store):
         folder.sweep_out()
-        ledger = _Ledger(folder, job, stored, workers)
+        ledger = _Ledger(folder, job, parameters, stored, workers)
         try:
             yield ledger
         except BaseException:
@@ -217,7 +315,9 @@ def _ledger(
 class _Ledger:
     """What is finished: in the journal first, from time to time in the arrays."""
 
-    def __init__(self, folder: Folder, job: Job, stored: dict[str, Any] | None, workers: Any) -> None:
+    def __init__(
+        self, folder: Folder, job: Job, parameters: str, stored: dict[str, Any] | None, workers: Any
+    ) -> None:
         self._folder = folder
         self._job = job
         self._arrays = Arrays(job, folder)
@@ -225,7 +325,7 @@ class _Ledger:
         self._session = _session(workers)
         self._attributes = dict(stored or {}) or {
             "desgd_fast": _version(),
-            "parameters": json.dumps(job.description(), ensure_ascii=False),
+            "parameters": parameters,
             "begun": self._session["started"],
             "sessions": "[]",
         }

@@ -319,7 +319,7 @@ def moment_growth(
             return Growth(_one_node_of(part).log_growth(moment), 0.0, moment, 0.0, 0, 0, 0, "quadrature")
         walk = Walk(_population(part, key, n_particles, threads), tick)
         seen = walk.look(moment)
-        while walk.patient and seen.stderr > rtol * moment * abs(seen.slope):
+        while walk.worth_longer(seen, rtol * moment * abs(seen.slope)):
             seen = walk.look_longer()
         notes = _luck(seen.largest_share)
         return _growth_of(walk, moment, seen.value, seen.stderr, seen.bias, seen.n_steps, notes)
@@ -443,6 +443,11 @@ def tail_index(
     -----
     NotStationaryWarning, LightTailWarning, PrecisionWarning
         No stationary law; alpha is only a bound; the requested error was not reached.
+
+    Notes
+    -----
+    alpha does not depend on ``noise_std``. Where that is 0 at every node the stationary law is the point x*
+    itself, and alpha tells how far runs stray on their way there.
 
     Examples
     --------

@@ -16,10 +16,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 Word = np.uint64
 Words = NDArray[np.uint64]
 Reals = NDArray[np.float64]
+Matrix = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 # NaN and infinity keep their meaning: divergence must be seen.
 FASTMATH = frozenset({"nsz", "arcp", "contract", "afn", "reassoc"})
+
+# Said aloud, because an option left out is inherited from whichever caller is compiled first. Wrappers for
+# callers in C, whom nothing here has, take time to compile.
+_COMMON = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 
 CACHE = os.environ.get("DESGD_FAST_CACHE", "1") != "0"
 
@@ -49,9 +54,9 @@ def kernel(*, parallel: bool = False) -> Callable[[F], F]:
     """Compile a function that Python calls: cached, without the GIL, divisions that never raise."""
 
     def decorate(function: F) -> F:
-        compiled: Any = numba.njit(
-            cache=CACHE, parallel=parallel, nogil=True, error_model="numpy", fastmath=set(FASTMATH)
-        )(function)
+        compiled: Any = numba.njit(cache=CACHE, parallel=parallel, fastmath=set(FASTMATH), **_COMMON)(
+            function
+        )
         if CACHE and hasattr(compiled, "_cache"):  # absent under NUMBA_DISABLE_JIT
             _stamp(compiled)
         return cast(F, compiled)
@@ -61,11 +66,7 @@ def kernel(*, parallel: bool = False) -> Callable[[F], F]:
 
 def inlined(function: F) -> F:
     """Compile a function that only kernels call; LLVM folds it into its caller's loop."""
-    return cast(F, numba.njit(nogil=True, error_model="numpy", fastmath=set(FASTMATH))(function))
-
-
-# Said aloud, because an option left out is inherited from whichever caller is compiled first.
-_AS_WRITTEN = {"nogil": True, "error_model": "numpy", "fastmath": False}
+    return cast(F, numba.njit(fastmath=set(FASTMATH), **_COMMON)(function))
 
 
 def exact(function: F) -> F:
@@ -74,9 +75,30 @@ def exact(function: F) -> F:
     What a run's bits depend on: a sum that LLVM may reorder, or a product it may fuse, comes out otherwise
     in another caller.
     """
-    return cast(F, numba.njit(**_AS_WRITTEN)(function))
+    return cast(F, numba.njit(fastmath=False, **_COMMON)(function))
 
 
 def elementary(function: F) -> F:
     """Compile as :func:`exact` does, and fold into the caller however long."""
-    return cast(F, numba.njit(forceinline=True, **_AS_WRITTEN)(function))
+    return cast(F, numba.njit(forceinline=True, fastmath=False, **_COMMON)(function))
+
+
+def adopted(function: Callable[..., Any]) -> Any:
+    """Compile somebody's function anew with the flags of :func:`inlined`, and fold it into its caller.
+
+    The options of its own decorator would depend on whether it had been called before.
+    """
+    plain = getattr(function, "py_func", function)
+    return numba.njit(forceinline=True, nogil=True, error_model="numpy", fastmath=set(FASTMATH))(plain)
+
+
+def pointer(signature: Any) -> Callable[[F], F]:
+    """Compile a function that kernels take as an argument: one binary of theirs calls whichever it gets."""
+
+    def decorate(function: F) -> F:
+        if numba.config.DISABLE_JIT:
+            return function
+        flags = {"nogil": True, "error_model": "numpy", "fastmath": set(FASTMATH)}
+        return cast(F, numba.cfunc(signature, **flags)(function))
+
+    return decorate

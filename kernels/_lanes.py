@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
 from ._jit import Reals
@@ -143,6 +144,17 @@ def _multiply_subtract(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
     return a(a, a, a), codegen
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def _total(typingctx: Any, value: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        double = ir.DoubleType()
+        kind = ir.FunctionType(double, [double, _LANES.vector])
+        add = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.fadd.v{LANES}f64")
+        return builder.call(add, [double(-0.0), args[0]], fastmath=("reassoc",))
+
+    return types.float64(_LANES), codegen
+
+
 def load(array: Reals, row: int) -> Any:
     """Row ``row`` of a C-contiguous (rows, LANES) array."""
     return array.reshape(-1, LANES)[row].copy()
@@ -198,6 +210,11 @@ def multiply_subtract(a: Any, b: Any, c: Any) -> Any:
     return c - a * b
 
 
+def total(value: Any) -> Any:
+    """The sum over the lanes."""
+    return value.sum()
+
+
 @overload(load)
 def _overload_load(array, row):  # type: ignore
     return lambda array, row: _load(array, row)
@@ -251,3 +268,8 @@ def _overload_multiply_add(a, b, c):  # type: ignore
 @overload(multiply_subtract)
 def _overload_multiply_subtract(a, b, c):  # type: ignore
     return lambda a, b, c: _multiply_subtract(a, b, c)
+
+
+@overload(total)
+def _overload_total(value):  # type: ignore
+    return lambda value: _total(value)

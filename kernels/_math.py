@@ -127,6 +127,17 @@ def wide_vectors(typingctx: Any) -> Any:
     return types.void(), codegen
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def kept_apart(typingctx: Any) -> Any:
+    """Keep LLVM from folding the calling function into its callers, which would optimise every copy anew."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
 @elementary
 def sqrt(value: float) -> float:
     """Square root of 0 or a number in [1e-300, 1e300] to 2e-16, by multiplications: the divider is slower."""

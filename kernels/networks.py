@@ -591,7 +591,7 @@ def train_nodes(
                 step_network(
                     x,
                     y,
-                    node,
+                    int(np.int64(node)),
                     indptr,
                     indices,
                     weights,

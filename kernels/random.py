@@ -24,6 +24,9 @@ ROWS = np.uint64(3 << 28)
 BARTLETT_NORMALS = np.uint64(4 << 28)
 BARTLETT_CHI_SQUARE = np.uint64(5 << 28)
 RESAMPLING = np.uint64(6 << 28)
+UNIFORMS = np.uint64(7 << 28)
+PERMUTATION = np.uint64(8 << 28)
+RESAMPLING_SUMS = np.uint64(9 << 28)
 INITIAL_WEIGHTS = np.uint64(15 << 28)
 
 # Indices below that; and integers a fill may draw, whose attempts are counted from bit 24 on.
@@ -266,6 +269,44 @@ def fill_integers(
                 value = below(word, bound)
                 attempt += _1
             out[q, i] = value
+
+
+@exact
+def fill_uniforms(
+    key: Words, purpose: Word, step: Word, node: Word, run: Word, count: int, half: int, out: Reals
+) -> None:
+    """Uniforms on (0, 1] into out[:count] and out[half : half + count]: the pair t from counter t."""
+    wide_vectors()
+    k0, k1 = key[0], key[1]
+    upper = np.uint64(half)
+    for t in range(count):
+        u = np.uint64(t)
+        a, b = philox_pair(purpose + u, step, node, run, k0, k1)
+        out[u] = unit(a)
+        out[upper + u] = unit(b)
+
+
+@exact
+def fill_permutation(
+    key: Words, purpose: Word, epoch: Word, node: Word, run: Word, first: int, count: int, out: Integers
+) -> None:
+    """A uniform permutation of 0 … count - 1 into out[first : first + count] (Fisher–Yates from inside out).
+
+    Place j changes with an earlier one: its draw, from 0 to j, reads the counters of :func:`fill_integers`.
+    """
+    k0, k1 = key[0], key[1]
+    for start in range(0, count, 4):
+        four = philox(purpose | np.uint64(start >> 2), epoch, node, run, k0, k1)
+        for j in range(start, min(start + 4, count)):
+            bound = np.uint64(j + 1)
+            value = below(four[j - start], bound)
+            attempt = _1
+            while value < 0:
+                word, _, _, _ = philox(purpose | (attempt << _24) | np.uint64(j), epoch, node, run, k0, k1)
+                value = below(word, bound)
+                attempt += _1
+            out[first + j] = out[first + value]
+            out[first + value] = j
 
 
 @kernel()

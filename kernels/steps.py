@@ -39,32 +39,37 @@ def padded(count: int) -> int:
 
 
 @exact
+def first_neighbours(
+    indptr: Integers, indices: Integers, weights: Reals, node: int
+) -> tuple[int, int, int, float, float, float]:
+    """Three neighbours and their weights; a node with fewer takes itself again with weight zero."""
+    first = indptr[node]
+    n = indptr[node + 1] - first
+    j, v = (indices[first + 1], weights[first + 1]) if n > 1 else (node, 0.0)
+    k, w = (indices[first + 2], weights[first + 2]) if n > 2 else (node, 0.0)
+    return indices[first], j, k, weights[first], v, w
+
+
+@exact
+def mix_others(indptr: Integers, indices: Integers, weights: Reals, node: int, x: Reals, y: Reals) -> None:
+    """Add what all neighbours but the first three weigh, two in a pass."""
+    wide_vectors()
+    first, last = indptr[node] + 3, indptr[node + 1]
+    for m in range(first, last, 2):
+        i, u = indices[m], weights[m]
+        j, v = (indices[m + 1], weights[m + 1]) if m + 1 < last else (node, 0.0)
+        for t in range(x.shape[1]):
+            y[node, t] = multiply_add(v, x[j, t], multiply_add(u, x[i, t], y[node, t]))
+
+
+@exact
 def mix_row(indptr: Integers, indices: Integers, weights: Reals, node: int, x: Reals, y: Reals) -> None:
     """y[node] = Σ_j W[node, j] x[j], W in compressed rows, each with at least one entry."""
     wide_vectors()
-    first, last = indptr[node], indptr[node + 1]
-    n = last - first
-    i, u = indices[first], weights[first]
-    if n == 1:
-        for t in range(x.shape[1]):
-            y[node, t] = u * x[i, t]
-        return
-    j, v = indices[first + 1], weights[first + 1]
-    if n == 2:
-        for t in range(x.shape[1]):
-            y[node, t] = multiply_add(v, x[j, t], u * x[i, t])
-        return
-    k, w = indices[first + 2], weights[first + 2]
+    i, j, k, u, v, w = first_neighbours(indptr, indices, weights, node)
     for t in range(x.shape[1]):
         y[node, t] = multiply_add(w, x[k, t], multiply_add(v, x[j, t], u * x[i, t]))
-    for m in range(first + 3, last - 1, 2):
-        i, u, j, v = indices[m], weights[m], indices[m + 1], weights[m + 1]
-        for t in range(x.shape[1]):
-            y[node, t] = multiply_add(v, x[j, t], multiply_add(u, x[i, t], y[node, t]))
-    if n % 2 == 0:
-        i, u = indices[last - 1], weights[last - 1]
-        for t in range(x.shape[1]):
-            y[node, t] = multiply_add(u, x[i, t], y[node, t])
+    mix_others(indptr, indices, weights, node, x, y)
 
 
 @exact
@@ -128,16 +133,9 @@ def mix_and_step(
     node: int,
     y: Reals,
 ) -> None:
-    """Mix the neighbours and add the gradient, one pass over the first three neighbours and the gradient.
-
-    A node with fewer than three takes itself again with weight zero.
-    """
+    """Mix the neighbours and add the gradient, one pass over the first three neighbours and the gradient."""
     wide_vectors()
-    first, last = indptr[node], indptr[node + 1]
-    n = last - first
-    i, u = indices[first], weights[first]
-    j, v = (indices[first + 1], weights[first + 1]) if n > 1 else (node, 0.0)
-    k, w = (indices[first + 2], weights[first + 2]) if n > 2 else (node, 0.0)
+    i, j, k, u, v, w = first_neighbours(indptr, indices, weights, node)
     width = along.size
     for start in range(0, x.shape[1], width):
         offset = np.uint64(start)
@@ -146,14 +144,7 @@ def mix_and_step(
             mixed = multiply_add(w, x[k, at], multiply_add(v, x[j, at], u * x[i, at]))
             step = multiply_add(along[t], x[node, at], across[t] * direction[at])
             y[node, at] = multiply_add(scale[at], step, mixed)
-    for m in range(first + 3, last - 1, 2):
-        i, u, j, v = indices[m], weights[m], indices[m + 1], weights[m + 1]
-        for t in range(x.shape[1]):
-            y[node, t] = multiply_add(v, x[j, t], multiply_add(u, x[i, t], y[node, t]))
-    if n > 3 and n % 2 == 0:
-        i, u = indices[last - 1], weights[last - 1]
-        for t in range(x.shape[1]):
-            y[node, t] = multiply_add(u, x[i, t], y[node, t])
+    mix_others(indptr, indices, weights, node, x, y)
 
 
 @exact

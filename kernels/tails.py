@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numba import prange
 
+from ._compress import LANES, append_reached, prefetch
 from ._jit import Integers, Reals, Word, Words, elementary, inlined, kernel
 from ._log_ratio import log_ratio
-from ._math import bits_to_double, double_to_bits, exp, wide_vectors
+from ._math import aligned_empty, bits_to_double, double_to_bits, exp, wide_vectors
 
 # Columns of the counts that a selection leaves behind.
 POSITIVE, ZERO, NAN, INFINITE = 0, 1, 2, 3
@@ -28,6 +29,28 @@ INFINITY_BITS = np.uint64(0x7FF0000000000000)
 ROWS_PER_TASK = 64
 BLOCK = 1024
 
+# Values that stay in the first-level cache, and so many that counting them costs less than moving them.
+PILOT = 4096
+MOST_BISECTED = 4 * PILOT
+
+
+@elementary
+def padded(count: int) -> int:
+    """The next multiple of 16: a vector loop, unrolled, leaves nothing over."""
+    return (count + 15) & ~15
+
+
+@elementary
+def fetched_ahead(n: int) -> int:
+    """How far ahead to fetch memory: a row, unless it would leave the cache before it is read."""
+    return n if n <= MOST_BISECTED else 0
+
+
+@elementary
+def below(value: float) -> Any:
+    """The next smaller double, of a positive one."""
+    return bits_to_double(double_to_bits(value) - np.uint64(1))
+
 
 @elementary
 def magnitude(value: float, kept: Word, flipped: Word) -> Any:
@@ -35,16 +58,27 @@ def magnitude(value: float, kept: Word, flipped: Word) -> Any:
     return bits_to_double((double_to_bits(value) & kept) ^ flipped)
 
 
+@elementary
+def is_ordinary(value: float) -> Any:
+    """1 for a positive finite double, else 0: as integers those are 1 … INFINITY_BITS − 1."""
+    return np.uint64(double_to_bits(value) - np.uint64(1) < INFINITY_BITS - np.uint64(1))
+
+
 @inlined
-def count_kinds(row: Reals, kept: Word, flipped: Word, counts: Integers) -> None:
-    """How many values of the row are positive, zero, nan and infinite on this side."""
-    ordinary = np.uint64(0)
+def count_ordinary(row: Reals, kept: Word, flipped: Word) -> Any:
+    """How many magnitudes are positive and finite."""
+    wide_vectors()
+    n_ordinary = np.uint64(0)
     for i in range(row.size):
-        # As integers the positive finite doubles are 1 … INFINITY_BITS − 1.
-        bits = (double_to_bits(row[i]) & kept) ^ flipped
-        ordinary += np.uint64(bits - np.uint64(1) < INFINITY_BITS - np.uint64(1))
+        n_ordinary += is_ordinary(magnitude(row[i], kept, flipped))
+    return np.int64(n_ordinary)
+
+
+@inlined
+def count_kinds(row: Reals, kept: Word, flipped: Word, n_ordinary: int, counts: Integers) -> None:
+    """How many values of the row are positive, zero, nan and infinite on this side."""
     positive, zero, nan, infinite = row.size, 0, 0, 0
-    if np.int64(ordinary) < row.size:
+    if n_ordinary < row.size:
         positive = 0
         for i in range(row.size):
             value = magnitude(row[i], kept, flipped)
@@ -56,40 +90,75 @@ def count_kinds(row: Reals, kept: Word, flipped: Word, counts: Integers) -> None
 
 
 @inlined
-def gather_at_least(row: Reals, kept: Word, flipped: Word, floor: float, found: Reals) -> Any:
-    """Copy the magnitudes ≥ floor > 0 into ``found``, one longer than the row; their number."""
-    n_found = np.uint64(0)
-    for i in range(row.size):
-        value = magnitude(row[i], kept, flipped)
-        # Written always and kept or overwritten: a branch would be mispredicted too often.
-        found[n_found] = value
-        n_found += np.uint64(value >= floor)
-    return np.int64(n_found)
+def find_level(values: Reals, m: int, slack: int, least: float) -> float:
+    """A level ≥ least > 0 that m of the values reach, no more than m + slack unless they are tied; or least.
+
+    Bisection on bits, since positive doubles are ordered as their bits are.
+    """
+    wide_vectors()
+    smallest, greatest = math.inf, least
+    for i in range(values.size):
+        smallest, greatest = min(smallest, values[i]), max(greatest, values[i])
+    low, high = double_to_bits(max(least, smallest)), double_to_bits(greatest)
+    reached: Any = values.size
+    while low < high and reached > m + slack:
+        middle = high - ((high - low) >> np.uint64(1))
+        level = bits_to_double(middle)
+        count = np.uint64(0)
+        for i in range(values.size):
+            count += np.uint64(values[i] >= level)
+        # Chosen without a branch, which would be mispredicted every other time.
+        enough = np.int64(count) >= m
+        reached = np.int64(count) if enough else reached
+        low = middle if enough else low
+        high = high if enough else middle - np.uint64(1)
+    return bits_to_double(low)
 
 
 @inlined
-def guess_floor(row: Reals, kept: Word, flipped: Word, m: int, pilot: Reals) -> Any:
-    """A level that m values of the row very likely reach, from a strided pilot sample."""
-    n = row.size
-    if 4 * m > n or n <= 2 * pilot.size:
-        return SMALLEST
-    stride = n // pilot.size
-    expected = pilot.size * m / n
-    wanted = math.floor(expected + 2.0 * math.sqrt(expected) + 1.5)
-    # The largest so far, ascending, by insertion: few values get past the first comparison.
-    pilot[:wanted] = SMALLEST
+def find_maxima(row: Reals, kept: Word, flipped: Word, maxima: Reals) -> Any:
+    """The largest magnitude, or 0, among every maxima.size-th value; how many magnitudes are ordinary."""
+    wide_vectors()
+    n_groups, distance = maxima.size, fetched_ahead(row.size)
+    n_ordinary = np.uint64(0)
+    for g in range(n_groups):
+        maxima[g] = 0.0
+    for start in range(0, row.size, n_groups):
+        # Half of the next row is fetched here, half when values are gathered.
+        for ahead in range(0, n_groups // 2, LANES):
+            prefetch(row, distance + start // 2 + ahead)
+        part = row[start : min(start + n_groups, row.size)]
+        for g in range(part.size):
+            value = magnitude(part[g], kept, flipped)
+            n_ordinary += is_ordinary(value)
+            maxima[g] = value if value > maxima[g] else maxima[g]
+    return np.int64(n_ordinary)
+
+
+@inlined
+def draw_pilot(row: Reals, kept: Word, flipped: Word, pilot: Reals) -> None:
+    """Magnitudes, or 0, at even distances."""
+    stride = row.size // pilot.size
     for i in range(pilot.size):
         value = magnitude(row[i * stride], kept, flipped)
-        if value > pilot[0]:
-            j = 1
-            while j < wanted and pilot[j] < value:
-                pilot[j - 1] = pilot[j]
-                j += 1
-            pilot[j - 1] = value
-    # Left for the selection to start from: about the m-th largest.
-    floor = pilot[0]
-    pilot[pilot.size - 1] = pilot[max(0, wanted - 1 - math.floor(expected))]
-    return floor
+        pilot[i] = value if value > 0.0 else 0.0
+
+
+@inlined
+def gather_reached(row: Reals, kept: Word, flipped: Word, floor: float, found: Reals) -> Any:
+    """Copy the magnitudes ≥ floor > 0 into ``found``, one longer than the row; their number."""
+    wide_vectors()
+    n, n_found = np.uint64(row.size), np.uint64(0)
+    whole, distance = n - n % np.uint64(LANES), np.uint64(fetched_ahead(row.size))
+    for start in range(np.uint64(0), whole, np.uint64(LANES)):
+        prefetch(row, distance + (n + start) // np.uint64(2))
+        n_found = append_reached(row, start, kept, flipped, floor, found, n_found)
+    for i in range(whole, n):
+        value = magnitude(row[i], kept, flipped)
+        # Written always, and kept or overwritten.
+        found[n_found] = value
+        n_found += np.uint64(value >= floor)
+    return np.int64(n_found)
 
 
 @inlined
@@ -108,7 +177,6 @@ def move_to_front(values: Reals, start: int, stop: int, pivot: float, equal: boo
 def keep_largest(values: Reals, n_values: int, m: int, pivot: float) -> None:
     """Reorder ``values`` so that its m largest come first (quickselect; ties with the pivot end it)."""
     start, stop = 0, n_values
-    # A first pivot near the m-th largest leaves little to do.
     above = move_to_front(values, start, stop, pivot, False)
     if above >= m:
         stop = above
@@ -139,16 +207,35 @@ def select_top_values(data: Reals, side: Words, m: Integers, top: Reals, counts:
         wide_vectors()
         kept, flipped = side[0], side[1]
         found = np.empty(n + 1)
-        pilot = np.empty(64 if n < 65536 else 512)
+        pilot = aligned_empty(1, min(PILOT, padded(n // 2)))[0]
         for r in range(task * ROWS_PER_TASK, min(rows, (task + 1) * ROWS_PER_TASK)):
-            count_kinds(data[r], kept, flipped, counts[r])
+            row = data[r]
+            n_groups = padded(max(2 * m[r], int(0.5 * math.sqrt(m[r] * n))))
+            grouped = n_groups <= pilot.size
+            n_ordinary = (
+                find_maxima(row, kept, flipped, pilot[:n_groups])
+                if grouped
+                else count_ordinary(row, kept, flipped)
+            )
+            count_kinds(row, kept, flipped, n_ordinary, counts[r])
             wanted = min(m[r], counts[r, POSITIVE])
-            floor = guess_floor(data[r], kept, flipped, wanted, pilot)
-            n_found = gather_at_least(data[r], kept, flipped, floor, found)
+            floor, guess = SMALLEST, SMALLEST
+            if grouped:
+                # Where m groups have a value to show, m values there are; few groups have two.
+                floor = find_level(pilot[:n_groups], wanted, wanted // 16 + 1, SMALLEST)
+            elif n > MOST_BISECTED:
+                # So many groups would leave the cache: what a sample very likely, but not surely, tells.
+                draw_pilot(row, kept, flipped, pilot)
+                expected = pilot.size * wanted / n
+                error = math.sqrt(expected)
+                floor = find_level(pilot, int(expected + 3.0 * error) + 2, int(error), SMALLEST)
+                guess = find_level(pilot, int(expected) + 1, 0, floor)
+            n_found = gather_reached(row, kept, flipped, floor, found)
             if n_found < wanted:
-                n_found = gather_at_least(data[r], kept, flipped, SMALLEST, found)
-            guess = pilot[pilot.size - 1] if floor > SMALLEST else math.inf
-            keep_largest(found, n_found, wanted, guess)
+                n_found = gather_reached(row, kept, flipped, SMALLEST, found)
+            if n_found <= MOST_BISECTED:
+                guess = find_level(found[:n_found], wanted, 0, SMALLEST)
+            keep_largest(found, n_found, wanted, below(guess))
             for i in range(width - wanted):
                 top[r, i] = 0.0
             for i in range(wanted):
@@ -165,8 +252,9 @@ def copy_magnitudes(data: Reals, side: Words, magnitudes: Reals, counts: Integer
         wide_vectors()
         r, block = task // n_blocks, task % n_blocks
         start, stop = min(n, block * length), min(n, (block + 1) * length)
-        count_kinds(data[r, start:stop], side[0], side[1], counts[r, block])
         source, target = data[r, start:stop], magnitudes[r, start:stop]
+        n_ordinary = count_ordinary(source, side[0], side[1])
+        count_kinds(source, side[0], side[1], n_ordinary, counts[r, block])
         for i in range(source.size):
             value = magnitude(source[i], side[0], side[1])
             target[i] = value if value > 0.0 else 0.0
@@ -183,6 +271,7 @@ def measure_log_excesses(top: Reals, k: Integers, censored: Integers, moments: R
     rows, width = top.shape
     n_tasks = (rows + ROWS_PER_TASK - 1) // ROWS_PER_TASK
     for task in prange(n_tasks):
+        wide_vectors()
         for r in range(task * ROWS_PER_TASK, min(rows, (task + 1) * ROWS_PER_TASK)):
             if k[r] <= censored[r] or top[r, width - k[r] - 1] <= 0.0:
                 moments[r, 0], moments[r, 1], ties[r] = math.nan, math.nan, 0

@@ -7,16 +7,20 @@ import numpy as np
 from numba import prange
 
 from ._jit import Integers, Reals, Word, Words, elementary, inlined, kernel
+from ._lanes import LANES, load, multiply, multiply_add, multiply_subtract, spread, store, total
 from ._log_ratio import log_ratio
 from ._math import bits_to_double, double_to_bits, wide_vectors
-from .random import RESAMPLING, philox
+from ._math import multiply_add as fused
+from .random import RESAMPLING, RESAMPLING_SUMS, fill_chi_square, philox
 from .tails_threshold import fit_above, search_threshold
 
 # Resamples are summed in this many groups whatever the number of threads, so that rounding is the same.
 N_GROUPS = 16
 
-# Partial results that stay in the first-level cache.
-TILE = 512
+# Values of each resample that are worked on together: all LANES of them stay in the first-level cache.
+TILE = 128
+
+SHIFT = np.uint64(LANES.bit_length() - 1)
 
 _SQRT_HALF = np.uint64(0x3FE6A09E667F3BCD)
 _ONE = np.uint64(0x3FF0000000000000)
@@ -32,31 +36,45 @@ def exponential_of(word: Word) -> Any:
     t = bits_to_double((offset & _MANTISSA) + _SQRT_HALF) - 1.0
     exponent = bits_to_double((offset >> np.uint64(52)) | _TWO_TO_52) - (4503599627370496.0 + 1023.0 + 32.0)
     # Chebyshev interpolant of log(1 + t)/t for 1 + t in [√½, √2].
-    p = -0.09804458451007568 + t * 0.05235939384213644
-    p = 0.10047199190334152 + t * p
-    p = -0.09945986830064908 + t * p
-    p = 0.1100603790750665 + t * p
-    p = -0.124954361559447 + t * p
-    p = 0.14290811811733256 + t * p
-    p = -0.16667024539772607 + t * p
-    p = 0.1999988813698818 + t * p
-    p = -0.24999992728950937 + t * p
-    p = 0.33333334249244445 + t * p
-    p = -0.500000000359497 + t * p
-    p = 0.9999999999874644 + t * p
-    return -(exponent * 0.6931471805599453 + t * p)
+    p = fused(t, 0.05235939384213644, -0.09804458451007568)
+    p = fused(t, p, 0.10047199190334152)
+    p = fused(t, p, -0.09945986830064908)
+    p = fused(t, p, 0.1100603790750665)
+    p = fused(t, p, -0.124954361559447)
+    p = fused(t, p, 0.14290811811733256)
+    p = fused(t, p, -0.16667024539772607)
+    p = fused(t, p, 0.1999988813698818)
+    p = fused(t, p, -0.24999992728950937)
+    p = fused(t, p, 0.33333334249244445)
+    p = fused(t, p, -0.500000000359497)
+    p = fused(t, p, 0.9999999999874644)
+    return -fused(exponent, 0.6931471805599453, t * p)
 
 
 @inlined
 def fill_exponentials(
-    key: Words, stage: Word, sample: Word, resample: Word, quarter: int, out: Reals
+    key: Words,
+    index0: int,
+    stage: Word,
+    sample: Word,
+    first_resample: Word,
+    shift: Word,
+    quarter: int,
+    out: Reals,
 ) -> None:
-    """Standard exponentials into out[:4·quarter], quarter a multiple of 8."""
+    """Standard exponentials into out[:4·quarter], quarter a multiple of 8 and of 2^shift.
+
+    Position t of each quarter belongs to resample ``first_resample + (t mod 2^shift)`` and draws four numbers
+    with index ``index0 + (t >> shift)``.
+    """
     wide_vectors()
     k0, k1 = key[0], key[1]
+    lane = (np.uint64(1) << shift) - np.uint64(1)
+    base = RESAMPLING | np.uint64(index0)
     second, third, fourth = out[quarter:], out[2 * quarter :], out[3 * quarter :]
     for t in range(quarter):
-        c0, c1, c2, c3 = philox(RESAMPLING | np.uint64(t), stage, sample, resample, k0, k1)
+        u = np.uint64(t)
+        c0, c1, c2, c3 = philox(base + (u >> shift), stage, sample, first_resample + (u & lane), k0, k1)
         out[t] = bits_to_double(c0)
         second[t] = bits_to_double(c1)
         third[t] = bits_to_double(c2)
@@ -72,80 +90,115 @@ def quarter_of(size: int) -> int:
 
 
 @inlined
-def pick_sorted(logs: Reals, size: int, total: float, sums: Reals) -> None:
-    """Replace partial sums of exponentials by the logs that they point at: logs has one entry to spare."""
+def draw_block_sums(
+    key: Words, stage: Word, sample: Word, first_resample: Word, size: int, sums: Reals
+) -> None:
+    """Sums of blocks of TILE exponentials, ``size`` in all: gamma variates; sums (≥ blocks · LANES,)."""
     wide_vectors()
-    # The t-th of size sorted uniforms is the share of the t-th partial sum (Devroye 1986, V.3).
-    scale = (logs.size - 1) / total
-    for t in range(size):
-        sums[t] = logs[np.uint64(sums[t] * scale)]
+    parameters = np.zeros((3, LANES))
+    for block in range((size + TILE - 1) // TILE):
+        shape = min(TILE, size - block * TILE) - 1.0 / 3.0
+        parameters[0, :] = shape
+        parameters[1, :] = 1.0 / math.sqrt(9.0 * shape)
+        # The lower bits count the attempts.
+        purpose = RESAMPLING_SUMS | np.uint64(block << 6)
+        part = sums[block * LANES : (block + 1) * LANES]
+        fill_chi_square(key, purpose, stage, sample, first_resample, SHIFT, parameters, 0, LANES, part)
+
+
+@inlined
+def accumulate_tile(tile: Reals, length: int) -> Any:
+    """Replace exponentials by their running sums, each lane its own; the last of these."""
+    wide_vectors()
+    one, running = spread(1.0), spread(0.0)
+    for t in range(length):
+        running = multiply_add(one, load(tile, t), running)
+        store(tile, t, running)
+    return running
+
+
+@inlined
+def pick_sorted(logs: Reals, length: int, offset: Reals, scale: Reals, tile: Reals) -> None:
+    """Replace running sums by the logs that they point at: logs has one entry to spare."""
+    wide_vectors()
+    start, factor = load(offset, 0), load(scale, 0)
+    for t in range(length):
+        store(tile, t, multiply_add(factor, load(tile, t), start))
+    for i in range(length * LANES):
+        tile[i] = logs[np.uint64(tile[i])]
 
 
 @inlined
 def add_square_errors(
-    first: Reals,
-    second: Reals,
-    others: Reals,
-    other_second: Reals,
-    weight: float,
-    inverse: Reals,
-    totals: Reals,
+    tile: Reals, start: int, length: int, weights: Reals, inverse: Reals, carried: Reals, totals: Reals
 ) -> None:
-    """Add (M2 − 2·M1²)² of two samples, the other one weighted, given sums of first and second powers."""
+    """Add (M2 − 2·M1²)² of the values before each of the sorted logs, times the weight of its lane.
+
+    carried (3, LANES): the value before the first, the sums of first and of second powers.
+    """
     wide_vectors()
-    for i in range(totals.size):
-        mean = first[i] * inverse[i]
-        gap = second[i] * inverse[i] - 2.0 * mean * mean
-        other_mean = others[i] * inverse[i]
-        other_gap = other_second[i] * inverse[i] - 2.0 * other_mean * other_mean
-        totals[i] += gap * gap + weight * (other_gap * other_gap)
+    one, two, weight = spread(1.0), spread(2.0), load(weights, 0)
+    previous, first, second = load(carried, 0), load(carried, 1), load(carried, 2)
+    for t in range(length):
+        k = start + t
+        value, reciprocal = load(tile, t), spread(inverse[k])
+        step = multiply_subtract(one, value, previous)
+        excess = multiply(spread(float(k)), step)
+        second = multiply_add(step, multiply_add(two, first, excess), second)
+        first = multiply_add(one, excess, first)
+        previous = value
+        mean = multiply(first, reciprocal)
+        gap = multiply_subtract(multiply(two, mean), mean, multiply(second, reciprocal))
+        totals[k] += total(multiply(weight, multiply(gap, gap)))
+    store(carried, 0, previous)
+    store(carried, 1, first)
+    store(carried, 2, second)
 
 
 @inlined
-def resample_pair(
+def resample_lanes(
     logs: Reals,
     key: Words,
     stage: Word,
     sample: Word,
-    resample: Word,
-    weight: float,
+    first_resample: Word,
+    weights: Reals,
     inverse: Reals,
-    work: Reals,
+    sums: Reals,
     totals: Reals,
 ) -> None:
-    """Criterion of two resamples in step: a running sum alone would wait on itself.
+    """Criterion of LANES resamples side by side, since a running sum alone would wait on itself.
 
-    work (2, ≥ size + 1); totals (size − 1,).
+    The t-th of n sorted uniforms is the share of the t-th partial sum of n + 1 exponentials (Devroye 1986,
+    V.3). Sums of blocks come first, and the exponentials of a block are scaled to theirs: given
+    their sum, exponentials have a law free of it. So no more than one block need be at hand.
+    totals (size,), entry k for k values above the threshold; inverse (size,); sums (≥ blocks · LANES,).
     """
-    size = totals.size + 1
-    one, other = work[0], work[1]
-    quarter = quarter_of(size + 1)
-    fill_exponentials(key, stage, sample, resample, quarter, one)
-    fill_exponentials(key, stage, sample, resample + np.uint64(1), quarter, other)
-    a, b = 0.0, 0.0
-    for t in range(size + 1):
-        a += one[t]
-        b += other[t]
-        one[t], other[t] = a, b
-    pick_sorted(logs, size, a, one)
-    pick_sorted(logs, size, b, other)
-    sums = np.empty((4, TILE))
-    a, b, c, d = 0.0, 0.0, 0.0, 0.0
-    for start in range(0, size - 1, TILE):
-        length = min(TILE, size - 1 - start)
-        # Unsigned, so that no place can be meant to count from the end.
-        for t in range(np.uint64(length)):
-            i = np.uint64(start) + t
-            following = i + np.uint64(1)
-            rank = np.float64(np.int64(following))
-            step, other_step = one[i] - one[following], other[i] - other[following]
-            b += step * (2.0 * a + rank * step)
-            d += other_step * (2.0 * c + rank * other_step)
-            a += rank * step
-            c += rank * other_step
-            sums[0, t], sums[1, t], sums[2, t], sums[3, t] = a, b, c, d
-        stop = start + length
-        add_square_errors(sums[0], sums[1], sums[2], sums[3], weight, inverse[start:stop], totals[start:stop])
+    size = totals.size
+    draw_block_sums(key, stage, sample, first_resample, size + 1, sums)
+    tile = np.empty(TILE * LANES)
+    # In units of the distance between two values.
+    offset, width, scale = np.zeros(LANES), np.zeros(LANES), np.empty(LANES)
+    for i in range((size + TILE) // TILE * LANES):
+        width[i % LANES] += sums[i]
+    for i in range((size + TILE) // TILE * LANES):
+        sums[i] *= (logs.size - 1) / width[i % LANES]
+    carried = np.zeros((3, LANES))
+    for start in range(0, size, TILE):
+        length = min(TILE, size + 1 - start)
+        quarter = (length + 3) // 4 * LANES
+        fill_exponentials(key, start // 4, stage, sample, first_resample, SHIFT, quarter, tile)
+        store(scale, 0, accumulate_tile(tile, length))
+        block = sums[start // TILE * LANES :]
+        for lane in range(LANES):
+            scale[lane] = block[lane] / scale[lane]
+        length = min(length, size - start)
+        pick_sorted(logs, length, offset, scale, tile)
+        for lane in range(LANES):
+            offset[lane] += block[lane]
+        if start == 0:
+            store(carried, 0, load(tile, 0))
+        add_square_errors(tile, start, length, weights, inverse, carried, totals)
 
 
 @kernel(parallel=True)
@@ -154,24 +207,27 @@ def bootstrap_square_errors(
 ) -> None:
     """Sums over resamples of (M2 − 2·M1²)² for every k < size, the criterion of Danielsson et al. (2001).
 
-    logs (n + 1,): n descending and one entry to spare; totals (N_GROUPS, ≥ size − 1), one row per group.
+    logs (n + 1,): n descending and one entry to spare; totals (N_GROUPS, ≥ size), one row per group, entry k.
     """
-    inverse = 1.0 / np.arange(1.0, size)
+    inverse = np.zeros(size)
+    for k in range(1, size):
+        inverse[k] = 1.0 / k
     for group in prange(N_GROUPS):
-        work = np.empty((2, 4 * quarter_of(size + 1)))
+        sums, weights = np.empty((size + TILE) // TILE * LANES), np.empty(LANES)
         totals[group, :] = 0.0
-        for resample in range(2 * group, n_resamples, 2 * N_GROUPS):
-            weight = 1.0 if resample + 1 < n_resamples else 0.0
-            resample_pair(
+        for first in range(LANES * group, n_resamples, LANES * N_GROUPS):
+            for lane in range(LANES):
+                weights[lane] = 1.0 if first + lane < n_resamples else 0.0
+            resample_lanes(
                 logs,
                 key,
                 np.uint64(stage),
                 np.uint64(sample),
-                np.uint64(resample),
-                weight,
+                np.uint64(first),
+                weights,
                 inverse,
-                work,
-                totals[group, : size - 1],
+                sums,
+                totals[group, :size],
             )
 
 
@@ -182,7 +238,7 @@ def find_least(totals: Reals, least: int, most: int) -> int:
     for k in range(least, most + 1):
         total = 0.0
         for group in range(N_GROUPS):
-            total += totals[group, k - 1]
+            total += totals[group, k]
         if total < best:
             best, best_k = total, k
     return best_k
@@ -216,7 +272,7 @@ def minimise_square_errors(
         for i in range(n):
             logs[i] = log_ratio(ordered[r, width - 1 - i], ordered[r, width - 1])
         logs[n] = logs[n - 1]
-        totals = np.empty((N_GROUPS, n1 - 1))
+        totals = np.empty((N_GROUPS, n1))
         for attempt in range(n_attempts):
             least = 2 + int(0.005 * n) * attempt
             if least >= int(0.99 * n2):
@@ -241,7 +297,9 @@ def bootstrap_pareto_distance(key: Words, n_tail: int, distances: Reals) -> None
         wide_vectors()
         size = n_tail - 1
         work = np.empty(4 * quarter_of(size))
-        fill_exponentials(key, np.uint64(2), np.uint64(0), np.uint64(r), quarter_of(size), work)
+        fill_exponentials(
+            key, 0, np.uint64(2), np.uint64(0), np.uint64(r), np.uint64(0), quarter_of(size), work
+        )
         # Rényi: the i-th smallest of size exponentials is Σ_{j ≤ i} E_j/(size − j + 1).
         total, mean = 0.0, 0.0
         for i in range(size):
@@ -267,7 +325,7 @@ def bootstrap_refitted_distance(body: Reals, n_tail: int, alpha: float, key: Wor
         wide_vectors()
         resample = np.uint64(r)
         work = np.empty(4 * quarter_of(n + 1))
-        fill_exponentials(key, np.uint64(3), np.uint64(0), resample, quarter_of(n), work)
+        fill_exponentials(key, 0, np.uint64(3), np.uint64(0), resample, np.uint64(0), quarter_of(n), work)
         # P(E < c) = n_tail/n for a standard exponential E.
         cut = -math.log1p(-min(n_tail / n, 1.0 - 1e-16))
         tail_size = 0
@@ -275,14 +333,14 @@ def bootstrap_refitted_distance(body: Reals, n_tail: int, alpha: float, key: Wor
             tail_size += work[t] < cut
         body_size = n - tail_size
         values = np.empty(n)
-        fill_exponentials(key, np.uint64(4), np.uint64(0), resample, quarter_of(n + 1), work)
+        fill_exponentials(key, 0, np.uint64(4), np.uint64(0), resample, np.uint64(0), quarter_of(n + 1), work)
         total = 0.0
         for t in range(body_size + 1):
             total += work[t]
             work[t] = total
         for t in range(body_size):
             values[t] = body[min(int(work[t] / total * body.size), body.size - 1)]
-        fill_exponentials(key, np.uint64(5), np.uint64(0), resample, quarter_of(n), work)
+        fill_exponentials(key, 0, np.uint64(5), np.uint64(0), resample, np.uint64(0), quarter_of(n), work)
         running = 0.0
         for t in range(tail_size):
             running += work[t] / (tail_size - t)

@@ -10,7 +10,12 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "words"), [("graphs.py", ["cycle", "complete"]), ("diabetes.py", ["even", "sorted"])]
+    ("name", "words"),
+    [
+        ("graphs.py", ["cycle", "complete"]),
+        ("diabetes.py", ["even", "sorted"]),
+        ("digits.py", ["effective sample size", "gradient tracking"]),
+    ],
 )
 def test_example_runs(name: str, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     runpy.run_path(str(EXAMPLES / name))

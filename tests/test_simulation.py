@@ -3,6 +3,7 @@
 Statistical tests use fixed keys; each says how likely it was to fail by chance when the key was chosen.
 """
 
+import dataclasses
 import inspect
 import os
 import threading
@@ -18,7 +19,7 @@ from scipy import sparse, stats
 
 import desgd_fast as dsf
 from desgd_fast import _threads, simulation
-from desgd_fast.kernels import rows, steps
+from desgd_fast.kernels import descent, steps
 from desgd_fast.results import DivergenceWarning, Runs, euclidean
 
 CYCLE = dsf.mixing_matrix(nx.cycle_graph(4)).toarray()
@@ -99,6 +100,29 @@ def test_same_bits_for_any_split_of_the_runs(problem: object, W: np.ndarray, opt
         part = simulate(problem, W, first_run=start, n_runs=stop - start, **options)
         assert part.first_run == start
         assert_same_bits(whole, part, slice(start, stop))
+
+
+@every_setting
+def test_single_precision_keeps_the_same_runs_rounded(problem: object, W: np.ndarray, options: dict) -> None:
+    double, single = (simulate(problem, W, dtype=dtype, **options) for dtype in ("float64", "float32"))
+    for name in ("final", "average"):
+        if (values := getattr(double, name)) is not None:
+            rounded = getattr(single, name)
+            assert rounded.dtype == np.float32
+            assert rounded.nbytes == values.nbytes // 2
+            np.testing.assert_array_equal(rounded, values.astype(np.float32))
+    kept = {"final": double.final, "average": double.average}
+    assert_same_bits(double, dataclasses.replace(single, **kept))
+
+
+def test_what_overflows_single_precision_alone_is_divergence() -> None:
+    options = {"step_size": 3.0, "n_steps": 60, "n_runs": 20}
+    double = simulate(gaussian(dim=50), CYCLE, **options)
+    with pytest.warns(DivergenceWarning, match="20 of 20 runs diverged"):
+        single = simulate(gaussian(dim=50), CYCLE, dtype="float32", **options)
+    assert not double.diverged.any()
+    assert single.diverged.all()
+    np.testing.assert_array_equal(single.final_norms, double.final_norms)
 
 
 def test_same_bits_whether_nodes_or_runs_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -588,7 +612,7 @@ def no_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object) -> None:
         raise AssertionError("a kernel was called")
 
-    for module, name in ((steps, "advance_runs"), (steps, "advance_nodes"), (rows, "advance_rows")):
+    for module, name in ((steps, "advance_runs"), (steps, "advance_nodes"), (descent, "advance_losses")):
         monkeypatch.setattr(module, name, refuse)
 
 
@@ -599,7 +623,11 @@ ROW_STOCHASTIC = np.array([[0.5, 0.5], [1.0, 0.0]])
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"problem": 3}, TypeError, "problem must be a GaussianRegression or DatasetRegression, got 3"),
+        (
+            {"problem": 3},
+            TypeError,
+            "problem must be a GaussianRegression or .* or StreamingRisk, got 3",
+        ),
         ({"W": None}, TypeError, "W must be an array of real numbers"),
         ({"W": "ring"}, TypeError, "W must be an array of real numbers"),
         ({"W": np.ones((2, 3)) / 3}, ValueError, r"W must be a square matrix .* \(2, 3\)"),
@@ -666,6 +694,7 @@ ROW_STOCHASTIC = np.array([[0.5, 0.5], [1.0, 0.0]])
         ({"order": "combine"}, ValueError, "order must be one of 'combine-then-adapt'"),
         ({"engine": "fast"}, ValueError, "engine must be one of 'auto'"),
         ({"keep": "none"}, ValueError, "keep must be one of 'all', 'norms'"),
+        ({"dtype": "float16"}, ValueError, "dtype must be one of 'float64', 'float32'"),
         ({"initial": np.nan}, ValueError, "initial must be finite"),
         (
             {"initial": np.zeros(2)},

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import desgd_fast as dsf
 from desgd_fast._layout import Layout
 from desgd_fast._validate import stochastic_matrix
-from desgd_fast.kernels import random, rows, steps
+from desgd_fast.kernels import random, steps
 
 KEY = np.array([0x9D2C5681, 0x1234567], np.uint64)
 
@@ -231,58 +231,3 @@ def test_steps_can_be_cut_anywhere(
         case.advance(steps.advance_runs, parts, part_sums, first, count, 2, 0)
     np.testing.assert_array_equal(whole, parts)
     np.testing.assert_array_equal(whole_sums, part_sums)
-
-
-# Steps on data
-
-
-@settings(max_examples=60)
-@given(
-    doubly_stochastic(),
-    st.sampled_from([1, 2, 3, 10, 31]),
-    st.integers(0, 2**32),
-    st.booleans(),
-    st.booleans(),
-    st.floats(0, 1),
-)
-def test_data_steps_equal_the_reference(
-    W: np.ndarray, dim: int, seed: int, adapt_first: bool, replacement: bool, ridge: float
-) -> None:
-    case = Network(W, Layout.of(len(W), dim, single=True), seed, adapt_first)
-    generator = np.random.default_rng(seed)
-    n_nodes, n_steps, n_runs, first_run = len(W), 3, 2, 17
-    sizes = generator.integers(1, 9, n_nodes)
-    batch_size = case.batch_size if replacement else np.minimum(case.batch_size, sizes)
-    shares = [(generator.standard_normal((n, dim)), generator.standard_normal(n)) for n in sizes]
-    features = np.zeros((sizes.sum(), case.layout.size))
-    case.layout.pack(np.concatenate([share[0] for share in shares]), features)
-    targets = np.concatenate([share[1] for share in shares])
-    offsets = np.concatenate(([0], np.cumsum(sizes)))
-    draw = np.arange(8)[:, None]
-    bounds = np.where(replacement, sizes, np.maximum(sizes - batch_size + draw + 1, 1))
-    bounds = np.where(draw < batch_size, bounds, 1).astype(np.uint64)
-    nodes = np.column_stack([case.step_size, np.zeros(n_nodes), np.full(n_nodes, ridge), batch_size])
-    state, sums = case.layout.zeros(n_runs), case.layout.zeros(n_runs)
-    case.layout.pack(case.start, state)
-    flags = [case.layout.pairs, case.layout.width, adapt_first, replacement]
-    plan = np.array([0, n_steps, n_steps - 2, first_run, 0, *flags])
-    rows.advance_rows(state, sums, *case.graph, nodes, features, targets, offsets, bounds, KEY, plan)
-    last, total = case.layout.unpack(state), case.layout.unpack(sums)
-    for run in range(n_runs):
-        path = reference.data_run(
-            case.start,
-            W,
-            case.step_size,
-            batch_size,
-            shares,
-            ridge,
-            KEY,
-            first_run + run,
-            n_steps,
-            replacement=replacement,
-            adapt_first=adapt_first,
-        )
-        np.testing.assert_allclose(last[run], path[-1], rtol=0, atol=1e-12 * max(1.0, np.abs(path).max()))
-        np.testing.assert_allclose(
-            total[run], path[-2:].sum(axis=0), rtol=0, atol=1e-12 * max(1.0, np.abs(path).max())
-        )

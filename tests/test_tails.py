@@ -119,6 +119,18 @@ def test_sensitivity_spans_thresholds_around_k(student):
     assert high >= max(around) - 1e-12
 
 
+def test_drift_between_thresholds_is_reported_and_pareto_samples_seldom_drift():
+    rng = np.random.default_rng(5)
+    pareto = rng.pareto(2, (1000, 1000)) + 1
+    # A tail of index 1 over a body of index 4, seen at a k that reaches far into the body.
+    mixed = np.where(rng.random(20_000) < 0.02, rng.pareto(1, 20_000), rng.pareto(4, 20_000)) + 1
+    assert any("alpha drifts by" in text for text in tails.hill(mixed, 2000).warnings)
+    assert not any("drift" in text for text in tails.hill(mixed, 50).warnings)
+    # 2 in 1000 are expected; more than 10 in 1000 has probability 1e-5.
+    texts = [text for text in tails.hill(pareto, 100, axis=1, sensitivity=True).warnings if "drift" in text]
+    assert not texts or int(texts[0].split()[0]) <= 10
+
+
 def test_censored_values_count_only_as_larger(student):
     diverged = student.copy()
     largest = np.argsort(-np.abs(student))[:4]

@@ -1,5 +1,10 @@
 """Properties that hold for every sample, and odd samples."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from desgd_fast import tails
+from desgd_fast.kernels import tails as kernels
 
 # Distinct magnitudes, so that every k has spread above it.
 distinct = st.integers(6, 60).flatmap(
@@ -122,6 +128,42 @@ def test_selection_finds_the_largest(n, kind):
         found = tails.hill(x, k)
         assert found.threshold == ordered[k]
         assert found.xi == pytest.approx(np.log(ordered[:k] / ordered[k]).mean(), rel=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("n", "m"), [(9, 3), (1000, 51), (1003, 250), (1000, 990), (20_000, 3000), (40_000, 9000)]
+)
+def test_selection_takes_ties_zeros_and_every_size_to_the_last_value(n, m):
+    generator = np.random.default_rng(n)
+    x = generator.pareto(1, (70, n))
+    x[1:6] = np.ceil(x[1:6])
+    x[6] = 1.0
+    x[7:10] *= generator.random((3, n)) < 0.5 * m / n
+    x[10], x[11] = np.sort(x[10]), -np.sort(-x[11])
+    x[12, ::2] = np.inf
+    top, counts = np.empty((70, m + 2)), np.empty((70, 4), np.int64)
+    kernels.select_top_values(x, kernels.ABS, np.full(70, m), top, counts)
+    np.testing.assert_array_equal(np.sort(top[:, 2:]), np.sort(x)[:, n - m :])
+    assert not top[:, :2].any()
+    assert counts.tolist() == [[(row > 0).sum(), (row == 0).sum(), 0, np.isinf(row).sum()] for row in x]
+
+
+def test_selection_is_the_same_without_wide_vectors():
+    # What other processors do: every vector instruction of this one is switched off.
+    script = """
+import numpy as np
+from desgd_fast.kernels import tails as kernels
+x = np.random.default_rng(0).standard_t(2, (5, 1003))
+top, counts = np.empty((5, 40)), np.empty((5, 4), np.int64)
+kernels.select_top_values(x, kernels.UPPER, np.full(5, 40), top, counts)
+np.testing.assert_array_equal(np.sort(top), np.sort(x)[:, -40:])
+"""
+    environment = os.environ | {
+        "NUMBA_CPU_NAME": "generic",
+        "NUMBA_CPU_FEATURES": "",
+        "DESGD_FAST_CACHE": "0",
+    }
+    subprocess.run([sys.executable, "-c", script], env=environment, cwd=Path(__file__).parents[1], check=True)
 
 
 @pytest.mark.parametrize(

@@ -162,11 +162,30 @@ def test_second_moments_neither_grow_nor_shrink_at_the_frontier(order, seed, sym
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("graph", [nx.star_graph(13), nx.path_graph(12), nx.grid_2d_graph(3, 5)], ids=len)
-def test_frontier_from_the_diagonal_alone_is_that_of_all_moments(order, graph):
-    W, problem = mixing_matrix(graph), GaussianRegression(dim=7)
+def test_answers_from_the_diagonal_alone_are_those_of_all_moments(order, graph):
+    W, dim, adapt_first = mixing_matrix(graph), 2, order == "adapt-then-combine"
+    n = W.shape[0]
+    power, batch_size, noise_power = np.ones(n), np.full(n, 2), np.linspace(1, 2, n)
+    problem = GaussianRegression(dim, noise_std=np.sqrt(noise_power))
     critical = theory.critical_step_size(problem, W, batch_size=2, at="infinite-variance", order=order)
-    growth = theory.second_moment_growth(problem, W, step_size=critical.value, batch_size=2, order=order)
-    assert growth == pytest.approx(1, abs=1e-11)
+
+    def moments(step_size):
+        steps = np.full(n, step_size)
+        shared = (W.toarray(), np.ones(dim), power)
+        matrix = reference.second_moment_matrix(*shared, batch_size, steps, adapt_first)
+        noise = reference.second_moment_noise(*shared, noise_power, batch_size, steps, adapt_first)
+        return matrix, noise
+
+    assert np.abs(np.linalg.eigvals(moments(critical.value)[0])).max() == pytest.approx(1, abs=1e-11)
+    step = 0.7 * critical.value
+    matrix, noise = moments(step)
+    arguments = {"step_size": step, "batch_size": 2, "order": order}
+    growth = theory.second_moment_growth(problem, W, **arguments)
+    assert growth == pytest.approx(np.abs(np.linalg.eigvals(matrix)).max(), rel=1e-12)
+    covariance = np.linalg.solve(np.eye(len(matrix)) - matrix, noise).reshape(dim, n, n).sum(axis=0)
+    np.testing.assert_allclose(
+        theory.stationary_covariance(problem, W, **arguments), covariance, rtol=1e-10, atol=1e-12
+    )
 
 
 def test_mean_binds_where_an_eigenvalue_is_minus_one():

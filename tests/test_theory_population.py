@@ -1,5 +1,7 @@
 """Population Monte Carlo against quadrature, exact second moments, plain products and published values."""
 
+from dataclasses import replace
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -272,3 +274,16 @@ def test_bad_input_is_named(function, change, error, message):
         positional.append(1.0)
     with pytest.raises(error, match=message):
         function(*positional, **arguments)
+
+
+def test_more_steps_are_not_spent_on_an_error_that_is_bias() -> None:
+    question = setting(
+        GaussianRegression(1), [[1.0]], step_size=0.5, batch_size=1,
+        order="combine-then-adapt", allow_row_stochastic=False,
+    )  # fmt: skip
+    walk = Walk(Population(question, np.array([1, 2], dtype=np.uint64), 64), lambda done, s: None)
+    seen = walk.look(2.5)
+    target = 0.5 * seen.stderr
+    assert walk.worth_longer(replace(seen, bias=0.0), target)
+    assert not walk.worth_longer(replace(seen, bias=20 * seen.stderr), target)
+    assert not walk.worth_longer(replace(seen, bias=0.0), 2 * seen.stderr)

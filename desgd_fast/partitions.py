@@ -1,0 +1,198 @@
+"""Which node holds which row: rules that take the targets and the number of nodes.
+
+A rule is any function ``rule(targets, n_nodes)`` that returns the node of every row; here are those of the
+literature on data that differ from node to node.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from desgd_fast import _validate
+from desgd_fast._rng import RNG, generator_from
+
+# Draws of a whole partition before a rule gives up on its smallest share.
+_ATTEMPTS = 1000
+
+
+class Partition(NamedTuple):
+    """Rows of a data set grouped by node.
+
+    Attributes
+    ----------
+    features : (n_rows, n_features) array
+        C-contiguous float64; rows ``offsets[i]:offsets[i + 1]`` belong to node i.
+    targets : (n_rows,) array
+    offsets : (n_nodes + 1,) int64 array
+    """
+
+    features: NDArray[np.float64]
+    targets: NDArray[np.float64]
+    offsets: NDArray[np.int64]
+
+    @property
+    def shares(self) -> NDArray[np.int64]:
+        """Rows of each node."""
+        return np.diff(self.offsets)
+
+
+@dataclass(frozen=True)
+class Even:
+    """Deal the rows out in turn: row r to node r mod n_nodes.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf, numpy as np
+    >>> dsf.partitions.Even()(np.zeros(5), 2)
+    array([0, 1, 0, 1, 0])
+    """
+
+    def __call__(self, targets: NDArray[np.float64], n_nodes: int) -> NDArray[np.int64]:
+        """Return the node of every row."""
+        return np.arange(targets.size) % n_nodes
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """Order the rows by target and cut the order into blocks that differ by at most one row.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf, numpy as np
+    >>> dsf.partitions.Sorted()(np.array([3.0, 1.0, 2.0, 0.0]), 2)
+    array([1, 0, 1, 0])
+    """
+
+    def __call__(self, targets: NDArray[np.float64], n_nodes: int) -> NDArray[np.int64]:
+        """Return the node of every row."""
+        nodes = np.arange(targets.size) % n_nodes
+        nodes[np.argsort(targets, kind="stable")] = np.sort(nodes)
+        return nodes
+
+
+@dataclass(frozen=True)
+class ByLabel:
+    """Deal out each label's rows in proportions drawn from Dirichlet(beta, …, beta) over the nodes.
+
+    The rule of Li, Diao, Chen and He, "Federated learning on non-IID data silos" (ICDE 2022): label by label,
+    nodes that already hold n_rows / n_nodes rows or more get none of it; all is drawn again until every
+    node holds ``least_rows`` rows.
+
+    Parameters
+    ----------
+    beta : float
+        Concentration: the smaller, the fewer labels a node sees.
+    least_rows : int
+        Smallest share.
+    rng : None, int, Generator, ...
+        As in :func:`desgd_fast.simulate`; a given integer always makes the same partition.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or when used, if no partition with such shares was found.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf, numpy as np
+    >>> labels = np.repeat([0.0, 1.0, 2.0], 50)
+    >>> nodes = dsf.partitions.ByLabel(0.5, least_rows=10, rng=0)(labels, 4)
+    >>> bool(np.bincount(nodes).min() >= 10)
+    True
+    """
+
+    beta: float
+    least_rows: int = 1
+    rng: RNG = 0
+
+    def __post_init__(self) -> None:
+        _validate.positive_number("beta", self.beta)
+        _validate.positive_integer("least_rows", self.least_rows)
+
+    def __call__(self, targets: NDArray[np.float64], n_nodes: int) -> NDArray[np.int64]:
+        """Return the node of every row."""
+        generator = generator_from(self.rng)
+        labels, label_of_row = np.unique(targets, return_inverse=True)
+        _validate.room_for_shares("least_rows", self.least_rows, n_nodes, targets.size)
+        for _ in range(_ATTEMPTS):
+            nodes = np.empty(targets.size, np.int64)
+            shares = np.zeros(n_nodes, np.int64)
+            for label in range(labels.size):
+                rows = generator.permutation(np.flatnonzero(label_of_row == label))
+                proportions = generator.dirichlet(np.full(n_nodes, self.beta))
+                proportions[shares * n_nodes >= targets.size] = 0.0
+                if not proportions.sum() > 0:
+                    break  # a tiny beta can leave every proportion of the open nodes at zero
+                nodes[rows] = _deal(proportions, rows.size)
+                shares += np.bincount(nodes[rows], minlength=n_nodes)
+            else:
+                if shares.min() >= self.least_rows:
+                    return nodes
+        _validate.no_partition("least_rows", self.least_rows, n_nodes, _ATTEMPTS)
+
+
+@dataclass(frozen=True)
+class ByQuantity:
+    """Shuffle the rows and cut them into shares drawn from Dirichlet(beta, …, beta) over the nodes.
+
+    Quantity skew of Li et al. (ICDE 2022): every node sees the same law, through more or fewer rows. Drawn
+    again until every node holds ``least_rows`` rows. Parameters as in :class:`ByLabel`.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf, numpy as np
+    >>> np.bincount(dsf.partitions.ByQuantity(0.5, rng=1)(np.zeros(100), 3)).sum()
+    np.int64(100)
+    """
+
+    beta: float
+    least_rows: int = 1
+    rng: RNG = 0
+
+    def __post_init__(self) -> None:
+        _validate.positive_number("beta", self.beta)
+        _validate.positive_integer("least_rows", self.least_rows)
+
+    def __call__(self, targets: NDArray[np.float64], n_nodes: int) -> NDArray[np.int64]:
+        """Return the node of every row."""
+        generator = generator_from(self.rng)
+        _validate.room_for_shares("least_rows", self.least_rows, n_nodes, targets.size)
+        rows = generator.permutation(targets.size)
+        for _ in range(_ATTEMPTS):
+            dealt = _deal(generator.dirichlet(np.full(n_nodes, self.beta)), targets.size)
+            if np.bincount(dealt, minlength=n_nodes).min() >= self.least_rows:
+                nodes = np.empty(targets.size, np.int64)
+                nodes[rows] = dealt
+                return nodes
+        _validate.no_partition("least_rows", self.least_rows, n_nodes, _ATTEMPTS)
+
+
+def _deal(proportions: NDArray[np.float64], n_rows: int) -> NDArray[np.int64]:
+    """The node of each of n_rows rows in order, cut at the proportions' cumulative sums."""
+    cuts = (np.cumsum(proportions / proportions.sum())[:-1] * n_rows).astype(np.int64)
+    return np.searchsorted(cuts, np.arange(n_rows), side="right").astype(np.int64)
+
+
+def group(
+    features: NDArray[np.float64], targets: NDArray[np.float64], assignment: Any, n_nodes: int
+) -> Partition:
+    """Order the rows by the node that ``assignment`` gives them to, checked."""
+    n_nodes = _validate.positive_integer("n_nodes", n_nodes)
+    _validate.enough_rows("n_nodes", n_nodes, targets.size)
+    nodes = node_of_row(assignment, targets, n_nodes)
+    order = np.argsort(nodes, kind="stable")
+    offsets = np.concatenate(([0], np.cumsum(np.bincount(nodes, minlength=n_nodes)))).astype(np.int64)
+    return Partition(features[order], targets[order], offsets)
+
+
+def node_of_row(assignment: Any, targets: NDArray[np.float64], n_nodes: int) -> NDArray[np.int64]:
+    """The node of every row, by a rule's name, a rule, or as given."""
+    if isinstance(assignment, str):
+        assignment = {"even": Even(), "sorted": Sorted()}[assignment]
+    if callable(assignment):
+        assignment = _validate.nodes_of_rows("assignment", assignment(targets.copy(), n_nodes), targets.size)
+    nodes = np.asarray(assignment)
+    _validate.every_node_used("assignment", nodes, n_nodes)
+    return nodes

@@ -1,0 +1,354 @@
+"""What each node minimises: the mean of any loss over its rows, or over a law it draws from."""
+
+import warnings
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from desgd_fast import _threads, _validate, partitions
+from desgd_fast.kernels import oracles
+from desgd_fast.kernels.samples import DISTINCT, FLIP_FLOP, REPLACEMENT, RESHUFFLE, SHUFFLE_ONCE
+from desgd_fast.laws import Law
+from desgd_fast.losses import GRADIENT, VALUE, Loss
+from desgd_fast.partitions import Partition
+from desgd_fast.results import OptimumWarning, PartitionReport
+
+SAMPLINGS = {
+    "replacement": REPLACEMENT,
+    "without-replacement": DISTINCT,
+    "reshuffle": RESHUFFLE,
+    "shuffle-once": SHUFFLE_ONCE,
+    "flip-flop": FLIP_FLOP,
+}
+
+# Sums over all rows go in so many parts, whatever the number of threads.
+_PARTS = 16
+
+# Newton's method solves with a matrix of dim² entries, computed row by row of the data.
+_NEWTON_DIM = 300
+
+Real = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class EmpiricalRisk:
+    """The mean of a loss over the rows of a data set that are spread over the nodes.
+
+    Node i, holding the n_i rows (a_r, y_r), minimises f_i(x) = (1 / n_i) Σ_r loss(x, a_r, y_r), and at
+    every step takes the mean gradient of a minibatch of its own rows.
+
+    Parameters
+    ----------
+    loss : Loss
+        Ready from ``dsf.losses``, or of the user's own compiled functions.
+    features : (n_rows, n_features) array
+        One row per sample, finite, used as they are; an intercept is a column of ones.
+    targets : (n_rows,) array
+        What the features predict; labels where the loss expects them.
+    assignment : "even", "sorted", rule or (n_rows,) integer array
+        Which node holds each row: a rule of ``dsf.partitions``, any function ``rule(targets, n_nodes)`` that
+        returns the node of every row, or the nodes themselves. No node may be left without a row.
+    sampling : {"replacement", "without-replacement", "reshuffle", "shuffle-once", "flip-flop"}
+        How a node picks its minibatches. The first two draw every batch anew, its rows independent or
+        distinct. The others go through permutations of the node's rows, one an epoch, a batch taking up
+        where the last one ended: a fresh permutation every epoch, the same one always, or a fresh one
+        every second epoch and its reverse in between (Rajput, Lee & Papailiopoulos, ICLR 2022).
+    reference : (dim,) array, optional
+        The point that distances are measured from, in place of the optimum.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument has the wrong shape or range, a label is unknown to the loss, or the loss does
+        not compile for these data or is not finite at the origin.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf
+    >>> features, labels = [[1.0, 0.0], [1.0, 1.0], [1.0, 2.0], [1.0, 3.0]], [-1, 1, -1, 1]
+    >>> problem = dsf.EmpiricalRisk(dsf.losses.logistic(ridge=0.1), features, labels)
+    >>> problem.optimum.round(3)
+    array([-0.472,  0.449])
+    """
+
+    loss: Loss
+    features: Real
+    targets: Real
+    assignment: Any = "even"
+    sampling: str = "replacement"
+    reference: ArrayLike | None = None
+
+    def __post_init__(self) -> None:
+        _validate.instance("loss", self.loss, (Loss,))
+        features = _validate.samples("features", self.features)
+        targets = _validate.one_per_row("targets", self.targets, features.shape[0])
+        _validate.allowed_labels("targets", targets, self.loss.labels)
+        for name, value in (
+            ("features", features),
+            ("targets", targets),
+            ("assignment", _validate.assignment("assignment", self.assignment, features.shape[0])),
+            ("sampling", _validate.choice("sampling", self.sampling, SAMPLINGS)),
+        ):
+            object.__setattr__(self, name, value)
+        if self.reference is not None:
+            object.__setattr__(self, "reference", _validate.vector("reference", self.reference, self.dim))
+        _try_out(self.loss, features, targets, self.dim)
+
+    @property
+    def dim(self) -> int:
+        """Number of coordinates of an iterate."""
+        return self.loss.outputs * int(self.features.shape[1])
+
+    @property
+    def n_rows(self) -> int:
+        """Number of samples."""
+        return int(self.features.shape[0])
+
+    def value(self, x: ArrayLike) -> float:
+        """The mean loss over all rows at x (dim,), whoever holds them."""
+        point = np.ascontiguousarray(_validate.vector("x", x, self.dim))
+        return value(self.loss, point, self.features, self.targets)
+
+    def gradient(self, x: ArrayLike) -> Real:
+        """The gradient of :meth:`value` at x, (dim,)."""
+        point = np.ascontiguousarray(_validate.vector("x", x, self.dim))
+        return gradient(self.loss, point, self.features, self.targets)
+
+    @cached_property
+    def optimum(self) -> Real:
+        """The minimiser of :meth:`value`, or the ``reference``: (dim,).
+
+        Found from the origin by L-BFGS, and Newton's method where the loss has a hessian and dim ≤ 300; for
+        a loss that is not convex it is one of the minimisers. Warns (OptimumWarning) where neither settled.
+        """
+        if self.reference is not None:
+            return np.asarray(self.reference)
+        return _minimiser(self)
+
+    def partition(self, n_nodes: int, batch_size: ArrayLike | None = None) -> Partition:
+        """Group the rows by the node that holds them.
+
+        Parameters
+        ----------
+        n_nodes : int
+            Number of nodes of the graph.
+        batch_size : int or (n_nodes,) integer array, optional
+            Checked against the nodes' shares where minibatches are drawn without replacement.
+
+        Returns
+        -------
+        Partition
+
+        Raises
+        ------
+        ValueError, TypeError
+            If there are fewer rows than nodes, ``assignment`` leaves a node empty or names one
+            beyond the graph, or a batch without replacement exceeds its node's share.
+        """
+        parts = partitions.group(self.features, self.targets, self.assignment, n_nodes)
+        if batch_size is not None and self.sampling == "without-replacement":
+            _validate.batches_within(
+                "batch_size", _validate.counts_per_node("batch_size", batch_size, n_nodes), parts.shares
+            )
+        return parts
+
+    def report(self, n_nodes: int, x: ArrayLike | None = None) -> PartitionReport:
+        """How the nodes' data differ.
+
+        Parameters
+        ----------
+        n_nodes : int
+            Number of nodes of the graph.
+        x : (dim,) array, optional
+            Where gradients are compared; the optimum by default.
+
+        Returns
+        -------
+        PartitionReport
+
+        Examples
+        --------
+        >>> import desgd_fast as dsf
+        >>> problem = dsf.EmpiricalRisk(
+        ...     dsf.losses.least_squares(), [[1.0], [1.0], [1.0]], [0.0, 0.0, 3.0], assignment=[0, 0, 1]
+        ... )
+        >>> report = problem.report(2)
+        >>> report.shares.tolist(), round(report.effective_sample_size, 3), report.gradient_distance.round(3)
+        ([2, 1], 2.667, array([1., 2.]))
+        """
+        parts = self.partition(n_nodes)
+        point = self.optimum if x is None else _validate.vector("x", x, self.dim)
+        local = local_gradients(self.loss, np.tile(point, (1, n_nodes, 1)), parts)[0]
+        labels, label_of_row = np.unique(parts.targets, return_inverse=True)
+        node_of_row = np.repeat(np.arange(n_nodes), parts.shares)
+        counts = np.zeros((n_nodes, labels.size), np.int64)
+        np.add.at(counts, (node_of_row, label_of_row), 1)
+        proportions = counts / parts.shares[:, None]
+        return PartitionReport(
+            shares=parts.shares,
+            labels=labels,
+            label_counts=counts,
+            label_distance=0.5 * np.abs(proportions - counts.sum(axis=0) / self.n_rows).sum(axis=1),
+            gradient_distance=np.linalg.norm(local - self.gradient(point), axis=1),
+            effective_sample_size=float(n_nodes**2 / (1 / parts.shares).sum()),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class StreamingRisk:
+    """The mean of a loss over a law from which every node draws fresh samples at every step.
+
+    Parameters
+    ----------
+    loss : Loss
+        Ready from ``dsf.losses``, or of the user's own compiled functions.
+    law : Law
+        Ready from ``dsf.laws``, or the user's own; it may depend on the node.
+    reference : float or (dim,) array, optional
+        The point that distances are measured from. By default the law's ``truth`` where that is one point
+        of as many coordinates, else the origin. Only the truth of a well-specified loss is its minimiser: a
+        ridge, say, moves it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument has the wrong shape or range, the law's labels are unknown to the loss, or loss or
+        law do not compile together or are not finite.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf
+    >>> law = dsf.laws.linear([1.0, -1.0], features=dsf.laws.student_t(5), noise=dsf.laws.gaussian(0.1))
+    >>> problem = dsf.StreamingRisk(dsf.losses.huber(), law)
+    >>> runs = dsf.simulate(problem, [[1.0]], step_size=0.1, batch_size=4, n_steps=300, rng=0)
+    >>> bool(runs.norms().max() < 0.2)
+    True
+    """
+
+    loss: Loss
+    law: Law
+    reference: ArrayLike | None = None
+
+    def __post_init__(self) -> None:
+        _validate.instance("loss", self.loss, (Loss,))
+        _validate.instance("law", self.law, (Law,))
+        if self.law.labels is not None:
+            _validate.allowed_labels("law", np.array(self.law.labels), self.loss.labels)
+        if self.reference is not None:
+            object.__setattr__(self, "reference", _validate.vector("reference", self.reference, self.dim))
+        features, targets = self.law.draw(64, rng=0)
+        if self.law.labels is None:
+            _validate.allowed_labels("law", targets, self.loss.labels)
+        _try_out(self.loss, features, targets, self.dim)
+
+    @property
+    def dim(self) -> int:
+        """Number of coordinates of an iterate."""
+        return self.loss.outputs * self.law.n_features
+
+    @property
+    def optimum(self) -> Real:
+        """The point that distances are measured from, (dim,)."""
+        if self.reference is not None:
+            return np.asarray(self.reference)
+        truth = self.law.truth
+        return truth[0] if truth is not None and truth.shape == (1, self.dim) else np.zeros(self.dim)
+
+
+def _try_out(loss: Loss, features: Real, targets: Real, dim: int) -> None:
+    """Refuse a loss that does not compile or is not finite at the origin."""
+    origin, where = np.zeros(dim), f"the origin of {dim} coordinates"
+    for name, expected, evaluate in (("gradient", GRADIENT, gradient), ("value", VALUE, value)):
+        result = _validate.compiles(name, partial(evaluate, loss, origin, features, targets), expected)
+        _validate.writes_finite(name, np.ravel(result), expected, where)
+
+
+def _parts(n_rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    cuts = np.linspace(0, n_rows, min(_PARTS, n_rows) + 1).astype(np.int64)
+    return cuts[:-1], cuts[1:]
+
+
+def value(loss: Loss, point: Real, features: Real, targets: Real) -> float:
+    """Mean value of the loss over all rows at one point."""
+    pointer = oracles.mean_value(loss.value)
+    first, last = _parts(targets.size)
+    values = np.full(first.size, np.nan)
+    with _threads.limited_to(None):
+        oracles.evaluate_values(
+            pointer, np.tile(point, (first.size, 1)), first, last, features, targets, values
+        )
+    return float(values @ (last - first) / targets.size)
+
+
+def gradient(loss: Loss, point: Real, features: Real, targets: Real) -> Real:
+    """Mean gradient of the loss over all rows at one point."""
+    first, last = _parts(targets.size)
+    gradients = _gradients(loss, np.tile(point, (first.size, 1)), first, last, features, targets)
+    return np.asarray((last - first) @ gradients / targets.size)
+
+
+def hessian(loss: Loss, point: Real, features: Real, targets: Real) -> Real:
+    """Mean matrix of second derivatives over all rows at one point."""
+    matrix = np.full((point.size, point.size), np.nan)
+    oracles.evaluate_hessian(oracles.mean_hessian(loss.hessian), point, features, targets, matrix)
+    return matrix
+
+
+def local_gradients(loss: Loss, points: Real, parts: Partition) -> Real:
+    """∇f_i(points[p, i]) for (n_points, n_nodes, dim) points."""
+    n_points, _, dim = points.shape
+    first, last = (np.tile(ends, n_points) for ends in (parts.offsets[:-1], parts.offsets[1:]))
+    flat = np.ascontiguousarray(points).reshape(-1, dim)
+    return _gradients(loss, flat, first, last, parts.features, parts.targets).reshape(points.shape)
+
+
+def _gradients(
+    loss: Loss,
+    points: Real,
+    first: NDArray[np.int64],
+    last: NDArray[np.int64],
+    features: Real,
+    targets: Real,
+) -> Real:
+    pointer = loss.mean_gradient
+    out = np.full(points.shape, np.nan)
+    with _threads.limited_to(None):
+        oracles.evaluate_gradients(pointer, points, first, last, features, targets, out)
+    return out
+
+
+def _minimiser(problem: EmpiricalRisk) -> Real:
+    from scipy import optimize
+
+    loss, features, targets = problem.loss, problem.features, problem.targets
+    found = optimize.minimize(
+        problem.value,
+        np.zeros(problem.dim),
+        jac=problem.gradient,
+        method="L-BFGS-B",
+        options={"maxiter": 10_000, "maxfun": 100_000, "ftol": 0.0, "gtol": 1e-12, "maxcor": 20},
+    )
+    x, slope = np.asarray(found.x), problem.gradient(found.x)
+    if loss.hessian is not None and problem.dim <= _NEWTON_DIM:
+        for _ in range(20):
+            curvature = hessian(loss, x, features, targets)
+            if np.linalg.eigvalsh(curvature)[0] <= 0:
+                break
+            nearer = x - np.linalg.solve(curvature, slope)
+            slope_there = problem.gradient(nearer)
+            if not np.linalg.norm(slope_there) < np.linalg.norm(slope):
+                break
+            x, slope = nearer, slope_there
+    at_origin = np.linalg.norm(problem.gradient(np.zeros(problem.dim)))
+    if not np.linalg.norm(slope) <= 1e-6 * max(1.0, float(at_origin)):
+        warnings.warn(
+            f"the search for the optimum ended where the gradient still has length "
+            f"{np.linalg.norm(slope):.2g}: distances are measured from there. The loss may have no "
+            "minimiser, or a kink there; pass reference= to measure from a point of your own.",
+            OptimumWarning,
+            stacklevel=4,
+        )
+    return x
