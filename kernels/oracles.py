@@ -97,7 +97,7 @@ def mean_linear_gradient(slope: Callable[..., Any], ridge: float) -> Any:
 
 @cache
 def mean_scores_gradient(slopes: Callable[..., Any], ridge: float) -> Any:
-    """The same where x is a matrix X: slopes(scores, y) turns scores X a into the factors of a in place."""
+    """The same for a matrix x = X: slopes(scores, y) turns the scores X a into the factors of a in place."""
     of_scores = adopted(slopes)
 
     @pointer(GRADIENT)

@@ -119,7 +119,7 @@ def test_batches_without_replacement_fit_the_smallest_share() -> None:
         ({"targets": np.zeros(29)}, ValueError, "targets must have one entry per row"),
         ({"targets": np.full(30, np.inf)}, ValueError, "targets must be finite"),
         ({"assignment": "random"}, ValueError, "assignment must be one of 'even', 'sorted'"),
-        ({"assignment": np.zeros(30)}, TypeError, "assignment must be 'even', 'sorted' or an integer array"),
+        ({"assignment": np.zeros(30)}, TypeError, "assignment must be 'even', 'sorted', a rule"),
         ({"assignment": np.zeros(29, dtype=int)}, ValueError, "assignment must have one entry per row"),
         ({"assignment": np.full(30, -1)}, ValueError, "assignment must name nodes from 0 on"),
         ({"replacement": "no"}, TypeError, "replacement must be True or False"),
