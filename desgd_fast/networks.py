@@ -475,6 +475,7 @@ def layer_tails(
     _validate.choice("estimator", estimator, ("mmo", "hill", "moment"))
     _validate.choice("sample", sample, tuple(PUBLISHED_BLOCKS))
     layers = training.weights(of)
+    _validate.all_finite_runs("training", [bool(np.isfinite(layer).all()) for layer in layers])
     node = _validate.integer("node", node, 0, layers[0].shape[1] - 1)
     return [_layer_tail(layer[:, node], estimator, sample, options) for layer in layers]
 

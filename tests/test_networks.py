@@ -291,6 +291,8 @@ def test_diverged_runs_are_kept_and_flagged() -> None:
     assert training.diverged.tolist() == [False, True]
     assert np.isfinite(training.final[0]).all()
     assert training.final.shape[0] == 2
+    with pytest.raises(ValueError, match="training must hold no diverged runs, but layer 1"):
+        dsf.layer_tails(training)
 
 
 def test_cross_entropy_divergence_is_not_mistaken_for_learning() -> None:
