@@ -1198,3 +1198,12 @@ def coordinate_groups(name: str, value: Any, dim: int) -> dict[str, NDArray[np.i
             raise ValueError(f"{name}[{label!r}] must be a list of {allowed}, got {_given(coordinates)}")
         groups[str(label)] = array.astype(np.int64)
     return groups
+
+
+def all_finite_runs(name: str, finite: list[bool]) -> None:
+    """A training none of whose runs diverged."""
+    if not all(finite):
+        raise ValueError(
+            f"{name} must hold no diverged runs, but layer {finite.index(False) + 1} overflowed; "
+            "train with a smaller step_size, or keep the runs that training.diverged does not flag"
+        )

@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from desgd_fast import _threads, _validate, tails
+from desgd_fast import _threads, _validate, partitions, tails
 from desgd_fast._rng import RNG, key_from
 from desgd_fast.kernels import networks, random
 from desgd_fast.mixing import ORDERS
-from desgd_fast.problems import DatasetRegression
 from desgd_fast.results import DivergenceWarning, TailEstimate, Training
 from desgd_fast.simulation import _bar
 
@@ -58,9 +57,9 @@ class NeuralNetwork:
         See above.
     n_outputs : int, optional
         Classes; by default one more than the largest label.
-    assignment : str or (n_rows,) integer array
-        Which node holds each row, as in :class:`desgd_fast.DatasetRegression`: "even" deals the rows out in
-        turn, "sorted" orders them by target first, so that every node sees other labels.
+    assignment : "even", "sorted", rule or (n_rows,) integer array
+        Which node holds each row: "even" deals the rows out in turn, "sorted" orders them by target first, so
+        that every node sees other labels; :mod:`desgd_fast.partitions` has more rules.
     replacement : bool
         Whether a minibatch may hold the same row twice.
 
@@ -401,18 +400,19 @@ def assign_rows(
     step_sizes: Real,
     batch_sizes: NDArray[np.int64],
 ) -> tuple[NDArray[np.int64], Real]:
-    """Rows grouped by node, by the rules of a regression, and what kernels know of the nodes."""
+    """Rows grouped by the node that holds them, and what kernels know of the nodes."""
     # With the rows' own numbers for features nothing else is copied.
-    numbers = np.arange(1.0, len(targets) + 1)[:, None]
+    numbers = np.arange(float(len(targets)))[:, None]
     first_column = np.asarray(targets, np.float64).reshape(len(numbers), -1)[:, 0]
-    rule = DatasetRegression(numbers, first_column, assignment, replacement)
-    partition = rule.partition(len(batch_sizes), batch_sizes)
+    partition = partitions.group(numbers, first_column, assignment, len(batch_sizes))
+    if not replacement:
+        _validate.batches_within("batch_size", batch_sizes, partition.shares)
     nodes = np.empty((*step_sizes.shape, 4))
     nodes[..., networks.STEP_SIZE] = step_sizes
     nodes[..., networks.BATCH_SIZE] = batch_sizes
     nodes[..., networks.FIRST_ROW] = partition.offsets[:-1]
-    nodes[..., networks.N_ROWS] = np.diff(partition.offsets)
-    return partition.features[:, 0].astype(np.int64) - 1, nodes
+    nodes[..., networks.N_ROWS] = partition.shares
+    return partition.features[:, 0].astype(np.int64), nodes
 
 
 def _held_out(network: NeuralNetwork, test: Any) -> tuple[Real, Real]:
@@ -475,6 +475,7 @@ def layer_tails(
     _validate.choice("estimator", estimator, ("mmo", "hill", "moment"))
     _validate.choice("sample", sample, tuple(PUBLISHED_BLOCKS))
     layers = training.weights(of)
+    _validate.all_finite_runs("training", [bool(np.isfinite(layer).all()) for layer in layers])
     node = _validate.integer("node", node, 0, layers[0].shape[1] - 1)
     return [_layer_tail(layer[:, node], estimator, sample, options) for layer in layers]
 

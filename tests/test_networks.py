@@ -229,6 +229,17 @@ def test_batch_of_all_rows_with_the_uniform_matrix_is_gradient_descent() -> None
     np.testing.assert_allclose(training.final[0], np.tile(expected, (4, 1)), rtol=1e-11)
 
 
+def test_labels_may_be_shared_out_by_a_rule() -> None:
+    labels = np.repeat([0, 1, 2], 20)
+    rule = dsf.partitions.ByLabel(0.2, rng=1)
+    network = dsf.NeuralNetwork(np.eye(3)[labels], labels, hidden=(4,), assignment=rule)
+    nodes = rule(labels.astype(float), 4)
+    named = dsf.NeuralNetwork(np.eye(3)[labels], labels, hidden=(4,), assignment=nodes)
+    W = dsf.mixing_matrix(nx.cycle_graph(4))
+    ours, same = (dsf.train(each, W, rng=0, **SETTING).final for each in (network, named))
+    np.testing.assert_array_equal(ours, same)
+
+
 # Random starts
 
 
@@ -280,6 +291,8 @@ def test_diverged_runs_are_kept_and_flagged() -> None:
     assert training.diverged.tolist() == [False, True]
     assert np.isfinite(training.final[0]).all()
     assert training.final.shape[0] == 2
+    with pytest.raises(ValueError, match="training must hold no diverged runs, but layer 1"):
+        dsf.layer_tails(training)
 
 
 def test_cross_entropy_divergence_is_not_mistaken_for_learning() -> None:
