@@ -1,7 +1,7 @@
 """The published figures of heavy tails in decentralized SGD, as data, and a command to do them again.
 
-Figures 1, 2, 3, 6 and 7 of Gürbüzbalaban, Hu, Şimşekli, Yuan and Zhu, arXiv 2205.06689 (IISE Transactions
-57(7), 2025), in the settings of their public code. Everything that an experiment is stands in
+Figures 1, 2, 3, 4(a), 6 and 7 of Gürbüzbalaban, Hu, Şimşekli, Yuan and Zhu, arXiv 2205.06689 (IISE
+Transactions 57(7), 2025), in the settings of their public code. Everything that an experiment is stands in
 :data:`EXPERIMENTS`; what the code does otherwise than the text is listed there as its quirks, and followed
 by the preset ``"paper"`` alone.
 """
@@ -17,6 +17,7 @@ from desgd_fast import _paper_curves, _paper_maps, _rng, _validate
 from desgd_fast._paper_curves import Effort
 from desgd_fast._paper_networks import Network, laplacian, of_eight
 from desgd_fast._paper_table import Table
+from desgd_fast._paper_training import Drill, Layers
 from desgd_fast.problems import GaussianRegression
 
 if TYPE_CHECKING:
@@ -183,6 +184,7 @@ def run(
     workers: Any = 1,
     rng: Any = 0,
     progress: bool = False,
+    mnist: "str | PathLike[str] | None" = None,
 ) -> Replication:
     """Do a published figure again: compute alpha, measure it on simulated runs, and compare.
 
@@ -199,6 +201,9 @@ def run(
         Where to keep finished points, so that an interrupted run goes on; figures 1 and 2 need none.
     workers, rng, progress
         As in :func:`desgd_fast.sweep`.
+    mnist : str or path, optional
+        Folder with the files of MNIST, for figure 4a at its published size, which takes hours; without it
+        that figure is trained on scikit-learn's digits.
 
     Returns
     -------
@@ -219,6 +224,10 @@ def run(
     """
     experiment = EXPERIMENTS[_validate.choice("name", name, EXPERIMENTS)]
     _validate.choice("preset", preset, PRESETS)
+    if mnist is not None:
+        _validate.belongs_to("mnist", mnist, isinstance(experiment, Layers), "figure4a")
+        assert isinstance(experiment, Layers)
+        experiment = experiment.with_mnist(mnist)
     dataset = experiment.compute(
         quick=_validate.flag("quick", quick),
         preset=preset,
@@ -336,7 +345,7 @@ _ROUGH = Effort(n_runs=400, n_steps=400, average_last=200, rtol=0.2, cap=8.0, n_
 _SCALAR = replace(_FULL, cap=4.0, n_particles=4096)
 _SCALAR_ROUGH = replace(_ROUGH, cap=4.0, n_particles=1024)
 
-EXPERIMENTS: Mapping[str, Curves | Map] = {
+EXPERIMENTS: Mapping[str, Curves | Map | Layers] = {
     "figure1": Map(
         title="Regime map, d = b = 1",
         dim=1,
@@ -382,6 +391,16 @@ EXPERIMENTS: Mapping[str, Curves | Map] = {
         quick=_ROUGH,
         quick_points=4,
         quirks=(_LENGTH,),
+    ),
+    "figure4a": Layers(
+        title="Alpha of each layer, three layers of width 128 trained on 8 nodes, b = 5",
+        step_sizes=tuple(float(step) for step in np.geomspace(0.01, 1.0, 16)),
+        mnist_step_sizes=_grid(1e-4, 0.075, 16),
+        effort=Drill(n_runs=8, n_steps=10_000, average_last=1000),
+        mnist_effort=Drill(n_runs=1, n_steps=80_000, average_last=1000),
+        quick=Drill(n_runs=3, n_steps=1000, average_last=200),
+        quick_points=6,
+        quirks=(_STAR,),
     ),
     "figure6": Curves(
         title="Alpha against the step size, complete graph of 10 nodes with W = I − δL, d = b = 1",
