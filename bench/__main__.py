@@ -12,7 +12,7 @@ from pathlib import Path
 from bench import _measure
 from bench._measure import Case, Figure, in_words, significant
 
-# Modules with a function cases(quick) -> list[Case]; those about to come are taken when they are there.
+# Modules with a function cases(quick) -> Iterator[Case].
 MODULES = ("simulation", "losses", "theory", "tails", "networks", "start", "sweeps")
 
 
@@ -31,8 +31,7 @@ def machine() -> dict[str, str | int]:
 def every_case(quick: bool) -> Iterator[Case]:
     """Yield the cases of every module, each made when its turn comes: some hold gigabytes."""
     for name in MODULES:
-        if importlib.util.find_spec(f"bench.{name}"):
-            yield from importlib.import_module(f"bench.{name}").cases(quick)
+        yield from importlib.import_module(f"bench.{name}").cases(quick)
 
 
 def line(figure: Figure) -> str:
