@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from desgd_fast import _threads, _validate, partitions, tails
+from desgd_fast._progress import count_steps
 from desgd_fast._rng import RNG, key_from
 from desgd_fast.kernels import networks, random
 from desgd_fast.mixing import ORDERS
 from desgd_fast.results import DivergenceWarning, TailEstimate, Training
-from desgd_fast.simulation import _bar
 
 ACTIVATIONS = ("relu", "tanh", "leaky-relu", "linear")
 LOSSES = ("cross-entropy", "squared")
@@ -332,7 +332,7 @@ def train(
     portion = max(1, _STATE_BYTES // (16 * size))
     with (
         _threads.limited_to(threads) as count,
-        _bar(progress, n_runs * n_steps) as tick,
+        count_steps(progress, n_runs * n_steps) as tick,
         np.errstate(over="ignore", invalid="ignore"),
     ):
         for first in range(0, n_runs, portion):
@@ -404,9 +404,9 @@ def assign_rows(
     # With the rows' own numbers for features nothing else is copied.
     numbers = np.arange(float(len(targets)))[:, None]
     first_column = np.asarray(targets, np.float64).reshape(len(numbers), -1)[:, 0]
-    partition = partitions.group(numbers, first_column, assignment, len(batch_sizes))
-    if not replacement:
-        _validate.batches_within("batch_size", batch_sizes, partition.shares)
+    partition = partitions.group(
+        numbers, first_column, assignment, len(batch_sizes), batch_sizes, not replacement
+    )
     nodes = np.empty((*step_sizes.shape, 4))
     nodes[..., networks.STEP_SIZE] = step_sizes
     nodes[..., networks.BATCH_SIZE] = batch_sizes

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from desgd_fast import _validate
 from desgd_fast._rng import RNG, generator_from
@@ -176,15 +176,28 @@ def _deal(proportions: NDArray[np.float64], n_rows: int) -> NDArray[np.int64]:
 
 
 def group(
-    features: NDArray[np.float64], targets: NDArray[np.float64], assignment: Any, n_nodes: int
+    features: NDArray[np.float64],
+    targets: NDArray[np.float64],
+    assignment: Any,
+    n_nodes: int,
+    batch_size: ArrayLike | None = None,
+    distinct: bool = False,
 ) -> Partition:
-    """Order the rows by the node that ``assignment`` gives them to, checked."""
+    """Order the rows by the node that ``assignment`` gives them to, checked.
+
+    So are minibatches, if given, which must fit the nodes' shares where their rows are ``distinct``.
+    """
     n_nodes = _validate.positive_integer("n_nodes", n_nodes)
     _validate.enough_rows("n_nodes", n_nodes, targets.size)
     nodes = node_of_row(assignment, targets, n_nodes)
     order = np.argsort(nodes, kind="stable")
     offsets = np.concatenate(([0], np.cumsum(np.bincount(nodes, minlength=n_nodes)))).astype(np.int64)
-    return Partition(features[order], targets[order], offsets)
+    parts = Partition(features[order], targets[order], offsets)
+    if batch_size is not None:
+        batch_sizes = _validate.counts_per_node("batch_size", batch_size, n_nodes)
+        if distinct:
+            _validate.batches_within("batch_size", batch_sizes, parts.shares)
+    return parts
 
 
 def node_of_row(assignment: Any, targets: NDArray[np.float64], n_nodes: int) -> NDArray[np.int64]:

@@ -197,12 +197,9 @@ class DatasetRegression:
             If there are fewer rows than nodes, ``assignment`` leaves a node empty or names one
             beyond the graph, or a batch without replacement exceeds its node's share.
         """
-        parts = partitions.group(self.features, self.targets, self.assignment, n_nodes)
-        if batch_size is not None:
-            batch_sizes = _validate.counts_per_node("batch_size", batch_size, n_nodes)
-            if not self.replacement:
-                _validate.batches_within("batch_size", batch_sizes, parts.shares)
-        return parts
+        return partitions.group(
+            self.features, self.targets, self.assignment, n_nodes, batch_size, not self.replacement
+        )
 
     @classmethod
     def from_csv(

@@ -148,12 +148,8 @@ class EmpiricalRisk:
             If there are fewer rows than nodes, ``assignment`` leaves a node empty or names one
             beyond the graph, or a batch without replacement exceeds its node's share.
         """
-        parts = partitions.group(self.features, self.targets, self.assignment, n_nodes)
-        if batch_size is not None and self.sampling == "without-replacement":
-            _validate.batches_within(
-                "batch_size", _validate.counts_per_node("batch_size", batch_size, n_nodes), parts.shares
-            )
-        return parts
+        distinct = self.sampling == "without-replacement"
+        return partitions.group(self.features, self.targets, self.assignment, n_nodes, batch_size, distinct)
 
     def report(self, n_nodes: int, x: ArrayLike | None = None) -> PartitionReport:
         """How the nodes' data differ.

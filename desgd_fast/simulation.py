@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ from scipy import sparse
 
 from desgd_fast import _threads, _validate
 from desgd_fast._layout import Layout
+from desgd_fast._progress import count_steps
 from desgd_fast._rng import RNG, key_from
 from desgd_fast.kernels import descent, gaussian, gram, oracles, random, steps
 from desgd_fast.kernels._lanes import LANES
@@ -183,7 +183,7 @@ def simulate(
     iterates = [np.empty((n_runs, n_nodes, problem.dim), dtype) for _ in n_summed if keep == "all"]
     products = np.empty((n_runs, n_nodes, n_nodes)) if keep == "gram" else None
     diverged = np.zeros(n_runs, bool)
-    with _threads.limited_to(threads) as count, _bar(progress, n_runs * n_steps) as tick:
+    with _threads.limited_to(threads) as count, count_steps(progress, n_runs * n_steps) as tick:
         advance = _Advance(key, n_steps, average_last, count, tick)
         for runs in _portions(chain, first_run, n_runs):
             chain.start(runs, start - optimum, bool(average_last))
@@ -495,16 +495,3 @@ class _Advance:
             plan = np.array([step, count, self.n_steps - self.average_last, first])
             chain.advance(plan, self.key, self.threads)
             self.tick(count * len(runs))
-
-
-@contextmanager
-def _bar(show: bool, total: int) -> Iterator[Callable[[int], object]]:
-    if not show:
-        yield lambda done: None
-        return
-    try:
-        from tqdm import tqdm
-    except ImportError as error:
-        raise ImportError("progress=True needs tqdm: pip install 'desgd-fast[cli]'") from error
-    with tqdm(total=total, unit="step", unit_scale=True, smoothing=0.1) as bar:
-        yield bar.update

@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import threading
 import time
 import uuid
 import warnings
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from desgd_fast import _sweep_grid, _validate
+from desgd_fast._progress import progress_bar
 from desgd_fast._rng import RNG, key_from
 from desgd_fast._sweep_arrays import DONE, FAILED, WAITING, Arrays, Result
 from desgd_fast._sweep_grid import Job
@@ -271,20 +271,13 @@ def _compute(ledger: "_Ledger", job: Job, workers: Any, retry_failed: bool, prog
 
 @contextmanager
 def _bar(show: bool, total: int, done: int) -> Iterator[Callable[[int, int], object]]:
-    if not show:
-        yield lambda done, failed: None
-        return
-    try:
-        from tqdm import tqdm
-    except ImportError as error:
-        raise ImportError("progress=True needs tqdm: pip install 'desgd-fast[sweeps]'") from error
-    # Its default lock between processes is not needed here, and left behind at exit.
-    if not hasattr(tqdm, "_lock"):
-        tqdm.set_lock(threading.RLock())
     # None: only on a terminal. The mean rate of the whole sweep gives the steadiest time left.
-    with tqdm(total=total, initial=done, unit="cell", disable=None, smoothing=0.0) as bar:
+    options = {"total": total, "initial": done, "unit": "cell", "disable": None, "smoothing": 0.0}
+    with progress_bar(show, **options) as bar:
 
         def tick(done: int, failed: int) -> None:
+            if bar is None:
+                return
             if failed:
                 bar.set_postfix_str(f"{failed} failed", refresh=False)
             bar.update(done)

@@ -19,6 +19,7 @@ from desgd_fast import _one_node, _rng, _roots, _second_moments, _validate
 from desgd_fast._comparison import compare, norm_bound, regime_map
 from desgd_fast._one_node import OneNode
 from desgd_fast._population import Population
+from desgd_fast._progress import progress_bar
 from desgd_fast._roots import Walk
 from desgd_fast._second_moments import SecondMoments
 from desgd_fast._setting import Setting, setting
@@ -603,17 +604,11 @@ def _luck(share: float) -> tuple[str, ...]:
 
 @contextmanager
 def _ticker(show: bool) -> Iterator[Callable[[int, float], object]]:
-    if not _validate.flag("progress", show):
-        yield lambda done, s: None
-        return
-    try:
-        from tqdm import tqdm
-    except ImportError as error:
-        raise ImportError("progress=True needs tqdm: pip install 'desgd-fast[cli]'") from error
-    with tqdm(unit="step", unit_scale=True) as bar:
+    with progress_bar(_validate.flag("progress", show), unit="step", unit_scale=True) as bar:
 
         def tick(done: int, s: float) -> None:
-            bar.set_description(f"s = {s:.4g}", refresh=False)
-            bar.update(done)
+            if bar is not None:
+                bar.set_description(f"s = {s:.4g}", refresh=False)
+                bar.update(done)
 
         yield tick

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from desgd_fast import _validate
+from desgd_fast._progress import count_steps
 from desgd_fast._rng import RNG, key_from
 from desgd_fast.kernels import random
 from desgd_fast.kernels.networks import draw_minibatches
 from desgd_fast.mixing import ORDERS
 from desgd_fast.networks import assign_rows, records_of
 from desgd_fast.results import DivergenceWarning, Training
-from desgd_fast.simulation import _bar
 
 try:
     import torch
@@ -185,7 +185,7 @@ def train(
     distances = np.empty((n_runs, record_steps.size))
     sums = torch.zeros_like(nodes.parameters) if average_last else None
     kept: list[NDArray[Any]] = []
-    with torch.no_grad(), _bar(progress, n_runs * n_steps) as tick:
+    with torch.no_grad(), count_steps(progress, n_runs * n_steps) as tick:
         for step in range(n_steps + 1):
             for i in np.flatnonzero(record_steps == step):
                 stacked = nodes.parameters.view(n_runs, n_nodes, -1)

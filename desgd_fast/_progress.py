@@ -1,0 +1,30 @@
+"""Progress bars, where one was asked for."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def progress_bar(show: bool, **options: Any) -> Iterator[Any | None]:
+    """A tqdm bar with these options, or None."""
+    if not show:
+        yield None
+        return
+    try:
+        from tqdm import tqdm
+    except ImportError as error:
+        raise ImportError("progress=True needs tqdm: pip install 'desgd-fast[cli]'") from error
+    # Its default lock between processes is not needed here, and left behind at exit.
+    if not hasattr(tqdm, "_lock"):
+        tqdm.set_lock(threading.RLock())
+    with tqdm(**options) as bar:
+        yield bar
+
+
+@contextmanager
+def count_steps(show: bool, total: int) -> Iterator[Callable[[int], object]]:
+    """What to call with the number of steps done."""
+    with progress_bar(show, total=total, unit="step", unit_scale=True, smoothing=0.1) as bar:
+        yield (lambda done: None) if bar is None else bar.update
