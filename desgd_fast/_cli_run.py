@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from desgd_fast import _cli_graph, _cli_picture
+from desgd_fast import _cli_graph, _plots_axes
 from desgd_fast._cli_graph import Order, Rule
 
 if TYPE_CHECKING:
@@ -422,7 +422,7 @@ def _draw(path: Path, tail: _Tail) -> None:
 
     from desgd_fast import plots
 
-    figure = _cli_picture.figure(10, 4.2)
+    figure = _plots_axes.new_figure(10, 4.2)
     distance = "distance from the optimum, all nodes stacked"
     if tail.all_nodes is not None:
         left, right = figure.subplots(1, 2)

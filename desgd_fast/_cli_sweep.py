@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from desgd_fast import _cli_picture, _cli_sweep_config
+from desgd_fast import _cli_sweep_config, _plots_axes
 from desgd_fast._cli_sweep_config import Config
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ def _draw(ds: "xarray.Dataset", y: str, x: str, path: Path) -> None:
         flat = flat.stack({label: others})
         names = [" / ".join(map(_short, at)) for at in flat[label].values]
         flat = flat.drop_vars([label, *others]).assign_coords({label: names})
-    figure = _cli_picture.figure(7, 4.5)
+    figure = _plots_axes.new_figure(7, 4.5)
     low, high = band if len(band) == 2 else ("", "")
     plots.parameter_plot(flat, x, y=y, by=label, low=low, high=high, ax=figure.subplots())
     figure.savefig(path)

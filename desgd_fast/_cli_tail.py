@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from desgd_fast import _cli_picture
+from desgd_fast import _plots_axes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -137,7 +137,7 @@ def _draw(values: "NDArray[np.float64]", k: int | float | str, options: dict[str
 
     estimate = tails.hill(values, k, **options)
     sample = {"tail": options["tail"], "nan_policy": options["nan_policy"]}
-    figure = _cli_picture.figure(10, 4.2)
+    figure = _plots_axes.new_figure(10, 4.2)
     left, right = figure.subplots(1, 2)
     plots.hill_plot(values, level=options["level"], estimate=estimate, ax=left, **sample)
     plots.tail_plot(values, estimate=estimate, ax=right, **sample)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from desgd_fast import _cli_graph, _cli_picture
+from desgd_fast import _cli_graph, _plots_axes
 from desgd_fast._cli_graph import Order, Rule
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def alpha(
             dsf.theory.critical_step_size(problem, W, at=at, rng=rng, threads=threads, **shared).value
             for at in ("infinite-variance", "divergence")
         )
-        figure = _cli_picture.figure(7, 4.5)
+        figure = _plots_axes.new_figure(7, 4.5)
         ax = plots.tail_index_plot(
             steps,
             [tail.alpha for tail in found],
@@ -171,7 +171,7 @@ def frontier(
     if plot is not None:
         from desgd_fast import plots
 
-        figure = _cli_picture.figure(7, 4.5)
+        figure = _plots_axes.new_figure(7, 4.5)
         plots.frontier_plot([name for name, _, _ in rows], values, ax=figure.subplots())
         figure.savefig(plot)
         typer.echo(f"picture in {plot}")

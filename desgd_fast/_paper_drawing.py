@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from desgd_fast import plots
-from desgd_fast._plots_axes import STYLES
+from desgd_fast._plots_axes import STYLES, new_figure
 
 if TYPE_CHECKING:
     import xarray
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLUMNS = 3
+_DPI = 120
 
 # Below and above these nothing is to be told apart.
 _LIMITS = (0.4, 12.0)
@@ -31,7 +32,7 @@ def curves(
     """One panel a network: alpha by theory, and what Hill and MMO read on simulated runs."""
     names = [str(name) for name in dataset.network.values]
     rows = -(-len(names) // _COLUMNS)
-    figure = _canvas(11.0, 1.1 + 3.1 * rows)
+    figure = new_figure(11.0, 1.1 + 3.1 * rows, dpi=_DPI)
     grid = figure.subplots(rows, min(_COLUMNS, len(names)), sharey=True, squeeze=False)
     for place, (ax, name) in enumerate(zip(grid.flat, names, strict=False)):
         _panel(ax, dataset.sel(network=name), parameter, published.get(name))
@@ -118,7 +119,7 @@ def _panel(ax: "Axes", curve: "xarray.Dataset", parameter: str, printed: tuple[A
 
 def regimes(dataset: "xarray.Dataset", title: str, published: Mapping[str, Any]) -> "Figure":
     """The regime map, with the boundary that the published entries draw."""
-    figure = _canvas(7.5, 5.2)
+    figure = new_figure(7.5, 5.2, dpi=_DPI)
     ax = plots.regime_plot(dataset, ax=figure.subplots())
     steps = np.array([float(name) for name in published if name != "n_nodes"])
     entries = np.stack([values for name, values in published.items() if name != "n_nodes"], axis=1)
@@ -143,7 +144,7 @@ def regimes(dataset: "xarray.Dataset", title: str, published: Mapping[str, Any])
 def layers(dataset: "xarray.Dataset", title: str) -> "Figure":
     """One column a layer: what MMO and Hill read of its weights; below, how well the networks learnt."""
     columns = dataset.sizes["layer"]
-    figure = _canvas(11.0, 9.0)
+    figure = new_figure(11.0, 9.0, dpi=_DPI)
     grid = figure.subplots(3, max(columns, 3), sharex=True, squeeze=False)
     for row, (estimator, label) in enumerate((("mmo", "MMO, as published"), ("hill", "Hill"))):
         for column, ax in enumerate(grid[row, :columns]):
@@ -211,11 +212,3 @@ def _training_curves(ax: "Axes", dataset: "xarray.Dataset", values: Any, lowest:
 
 def _rough(dataset: "xarray.Dataset") -> str:
     return " (quick: few points, few runs)" if dataset.attrs.get("quick") else ""
-
-
-def _canvas(width: float, height: float) -> "Figure":
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("the picture needs matplotlib: pip install 'desgd-fast[plots]'") from error
-    return Figure(figsize=(width, height), layout="constrained", dpi=120)

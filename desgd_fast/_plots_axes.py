@@ -1,9 +1,10 @@
-"""Axes to draw on, and styles that stay apart in greyscale."""
+"""Figures and axes to draw on, and styles that stay apart in greyscale."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Colour, line and marker change together; the colours (Okabe and Ito) also differ in lightness.
 STYLES = (
@@ -26,3 +27,12 @@ def axes_or_new(ax: "Axes | None") -> "Axes":
     except ImportError as error:
         raise ImportError("plots need matplotlib: pip install 'desgd-fast[plots]'") from error
     return plt.subplots(layout="constrained")[1]
+
+
+def new_figure(width: float, height: float, dpi: int = 150) -> "Figure":
+    """An empty figure of this size in inches, without a window behind it."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError("the picture needs matplotlib: pip install 'desgd-fast[plots]'") from error
+    return Figure(figsize=(width, height), layout="constrained", dpi=dpi)
