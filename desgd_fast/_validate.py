@@ -898,8 +898,13 @@ def held_out_features(name: str, value: ArrayLike, dim: int) -> NDArray[np.float
     return array
 
 
-def step_sizes_of_runs(name: str, value: ArrayLike, n_runs: int, n_nodes: int) -> NDArray[np.float64]:
-    """A positive scalar, (n_nodes,), (n_runs, 1) or (n_runs, n_nodes), as an array (n_runs, n_nodes)."""
+def step_sizes_of_runs(name: str, value: Any, n_steps: int, n_runs: int, n_nodes: int) -> NDArray[np.float64]:
+    """A positive scalar, (n_nodes,), (n_runs, 1) or (n_runs, n_nodes), or a schedule of the steps' numbers.
+
+    As an array (1, n_runs, n_nodes), or (n_steps, 1, n_nodes) from a schedule.
+    """
+    if callable(value):
+        return step_sizes(name, value, n_steps, n_nodes)[:, np.newaxis]
     if isinstance(value, bool):
         raise TypeError(f"{name} must be a number or an array of numbers, got {value!r}")
     array = real_array(name, value)
@@ -910,7 +915,7 @@ def step_sizes_of_runs(name: str, value: ArrayLike, n_runs: int, n_nodes: int) -
         )
     if (array <= 0).any():
         raise ValueError(f"{name} must be positive, got {_given(value)}")
-    return np.broadcast_to(array, (n_runs, n_nodes))
+    return np.array(np.broadcast_to(array, (1, n_runs, n_nodes)))
 
 
 def initial_parameters(

@@ -17,6 +17,8 @@ from desgd_fast._rng import RNG, key_from
 from desgd_fast.kernels import networks, random
 from desgd_fast.mixing import ORDERS
 from desgd_fast.results import DivergenceWarning, TailEstimate, Training
+from desgd_fast.schedules import Schedule
+from desgd_fast.updates import Update
 
 ACTIVATIONS = ("relu", "tanh", "leaky-relu", "linear")
 LOSSES = ("cross-entropy", "squared")
@@ -208,12 +210,13 @@ def train(
     network: NeuralNetwork,
     W: Any,
     *,
-    step_size: ArrayLike,
+    step_size: ArrayLike | Schedule,
     batch_size: ArrayLike,
     n_steps: int,
     n_runs: int = 1,
     average_last: int = 0,
     order: str = "combine-then-adapt",
+    update: Update = Update(),  # noqa: B008
     initial: str | float | ArrayLike = "uniform",
     common_start: bool = True,
     record_every: int | None = None,
@@ -236,8 +239,9 @@ def train(
         The network, its loss and the samples.
     W : (n_nodes, n_nodes) array or sparse array
         Doubly stochastic mixing matrix; ``[[1.0]]`` is one node, the identity Dis-SGD.
-    step_size : scalar, (n_nodes,), (n_runs, 1) or (n_runs, n_nodes) array
-        η, for all, for each node, or for each run: a grid of step sizes is one call.
+    step_size : scalar, (n_nodes,), (n_runs, 1) or (n_runs, n_nodes) array, or schedule
+        η, for all, for each node, or for each run: a grid of step sizes is one call. Or a function of the
+        steps' numbers, such as ``dsf.schedules`` makes, for all runs.
     batch_size : int or (n_nodes,) integer array
         Rows of a minibatch.
     n_steps, n_runs : int
@@ -246,6 +250,9 @@ def train(
         Also average the last so many iterates of each node; 0 for none.
     order : {"combine-then-adapt", "adapt-then-combine"}
         Which recursion.
+    update : Update
+        What comes in place of the gradient: momentum, a tracked gradient, clipping, weight decay, and steps
+        between mixings; see ``dsf.updates``. A gradient is clipped as one vector of all P entries.
     initial : "uniform", float or array
         "uniform" draws every weight and bias from U(−1/√n_in, 1/√n_in), PyTorch's default; a number σ draws
         weights from N(0, σ²/n_in) and leaves biases zero (√2 is He's for ReLU, see
@@ -304,10 +311,11 @@ def train(
     n_nodes = int(weights.shape[0])
     n_runs = _validate.integer("n_runs", n_runs, 1, 2**32 - 1)
     first_run = _validate.integer("first_run", first_run, 0, 2**32 - n_runs)
-    step_sizes = _validate.step_sizes_of_runs("step_size", step_size, n_runs, n_nodes)
     batch_sizes = _validate.counts_per_node("batch_size", batch_size, n_nodes)
     _validate.distinct_counters("batch_size", batch_sizes, random.MOST_INTEGERS, "for a network")
     n_steps = _validate.integer("n_steps", n_steps, 1, 2**32 - 1)
+    step_sizes = _validate.step_sizes_of_runs("step_size", step_size, n_steps, n_runs, n_nodes)
+    _validate.instance("update", update, (Update,))
     average_last = _validate.integer("average_last", average_last, 0, n_steps)
     adapt_first = _validate.choice("order", order, ORDERS) == "adapt-then-combine"
     start = _validate.initial_parameters("initial", initial, n_runs, n_nodes, network.n_parameters)
@@ -319,17 +327,16 @@ def train(
     progress = _validate.flag("progress", progress)
     key = key_from(rng)
 
-    rows, nodes = assign_rows(
-        network.targets, network.assignment, network.replacement, step_sizes, batch_sizes
-    )
+    rows, nodes = assign_rows(network.targets, network.assignment, network.replacement, batch_sizes)
     graph = weights.indptr, weights.indices, weights.data
     samples = network.features, network._outputs, rows
-    size = n_nodes * network.n_parameters
+    vectors, keepers = update.memory(n_nodes)
+    run_bytes = 8 * (2 * n_nodes + vectors * keepers) * network.n_parameters
     final = np.empty((n_runs, n_nodes, network.n_parameters))
     sums = np.zeros(final.shape) if average_last else np.empty((n_runs, 0, 0))
     records = np.empty((2, len(data), n_runs, record_steps.size, n_nodes))
     distance = np.empty((n_runs, record_steps.size))
-    portion = max(1, _STATE_BYTES // (16 * size))
+    portion = max(1, _STATE_BYTES // run_bytes)
     with (
         _threads.limited_to(threads) as count,
         count_steps(progress, n_runs * n_steps) as tick,
@@ -343,6 +350,9 @@ def train(
                 state[:] = start[here]
             else:
                 state[:] = _drawn(network, start, n_nodes, runs, key, common_start)
+            memory = np.zeros((len(runs), vectors, keepers, network.n_parameters))
+            sizes = step_sizes[:, here] if len(step_sizes) == 1 else step_sizes
+            moving = memory, graph, nodes, sizes, update.rule
             kernel = networks.train_runs if len(runs) >= count else networks.train_nodes
             products = len(runs) * network.n_parameters * 3 * int(batch_sizes.sum())
             stride = max(1, _CALL_PRODUCTS // products)
@@ -352,7 +362,7 @@ def train(
                     length = min(stride, int(step) - done)
                     plan = [done, length, n_steps - average_last, runs.start, 0, 0, 0]
                     full = np.array([*plan, int(adapt_first), int(network.replacement)])
-                    kernel(state, sums[here], *graph, nodes[here], network._code, *samples, key, full)
+                    kernel(state, sums[here], *moving, network._code, samples, key, full)
                     done += length
                     tick(length * len(runs))
                 if i == record_steps.size:
@@ -394,12 +404,8 @@ def records_of(name: str, every: int | None, n_steps: int) -> NDArray[np.int64]:
 
 
 def assign_rows(
-    targets: NDArray[Any],
-    assignment: Any,
-    replacement: bool,
-    step_sizes: Real,
-    batch_sizes: NDArray[np.int64],
-) -> tuple[NDArray[np.int64], Real]:
+    targets: NDArray[Any], assignment: Any, replacement: bool, batch_sizes: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows grouped by the node that holds them, and what kernels know of the nodes."""
     # With the rows' own numbers for features nothing else is copied.
     numbers = np.arange(float(len(targets)))[:, None]
@@ -407,11 +413,10 @@ def assign_rows(
     partition = partitions.group(
         numbers, first_column, assignment, len(batch_sizes), batch_sizes, not replacement
     )
-    nodes = np.empty((*step_sizes.shape, 4))
-    nodes[..., networks.STEP_SIZE] = step_sizes
-    nodes[..., networks.BATCH_SIZE] = batch_sizes
-    nodes[..., networks.FIRST_ROW] = partition.offsets[:-1]
-    nodes[..., networks.N_ROWS] = partition.shares
+    nodes = np.empty((len(batch_sizes), 3), np.int64)
+    nodes[:, networks.BATCH_SIZE] = batch_sizes
+    nodes[:, networks.FIRST_ROW] = partition.offsets[:-1]
+    nodes[:, networks.N_ROWS] = partition.shares
     return partition.features[:, 0].astype(np.int64), nodes
 
 

@@ -7,8 +7,10 @@ import networkx as nx
 import numpy as np
 import pytest
 import reference
+import reference_losses
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_updates import EXTRAS, ORDERS, PATH, RULES, SCHEDULES, every_extra, rule_of, sizes
 
 import desgd_fast as dsf
 from desgd_fast import tails
@@ -141,6 +143,73 @@ def test_training_equals_the_slow_truth(data: st.DataObject, n_nodes: int, adapt
         )
         np.testing.assert_allclose(training.final[run], path[-1], rtol=1e-11, atol=1e-12)
         np.testing.assert_allclose(training.average[run], path[-2:].mean(axis=0), rtol=1e-11, atol=1e-12)
+
+
+def small_network() -> dsf.NeuralNetwork:
+    generator = np.random.default_rng(4)
+    features, labels = generator.standard_normal((14, 5)), generator.integers(0, 3, 14)
+    return dsf.NeuralNetwork(features, labels, hidden=(6,), bias=True)
+
+
+@pytest.mark.parametrize("name", RULES)
+@every_extra
+def test_every_rule_equals_its_recursion(name: str, extras: dict) -> None:
+    network, batch_size = small_network(), np.array([1, 3, 9])
+    update, options = rule_of(name, extras)
+    start = network.parameters(1.0, 3, range(1), 0, common_start=False)[0]
+    outputs, slope = unit_vectors(network), gradient_of(network)
+    for order in ORDERS:
+        for step_size in SCHEDULES.values():
+            training = dsf.train(
+                network,
+                PATH,
+                step_size=step_size,
+                batch_size=batch_size,
+                n_steps=8,
+                n_runs=2,
+                average_last=3,
+                order=order,
+                update=update,
+                initial=start,
+                first_run=5,
+                rng=1,
+            )
+            for run in range(2):
+
+                def gradient(step: int, node: int, x: np.ndarray, run: int = 5 + run) -> np.ndarray:
+                    own = np.arange(node, 14, 3)
+                    rows = own[
+                        reference.minibatch(key_from(1), own.size, batch_size[node], True, step, node, run)
+                    ]
+                    return slope(x, network.features[rows], outputs[rows])
+
+                path = reference_losses.run(
+                    start, PATH, sizes(step_size, 8), gradient, 8, adapt_first=order == ORDERS[1], **options
+                )
+                np.testing.assert_allclose(training.final[run], path[-1], rtol=0, atol=1e-12)
+                np.testing.assert_allclose(training.average[run], path[-3:].mean(axis=0), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_same_bits_under_every_rule(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    update, _ = rule_of(name, EXTRAS)
+    common = {"batch_size": 3, "n_steps": 13, "update": update, "average_last": 4, "rng": 3}
+
+    def train(**options: object) -> dsf.results.Training:
+        defaults = {"n_runs": 3, "step_size": np.array([[0.1], [0.2], [0.3]]), "record_every": 0}
+        return dsf.train(small_network(), PATH, **common, **{**defaults, **options})
+
+    whole = train(threads=1)
+    # One run on two threads: its nodes go in parallel, in another kernel.
+    single = train(n_runs=1, first_run=2, step_size=0.3, threads=2)
+    np.testing.assert_array_equal(single.final[0], whole.final[2])
+    np.testing.assert_array_equal(single.average[0], whole.average[2])
+    # An odd number of steps in a call, and portions of one run.
+    monkeypatch.setattr("desgd_fast.networks._STATE_BYTES", 1)
+    monkeypatch.setattr("desgd_fast.networks._CALL_PRODUCTS", 1)
+    for other in (train(), train(record_every=5)):
+        np.testing.assert_array_equal(other.final, whole.final)
+        np.testing.assert_array_equal(other.average, whole.average)
 
 
 @settings(max_examples=30, deadline=None)
@@ -414,6 +483,8 @@ def test_a_network_refuses_bad_input_by_name(options: dict, message: str) -> Non
         ({"W": np.eye(5)}, "n_nodes must be at most the number of rows"),
         ({"step_size": 0.0}, "step_size must be positive"),
         ({"step_size": [0.1, 0.2, 0.3]}, "step_size must be a scalar or have shape"),
+        ({"step_size": lambda k: np.ones(3)}, r"step_size must return shape \(20,\) or \(20, 2\)"),
+        ({"update": "heavy ball"}, "update must be a Update"),
         ({"batch_size": 0}, "batch_size must be"),
         ({"n_steps": 0}, "n_steps must be"),
         ({"average_last": 100}, "average_last must be"),
