@@ -1177,6 +1177,12 @@ def was_kept_all(name: str, final: object) -> None:
         raise ValueError(f"{name} must be runs with iterates; call simulate with keep='all'")
 
 
+def some_converged(name: str, diverged: NDArray[np.bool_]) -> None:
+    """Runs of which at least one did not diverge."""
+    if diverged.all():
+        raise ValueError(f"{name} must hold a run that did not diverge, but all {diverged.size} did")
+
+
 def points(name: str, value: ArrayLike, dim: int) -> NDArray[np.float64]:
     """(n_nodes, dim) or (n_points, n_nodes, dim) finite numbers, as the latter."""
     array = real_array(name, value)

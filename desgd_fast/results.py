@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from desgd_fast import _validate
 
@@ -128,6 +128,59 @@ class Runs:
         _validate.was_kept("of", of, norms)
         assert norms is not None
         return euclidean(norms) if stacked else norms
+
+    def gradient_noise(
+        self,
+        problem: Any,
+        *,
+        batch_size: ArrayLike,
+        max_points: int = 20,
+        k: Any = 0.05,
+        threads: int | None = None,
+        **options: Any,
+    ) -> "GradientNoise":
+        """The noise of minibatches where these runs ended, and its tail index beside the iterates' own.
+
+        Parameters
+        ----------
+        problem : GaussianRegression, DatasetRegression, EmpiricalRisk or StreamingRisk
+            What was simulated; runs do not keep it.
+        batch_size : scalar or (n_nodes,) array
+            The minibatch b.
+        max_points : int
+            Most runs to take points from: the first that did not diverge.
+        k : int or fraction
+            Order statistics above the threshold, of the noise and of the iterates' distances ‖x_i − x*‖.
+        threads : int or None
+            Most threads to use; None for all.
+        **options
+            ``n_samples``, ``groups`` and ``rng`` of :func:`desgd_fast.gradient_noise`, which samples the
+            noise at points of your own.
+
+        Returns
+        -------
+        GradientNoise
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is out of range, all runs diverged, or iterates were not kept.
+
+        Examples
+        --------
+        >>> import numpy as np, desgd_fast as dsf
+        >>> problem = dsf.GaussianRegression(dim=2)
+        >>> runs = dsf.simulate(
+        ...     problem, np.full((4, 4), 0.25), step_size=0.3, batch_size=1, n_steps=50, n_runs=200, rng=0)
+        >>> noise = runs.gradient_noise(problem, batch_size=1, n_samples=100, rng=0)
+        >>> noise.norms.shape, noise.iterates.alpha.shape
+        ((1, 20, 100, 4), (4,))
+        """
+        from desgd_fast.noise import noise_of_runs
+
+        return noise_of_runs(
+            self, problem, batch_size=batch_size, max_points=max_points, k=k, threads=threads, **options
+        )
 
     def to_xarray(self) -> "xarray.Dataset":
         """Everything kept, over the axes run, node and coordinate."""
@@ -944,7 +997,7 @@ class PartitionReport:
 
 @dataclass(frozen=True, eq=False)
 class GradientNoise:
-    """What :func:`desgd_fast.gradient_noise` returns; prints as a table.
+    """What :func:`desgd_fast.gradient_noise` and :meth:`Runs.gradient_noise` return; prints as a table.
 
     Attributes
     ----------
@@ -955,7 +1008,8 @@ class GradientNoise:
     tail : TailEstimate
         Tail index of the noise, over (n_groups, n_nodes).
     iterates : TailEstimate or None
-        Tail index of ‖x_i − x*‖ of the runs that the points come from, over (n_nodes,).
+        Tail index of ‖x_i − x*‖ of the runs that the points come from, over (n_nodes,); None for points of
+        your own.
     """
 
     groups: tuple[str, ...]
