@@ -280,14 +280,21 @@ def one_per_row(name: str, value: ArrayLike, n_rows: int) -> NDArray[np.float64]
 
 
 def assignment(name: str, value: Any, n_rows: int) -> Any:
-    """Either "even", "sorted", a rule, or the node (≥ 0) of every row."""
+    """Either "even", "sorted", "shared", a rule, the node (≥ 0) of every row, or who holds what."""
     if isinstance(value, str):
-        return choice(name, value, ("even", "sorted"))
+        return choice(name, value, ("even", "sorted", "shared"))
     if callable(value):
         return value
     array = np.asarray(value)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be 'even', 'sorted', a rule or an integer array, got {_given(value)}")
+    if array.dtype.kind not in "iub":
+        raise TypeError(
+            f"{name} must be 'even', 'sorted', 'shared', a rule, an integer array or an array of bools, "
+            f"got {_given(value)}"
+        )
+    if array.dtype.kind == "b":
+        if array.ndim != 2 or array.shape[1] != n_rows:
+            raise ValueError(f"{name} must have shape (n_nodes, {n_rows}) for bools, got {array.shape}")
+        return array
     if array.shape != (n_rows,):
         raise ValueError(
             f"{name} must have one entry per row of features ({n_rows},), got shape {array.shape}"
@@ -303,8 +310,17 @@ def enough_rows(name: str, n_nodes: int, n_rows: int) -> None:
         raise ValueError(f"{name} must be at most the number of rows of the data ({n_rows}), got {n_nodes}")
 
 
-def every_node_used(name: str, nodes: NDArray[np.int64], n_nodes: int) -> None:
-    """Every node of the graph holds a row, and no other node does."""
+def every_node_used(name: str, nodes: NDArray[Any], n_nodes: int) -> None:
+    """Every node of the graph holds a row, and no other node does; every row has a node."""
+    if nodes.ndim == 2:
+        if len(nodes) != n_nodes:
+            raise ValueError(f"{name} must have a row for each of {n_nodes} nodes, got shape {nodes.shape}")
+        for what, other, held in (("node", "row", nodes.any(axis=1)), ("row", "node", nodes.any(axis=0))):
+            if not held.all():
+                raise ValueError(
+                    f"{name} must give every {what} at least one {other}, but {what} {held.argmin()} has none"
+                )
+        return
     if nodes.max() >= n_nodes:
         raise ValueError(f"{name} must name nodes from 0 to {n_nodes - 1}, got {nodes.max()}")
     empty = np.flatnonzero(np.bincount(nodes, minlength=n_nodes) == 0)
@@ -1093,13 +1109,15 @@ def allowed_labels(name: str, targets: NDArray[np.float64], labels: tuple[float,
         raise ValueError(f"{name} must be among {known} for this loss, got {targets[row]:g} in row {row}")
 
 
-def nodes_of_rows(name: str, value: Any, n_rows: int) -> NDArray[np.int64]:
-    """What an assignment rule returned: the node (≥ 0) of every row."""
+def nodes_of_rows(name: str, value: Any, n_rows: int) -> NDArray[Any]:
+    """What an assignment rule returned: the node (≥ 0) of every row, or who holds what."""
     array = np.asarray(value)
+    if array.dtype.kind == "b" and array.ndim == 2 and array.shape[1] == n_rows:
+        return array
     if array.dtype.kind not in "iu" or array.shape != (n_rows,):
         raise ValueError(
-            f"{name} must return the node of every row, integers of shape ({n_rows},), got "
-            f"{array.dtype} of shape {array.shape}"
+            f"{name} must return the node of every row, integers of shape ({n_rows},), or bools of shape "
+            f"(n_nodes, {n_rows}), got {array.dtype} of shape {array.shape}"
         )
     if array.min() < 0:
         raise ValueError(f"{name} must name nodes from 0 on, got {array.min()}")

@@ -29,7 +29,7 @@ PUBLISHED_BLOCKS = {"weights": (2, 5, 10, 20, 50, 100, 500, 1000), "rows": (2, 5
 # State held at once, and multiplications of one call: bounds on memory, and on the wait for Ctrl-C.
 _STATE_BYTES = 1 << 28
 _CALL_PRODUCTS = 1 << 33
-_SAMPLES_PER_CHUNK = 256
+_SAMPLES_PER_CHUNK = 64
 
 Real = NDArray[np.float64]
 
@@ -59,9 +59,10 @@ class NeuralNetwork:
         See above.
     n_outputs : int, optional
         Classes; by default one more than the largest label.
-    assignment : "even", "sorted", rule or (n_rows,) integer array
+    assignment : "even", "sorted", "shared", rule, (n_rows,) integer or (n_nodes, n_rows) bool array
         Which node holds each row: "even" deals the rows out in turn, "sorted" orders them by target first, so
-        that every node sees other labels; :mod:`desgd_fast.partitions` has more rules.
+        that every node sees other labels, "shared" lets every node draw from all rows, kept once;
+        :mod:`desgd_fast.partitions` has more rules.
     replacement : bool
         Whether a minibatch may hold the same row twice.
 
@@ -335,6 +336,7 @@ def train(
     final = np.empty((n_runs, n_nodes, network.n_parameters))
     sums = np.zeros(final.shape) if average_last else np.empty((n_runs, 0, 0))
     records = np.empty((2, len(data), n_runs, record_steps.size, n_nodes))
+    together = np.empty((len(data), n_runs, record_steps.size))
     distance = np.empty((n_runs, record_steps.size))
     portion = max(1, _STATE_BYTES // run_bytes)
     with (
@@ -370,7 +372,9 @@ def train(
                 centre = state.mean(axis=1, keepdims=True)
                 distance[here, i] = np.sqrt(np.square(state - centre).sum(axis=2).mean(axis=1))
                 for j, (features, outputs) in enumerate(data):
-                    records[:, j, here, i] = _measured(network, state, features, outputs)
+                    records[:, j, here, i], together[j, here, i] = _measured(
+                        network, state, features, outputs
+                    )
     diverged = np.asarray(~np.isfinite(final).all(axis=(1, 2)))
     if diverged.any():
         warnings.warn(
@@ -379,7 +383,9 @@ def train(
             DivergenceWarning,
             stacklevel=2,
         )
-    right = records[1] if network.loss == "cross-entropy" else np.full(records[1].shape, np.nan)
+    right = records[1]
+    if network.loss != "cross-entropy":
+        right[:], together[:] = np.nan, np.nan
     return Training(
         final=final,
         average=sums / average_last if average_last else None,
@@ -390,6 +396,8 @@ def train(
         train_accuracy=right[0],
         test_loss=records[0, 1] if len(data) > 1 else None,
         test_accuracy=right[1] if len(data) > 1 else None,
+        train_ensemble_accuracy=together[0],
+        test_ensemble_accuracy=together[1] if len(data) > 1 else None,
         names=network.names,
         shapes=tuple(shape for layer in network.shapes for shape in (layer, layer[:1])[: 1 + network.bias]),
         first_run=first_run,
@@ -407,17 +415,11 @@ def assign_rows(
     targets: NDArray[Any], assignment: Any, replacement: bool, batch_sizes: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows grouped by the node that holds them, and what kernels know of the nodes."""
-    # With the rows' own numbers for features nothing else is copied.
-    numbers = np.arange(float(len(targets)))[:, None]
-    first_column = np.asarray(targets, np.float64).reshape(len(numbers), -1)[:, 0]
-    partition = partitions.group(
-        numbers, first_column, assignment, len(batch_sizes), batch_sizes, not replacement
+    first_column = np.asarray(targets, np.float64).reshape(len(targets), -1)[:, 0]
+    rows, offsets = partitions.deal(
+        assignment, first_column, len(batch_sizes), batch_sizes, distinct=not replacement
     )
-    nodes = np.empty((len(batch_sizes), 3), np.int64)
-    nodes[:, networks.BATCH_SIZE] = batch_sizes
-    nodes[:, networks.FIRST_ROW] = partition.offsets[:-1]
-    nodes[:, networks.N_ROWS] = partition.shares
-    return partition.features[:, 0].astype(np.int64), nodes
+    return rows, np.column_stack([batch_sizes, offsets[:-1], np.diff(offsets)])
 
 
 def _held_out(network: NeuralNetwork, test: Any) -> tuple[Real, Real]:
@@ -429,13 +431,12 @@ def _held_out(network: NeuralNetwork, test: Any) -> tuple[Real, Real]:
     return inputs, _as_outputs(check("test", targets, len(inputs), network.sizes[-1]), network.sizes[-1])
 
 
-def _measured(network: NeuralNetwork, state: Real, features: Real, outputs: Real) -> Real:
-    """Mean loss and share of samples classified correctly, (2, n_runs, n_nodes)."""
-    n_runs, n_nodes, size = state.shape
+def _measured(network: NeuralNetwork, state: Real, features: Real, outputs: Real) -> tuple[Real, Real]:
+    """Mean loss and share of samples classified correctly, (2, runs, nodes), and by all nodes, (runs,)."""
     n_chunks = -(-len(features) // _SAMPLES_PER_CHUNK)
-    totals = np.empty((2, n_chunks, n_runs * n_nodes))
-    networks.measure_networks(state.reshape(-1, size), network._code, features, outputs, *totals)
-    return np.asarray(totals.sum(axis=1) / len(features)).reshape(2, n_runs, n_nodes)
+    totals, together = np.empty((2, n_chunks, *state.shape[:2])), np.empty((n_chunks, len(state)))
+    networks.measure_networks(state, network._code, features, outputs, totals[0], totals[1], together)
+    return totals.sum(axis=1) / len(features), together.sum(axis=0) / len(features)
 
 
 def layer_tails(

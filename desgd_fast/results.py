@@ -872,6 +872,9 @@ class Training:
         Of each node's network on all training samples; accuracy is nan for the squared loss.
     test_loss, test_accuracy : (n_runs, n_records, n_nodes) array or None
         On the held-out samples.
+    train_ensemble_accuracy, test_ensemble_accuracy : (n_runs, n_records) array, or None likewise
+        Of all nodes' networks together: a sample is given the class that the mean of their probabilities, the
+        softmax of the outputs, makes the likeliest.
     names, shapes : tuple
         Name and shape of each of the network's parameters, in the order in which they make up the P entries.
     first_run : int
@@ -889,6 +892,8 @@ class Training:
     train_accuracy: NDArray[np.float64]
     test_loss: NDArray[np.float64] | None
     test_accuracy: NDArray[np.float64] | None
+    train_ensemble_accuracy: NDArray[np.float64]
+    test_ensemble_accuracy: NDArray[np.float64] | None
     names: tuple[str, ...]
     shapes: tuple[tuple[int, ...], ...]
     first_run: int
@@ -945,6 +950,9 @@ class Training:
         for name in ("train_loss", "train_accuracy", "test_loss", "test_accuracy"):
             if getattr(self, name) is not None:
                 variables[name] = (("run", "step", "node"), getattr(self, name))
+        for name in ("train_ensemble_accuracy", "test_ensemble_accuracy"):
+            if getattr(self, name) is not None:
+                variables[name] = (("run", "step"), getattr(self, name))
         for name in ("final", "average"):
             if getattr(self, name) is not None:
                 variables[name] = (("run", "node", "parameter"), getattr(self, name))
@@ -973,8 +981,8 @@ class PartitionReport:
     gradient_distance : (n_nodes,) array
         ‖∇f_i(x) − ∇f(x)‖, f being the mean over all rows: what keeps the nodes' optima apart.
     effective_sample_size : float
-        n_nodes² / Σ 1/n_i. The unweighted average of the nodes' means varies as the mean of so many rows
-        would: all rows where shares are equal, fewer otherwise.
+        n_nodes² / Σ 1/n_i where no two nodes hold the same row. The unweighted average of the nodes' means
+        varies as the mean of so many rows would: all rows where shares are equal, fewer otherwise.
     """
 
     shares: NDArray[np.int64]

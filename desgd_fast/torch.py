@@ -193,6 +193,7 @@ def train(
         return (dense @ values.view(n_runs, n_nodes, -1)).view_as(values)
 
     table = np.empty((len(data), 2, n_runs, record_steps.size, n_nodes))
+    together = np.empty((len(data), n_runs, record_steps.size))
     distances = np.empty((n_runs, record_steps.size))
     sums = torch.zeros_like(nodes.parameters) if average_last else None
     kept: list[NDArray[Any]] = []
@@ -203,7 +204,7 @@ def train(
                 apart = (stacked - stacked.mean(dim=1, keepdim=True)).square().sum(dim=2).mean(dim=1).sqrt()
                 distances[:, i] = apart.cpu()
                 for j, part in enumerate(data):
-                    table[j, :, :, i] = nodes.measure(*part).reshape(2, n_runs, n_nodes)
+                    table[j, :, :, i], together[j, :, i] = nodes.measure(*part, n_runs)
             if step == n_steps:
                 break
             mix = partial(mix_at, step)
@@ -239,6 +240,8 @@ def train(
         train_accuracy=table[0, 1],
         test_loss=table[1, 0] if len(data) > 1 else None,
         test_accuracy=table[1, 1] if len(data) > 1 else None,
+        train_ensemble_accuracy=together[0],
+        test_ensemble_accuracy=together[1] if len(data) > 1 else None,
         names=nodes.names,
         shapes=nodes.shapes,
         first_run=first_run,
@@ -345,10 +348,12 @@ class _Nodes:
                 self.buffers[name][copies] = value
         return result
 
-    def measure(self, features: torch.Tensor, targets: torch.Tensor) -> NDArray[np.float64]:
-        """Mean loss of every copy, and share of samples classified correctly, (2, copies)."""
-        classes = not targets.is_floating_point()
-        totals = torch.zeros(2, len(self.parameters), dtype=torch.float64)
+    def measure(
+        self, features: torch.Tensor, targets: torch.Tensor, n_runs: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean loss and share of samples classified right, (2, runs, nodes), and by all nodes, (runs,)."""
+        totals = torch.zeros(2, n_runs, len(self.parameters) // n_runs, dtype=torch.float64)
+        together = torch.zeros(n_runs, dtype=torch.float64)
 
         def outputs_and_loss(
             parameters: dict[str, torch.Tensor],
@@ -357,16 +362,23 @@ class _Nodes:
             y: torch.Tensor,
         ) -> tuple[torch.Tensor, torch.Tensor]:
             outputs = functional_call(self.module, (parameters, buffers), (x,))
-            right = (outputs.argmax(dim=1) == y).double().mean() if classes else outputs.sum() * math.nan
-            return self.loss(outputs, y), right
+            return self.loss(outputs, y), outputs
 
         self.module.eval()
         each = vmap(outputs_and_loss, in_dims=(0, 0, None, None))
         for x, y in zip(features.split(_SAMPLES_PER_PASS), targets.split(_SAMPLES_PER_PASS), strict=True):
-            for total, value in zip(totals, each(self._named(), self.buffers, x, y), strict=True):
-                total += value.cpu().double() * len(x)
+            losses, outputs = each(self._named(), self.buffers, x, y)
+            totals[0] += losses.view(n_runs, -1).cpu().double() * len(x)
+            if targets.is_floating_point():
+                continue
+            right = (outputs.argmax(dim=2) == y).flatten(1).double().mean(dim=1)
+            totals[1] += right.view(n_runs, -1).cpu() * len(x)
+            shares = outputs.softmax(dim=2).unflatten(0, (n_runs, -1)).mean(dim=1)
+            together += (shares.argmax(dim=2) == y).flatten(1).double().mean(dim=1).cpu() * len(x)
+        if targets.is_floating_point():
+            totals[1], together = math.nan, together + math.nan
         self.module.train()
-        return np.asarray(totals / len(features))
+        return np.asarray(totals / len(features)), np.asarray(together / len(features))
 
 
 def _split(test: Any) -> tuple[Any, str, Any]:

@@ -398,26 +398,45 @@ def draw_batch(
 
 
 @exact
+def largest_entry(matrix: Reals, row: int) -> int:
+    """The column of a row's maximum, the first of several."""
+    best = 0
+    for c in range(1, matrix.shape[1]):
+        best = c if matrix[row, c] > matrix[row, best] else best
+    return best
+
+
+@exact
 def measure_outputs(
-    values: Reals, first: int, q: int, targets: Reals, row: int, network: Reals
+    values: Reals,
+    first: int,
+    q: int,
+    targets: Reals,
+    row: int,
+    network: Reals,
+    shares: Reals,
+    place: int,
 ) -> tuple[float, float]:
-    """Loss of sample q, whose target is that ``row``, and 1 if it is classified correctly, else 0."""
-    best, aim = 0, 0
+    """Loss of sample q, whose target is that ``row``, and 1 if it is classified correctly, else 0.
+
+    Its softmax is added to ``shares[place]``.
+    """
+    best = 0
     for c in range(1, targets.shape[1]):
         best = c if values[first + c, q] > values[first + best, q] else best
-        aim = c if targets[row, c] > targets[row, aim] else aim
     loss = 0.0
     if network[CROSS_ENTROPY]:
         total = 0.0
         for c in range(targets.shape[1]):
             total += math.exp(values[first + c, q] - values[first + best, q])
         for c in range(targets.shape[1]):
+            shares[place, c] += math.exp(values[first + c, q] - values[first + best, q]) / total
             if targets[row, c] != 0.0:
                 loss += targets[row, c] * (math.log(total) + values[first + best, q] - values[first + c, q])
     else:
         for c in range(targets.shape[1]):
             loss += 0.5 * (values[first + c, q] - targets[row, c]) ** 2
-    return loss, 1.0 if best == aim else 0.0
+    return loss, 1.0 if best == largest_entry(targets, row) else 0.0
 
 
 @exact
@@ -677,28 +696,43 @@ def train_nodes(
 
 @kernel(parallel=True)
 def measure_networks(
-    parameters: Reals, network: Reals, features: Reals, targets: Reals, losses: Reals, right: Reals
+    parameters: Reals,
+    network: Reals,
+    features: Reals,
+    targets: Reals,
+    losses: Reals,
+    right: Reals,
+    together: Reals,
 ) -> None:
-    """Sum over chunks of samples: losses[chunk, row of parameters], and how many are classified ``right``.
+    """Sum over chunks of samples: losses[chunk, run, node], and how many each node classifies ``right``.
 
-    A sample is classified correctly where its largest output is that of its largest target.
+    ``together[chunk, run]`` are right by the mean of the nodes' softmax. A sample is classified correctly
+    where its largest output is that of its largest target.
     """
     n_layers = network.size - SIZES - 1
     n_units, outputs = units_below(network, n_layers + 1), units_below(network, n_layers)
-    n_chunks, n_networks = losses.shape
-    for task in prange(n_chunks * n_networks):
-        chunk, which = task // n_networks, task % n_networks
-        last = (chunk + 1) * features.shape[0] // n_chunks
-        values = np.zeros((n_units, SAMPLES))
-        losses[chunk, which] = 0.0
-        right[chunk, which] = 0.0
-        for start in range(chunk * features.shape[0] // n_chunks, last, SAMPLES):
-            count = min(SAMPLES, last - start)
-            for q in range(count):
-                for i in range(features.shape[1]):
-                    values[i, q] = features[start + q, i]
-            propagate_forward(parameters[which], network, 0, values)
-            for q in range(count):
-                loss, hit = measure_outputs(values, outputs, q, targets, start + q, network)
-                losses[chunk, which] += loss
-                right[chunk, which] += hit
+    n_chunks, n_runs, n_nodes = losses.shape
+    for task in prange(n_chunks * n_runs):
+        chunk, run = task // n_runs, task % n_runs
+        first, last = chunk * features.shape[0] // n_chunks, (chunk + 1) * features.shape[0] // n_chunks
+        values, shares = np.zeros((n_units, SAMPLES)), np.zeros((last - first, targets.shape[1]))
+        for node in range(n_nodes):
+            losses[chunk, run, node] = 0.0
+            right[chunk, run, node] = 0.0
+            for start in range(first, last, SAMPLES):
+                count = min(SAMPLES, last - start)
+                for q in range(count):
+                    for i in range(features.shape[1]):
+                        values[i, q] = features[start + q, i]
+                propagate_forward(parameters[run, node], network, 0, values)
+                for q in range(count):
+                    row = start + q
+                    loss, hit = measure_outputs(
+                        values, outputs, q, targets, row, network, shares, row - first
+                    )
+                    losses[chunk, run, node] += loss
+                    right[chunk, run, node] += hit
+        together[chunk, run] = 0.0
+        for row in range(first, last):
+            if largest_entry(shares, row - first) == largest_entry(targets, row):
+                together[chunk, run] += 1.0

@@ -85,6 +85,8 @@ def test_the_same_run_step_for_step_in_both(order: str, replacement: bool, bias:
         np.testing.assert_allclose(getattr(theirs, name), getattr(ours, name), rtol=1e-11, atol=1e-13)
     np.testing.assert_allclose(theirs.train_accuracy, ours.train_accuracy)
     np.testing.assert_allclose(theirs.test_accuracy, ours.test_accuracy)
+    np.testing.assert_allclose(theirs.train_ensemble_accuracy, ours.train_ensemble_accuracy)
+    np.testing.assert_allclose(theirs.test_ensemble_accuracy, ours.test_ensemble_accuracy)
     assert theirs.names == ours.names
     assert theirs.shapes == ours.shapes
     for steps in range(1, 6):  # not only at the end
