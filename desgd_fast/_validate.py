@@ -931,7 +931,7 @@ def step_sizes_of_runs(name: str, value: Any, n_steps: int, n_runs: int, n_nodes
         )
     if (array <= 0).any():
         raise ValueError(f"{name} must be positive, got {_given(value)}")
-    return np.array(np.broadcast_to(array, (1, n_runs, n_nodes)))
+    return np.array(np.broadcast_to(array, (1, n_runs, n_nodes)), order="C")
 
 
 def initial_parameters(

@@ -244,7 +244,7 @@ def _holders(
     holders = np.asarray(assignment)
     _validate.every_node_used("assignment", holders, n_nodes)
     if holders.ndim == 2:
-        nodes, rows = np.nonzero(holders)
+        nodes, rows = map(np.ascontiguousarray, np.nonzero(holders))
     else:
         rows = np.argsort(holders, kind="stable")
         nodes = holders[rows]

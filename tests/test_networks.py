@@ -141,8 +141,10 @@ def test_training_equals_the_slow_truth(data: st.DataObject, n_nodes: int, adapt
             replacement=network.replacement,
             adapt_first=adapt_first,
         )
-        np.testing.assert_allclose(training.final[run], path[-1], rtol=1e-11, atol=1e-12)
-        np.testing.assert_allclose(training.average[run], path[-2:].mean(axis=0), rtol=1e-11, atol=1e-12)
+        # A squared loss may throw parameters far out, and some of them come back by cancellation.
+        close = {"rtol": 1e-11, "atol": 1e-12 * max(1.0, np.abs(path).max())}
+        np.testing.assert_allclose(training.final[run], path[-1], **close)
+        np.testing.assert_allclose(training.average[run], path[-2:].mean(axis=0), **close)
 
 
 def small_network() -> dsf.NeuralNetwork:
@@ -339,6 +341,32 @@ def test_labels_may_be_shared_out_by_a_rule() -> None:
     W = dsf.mixing_matrix(nx.cycle_graph(4))
     ours, same = (dsf.train(each, W, rng=0, **SETTING).final for each in (network, named))
     np.testing.assert_array_equal(ours, same)
+
+
+def test_kernels_compile_once_whatever_is_passed() -> None:
+    from desgd_fast.kernels import networks as kernels
+
+    if not hasattr(kernels.train_runs, "signatures"):
+        pytest.skip("nothing is compiled")
+    for assignment in ("even", "shared"):
+        network = dsf.NeuralNetwork(XOR, [0, 1, 1, 0], hidden=(3,), assignment=assignment)
+        for step_size in (
+            0.1,
+            [0.1, 0.2],
+            np.full((3, 1), 0.1),
+            np.full((3, 2), 0.1),
+            lambda k: 0.1 / (1 + k),
+        ):
+            for n_nodes, n_runs in ((2, 3), (1, 1)):
+                if np.ndim(step_size) == 0 or n_nodes == 2:
+                    dsf.train(
+                        network,
+                        np.eye(n_nodes),
+                        n_runs=n_runs,
+                        threads=2,
+                        **SETTING | {"n_steps": 2, "step_size": step_size},
+                    )
+    assert len(kernels.train_runs.signatures) == len(kernels.train_nodes.signatures) == 1
 
 
 # Random starts
