@@ -433,10 +433,15 @@ def _held_out(network: NeuralNetwork, test: Any) -> tuple[Real, Real]:
 
 def _measured(network: NeuralNetwork, state: Real, features: Real, outputs: Real) -> tuple[Real, Real]:
     """Mean loss and share of samples classified correctly, (2, runs, nodes), and by all nodes, (runs,)."""
+    n_runs, n_nodes, _ = state.shape
+    # Nodes that are all alike, as at a common start, are measured once.
+    if n_nodes > 1 and (state == state[:, :1]).all():
+        state = np.ascontiguousarray(state[:, :1])
     n_chunks = -(-len(features) // _SAMPLES_PER_CHUNK)
-    totals, together = np.empty((2, n_chunks, *state.shape[:2])), np.empty((n_chunks, len(state)))
+    totals, together = np.empty((2, n_chunks, *state.shape[:2])), np.empty((n_chunks, n_runs))
     networks.measure_networks(state, network._code, features, outputs, totals[0], totals[1], together)
-    return totals.sum(axis=1) / len(features), together.sum(axis=0) / len(features)
+    each = np.broadcast_to(totals.sum(axis=1), (2, n_runs, n_nodes))
+    return each / len(features), together.sum(axis=0) / len(features)
 
 
 def layer_tails(

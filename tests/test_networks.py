@@ -255,6 +255,20 @@ def test_records_are_losses_accuracies_and_distances(network: dsf.NeuralNetwork,
     assert training.consensus_distance[0, 0] == pytest.approx(distance, rel=1e-12, abs=1e-12)
 
 
+def test_nodes_that_agree_are_measured_as_any_others() -> None:
+    network = small_network()
+    start = network.parameters(1.0, 3, range(2), 0)
+    apart = start.copy()
+    apart[1, 2, 0] += 1.0
+    options = {"step_size": 1e-3, "batch_size": 1, "n_steps": 1, "n_runs": 2, "rng": 0}
+    alike, other = (dsf.train(network, PATH, initial=initial, **options) for initial in (start, apart))
+    for name in ("train_loss", "train_accuracy"):
+        ours, expected = getattr(alike, name)[:, 0], getattr(other, name)[:, 0]
+        np.testing.assert_array_equal(ours[0], expected[0])
+        np.testing.assert_array_equal(ours[1], np.full(3, expected[1, 0]))
+    assert alike.train_ensemble_accuracy[0, 0] == other.train_ensemble_accuracy[0, 0]
+
+
 def xor_network(**options) -> dsf.NeuralNetwork:
     return dsf.NeuralNetwork(
         np.tile(XOR, (8, 1)), np.tile([0, 1, 1, 0], 8), hidden=(16,), bias=True, **options
