@@ -6,11 +6,12 @@ import numpy as np
 from numba import prange
 
 from ._jit import Integers, Reals, Word, Words, exact, kernel
+from ._lanes import LANES
 from ._math import aligned_empty, borrow
 from .oracles import FOUR
 from .random import FEATURES, ROWS, UNIFORMS, fill_integers, fill_normals, fill_uniforms
 from .samples import DISTINCT, RESHUFFLE, keep_distinct, take_drawn, take_next
-from .steps import ADAPT_FIRST, AVERAGE_FROM, FIRST_RUN, FIRST_STEP, N_STEPS, TILE, WIDTH, copy_nodes, padded
+from .steps import ADAPT_FIRST, AVERAGE_FROM, FIRST_RUN, FIRST_STEP, N_STEPS, copy_nodes, filled, padded
 from .updates import (
     TRACKING,
     add_nodes,
@@ -23,6 +24,9 @@ from .updates import (
 
 # Entries of ``plan`` beyond those of .steps, the first one in place of DIRECT.
 SAMPLING, DIM, N_NORMALS, N_UNIFORMS = range(8, 12)
+
+# Nodes whose rows are drawn together.
+TILE = 64
 
 # What SAMPLING says where the rows come from a law.
 STREAM = -1
@@ -70,9 +74,10 @@ def draw_stream(
     plan: Integers,
 ) -> None:
     """A minibatch of the node's law, and the variates it needs."""
-    label, half = np.uint64(node), half_of(count * plan[N_NORMALS])
-    if half > 0:
-        fill_normals(key, FEATURES, np.uint64(0), step, label, run, np.uint64(0), half, half, normals)
+    label = np.uint64(node)
+    if plan[N_NORMALS] > 0:
+        needed = filled(count * plan[N_NORMALS])
+        fill_normals(key, FEATURES, np.uint64(0), step, label, run, needed, normals)
     half = half_of(count * plan[N_UNIFORMS])
     if half > 0:
         fill_uniforms(key, UNIFORMS, step, label, run, half, half, uniforms)
@@ -200,11 +205,11 @@ def advance_losses(
     permuting, streaming = plan[SAMPLING] >= RESHUFFLE, plan[SAMPLING] == STREAM
     for block in prange(state.shape[0]):
         run = np.uint64(plan[FIRST_RUN] + block)
-        x, y, total = state[block], aligned_empty(n_nodes, size), sums[block]
+        x, y, total = state[block], aligned_empty(n_nodes, size, state), sums[block]
         # The momentum, or the tracked and the last gradient; the momentum's rule leaves the second alone.
         tracked, last_gradient = memory[block, 0], memory[block, memory.shape[1] - 1]
-        spare = aligned_empty(n_nodes if rule[TRACKING] != 0.0 else 0, size)
-        vectors, factors = aligned_empty(3, size), np.empty(plan[WIDTH])
+        spare = aligned_empty(n_nodes if rule[TRACKING] != 0.0 else 0, size, state)
+        vectors, factors = aligned_empty(3, size, state), np.empty(LANES)
         for t in range(size):
             vectors[0, t] = 0.0
             vectors[1, t] = 1.0
@@ -223,7 +228,7 @@ def advance_losses(
             marks[row] = 0
         choice = rows, drawn, marks, order, current
         stream = (
-            np.empty(2 * half_of(most_drawn * plan[N_NORMALS])),
+            np.empty(filled(most_drawn * plan[N_NORMALS])),
             np.empty(2 * half_of(most_drawn * plan[N_UNIFORMS])),
             np.empty((most_drawn if streaming else 0, features.shape[1])),
             np.empty(most_drawn if streaming else 0),
