@@ -27,9 +27,9 @@ class Layout:
     tile: int
 
     @classmethod
-    def of(cls, n_nodes: int, dim: int, *, single: bool = False) -> "Layout":
-        """Room for ``dim`` coordinates; one run a block if ``single``."""
-        lanes = 1 if single else _MOST_LANES
+    def of(cls, n_nodes: int, dim: int, most_lanes: int = _MOST_LANES) -> "Layout":
+        """Room for ``dim`` coordinates of ``most_lanes`` runs or fewer."""
+        lanes = most_lanes
         while lanes > 1 and (dim * lanes > _TILE or dim * lanes * n_nodes > _BLOCK):
             lanes //= 2
         tile = 1
@@ -37,9 +37,11 @@ class Layout:
             tile *= 2
         return cls(n_nodes, dim, lanes, -(-dim * lanes // LANES) * LANES, tile)
 
-    def positions(self) -> NDArray[np.int64]:
-        """Position of each coordinate's first run, (dim,)."""
-        return np.arange(self.dim) * self.lanes
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The axes of a node's row, before it is filled up: parts, coordinates, runs of a part."""
+        parts = max(1, self.lanes // LANES)
+        return parts, self.dim, self.lanes // parts
 
     def blocks(self, n_runs: int) -> int:
         """Blocks that hold n_runs runs."""
@@ -55,7 +57,8 @@ class Layout:
 
     def pack(self, values: NDArray[np.float64], out: NDArray[Any]) -> None:
         """Write values (..., dim) into every run of out (..., size)."""
-        out[..., : self.dim * self.lanes] = np.repeat(values, self.lanes, axis=-1)
+        every_run = np.broadcast_to(values[..., None, :, None], (*values.shape[:-1], *self.shape))
+        out[..., : self.dim * self.lanes] = every_run.reshape(*values.shape[:-1], -1)
 
     def scale(self, values: NDArray[np.float64], dtype: Any) -> NDArray[Any]:
         """Values (dim,) as ``steps.scale_at`` reads them: at every position, or once where it is common."""
@@ -68,5 +71,5 @@ class Layout:
     def unpack(self, state: NDArray[Any]) -> NDArray[Any]:
         """(n_blocks, n_nodes, size) → (n_blocks · lanes, n_nodes, dim)."""
         n_blocks, n_nodes, _ = state.shape
-        used = state[:, :, : self.dim * self.lanes].reshape(n_blocks, n_nodes, self.dim, self.lanes)
-        return np.ascontiguousarray(used.transpose(0, 3, 1, 2)).reshape(-1, n_nodes, self.dim)
+        used = state[:, :, : self.dim * self.lanes].reshape(n_blocks, n_nodes, *self.shape)
+        return np.ascontiguousarray(used.transpose(0, 2, 4, 1, 3)).reshape(-1, n_nodes, self.dim)

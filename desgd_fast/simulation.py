@@ -366,7 +366,8 @@ def _n_blocks(runs: range, lanes: int) -> int:
 def _gaussian(problem: GaussianRegression, moving: _Moving, direct: bool, dtype: str) -> _Vectors:
     n_nodes, dim, batch_sizes = moving.n_nodes, problem.dim, moving.batch_sizes
     feature_stds, noise_stds = problem.stds(n_nodes)
-    layout = Layout.of(n_nodes, dim)
+    # Update rules know of one vector of runs.
+    layout = Layout.of(n_nodes, dim) if moving.plain else Layout.of(n_nodes, dim, LANES)
     if direct:
         layout = replace(layout, tile=1)
         most = random.MOST_INDICES // (layout.lanes * (dim + 1) + random.FILL)
@@ -455,7 +456,7 @@ def _descent(
     moving: _Moving,
     numbers: tuple[int, ...],
 ) -> _Vectors:
-    layout = Layout.of(moving.n_nodes, problem.dim, single=True)
+    layout = Layout.of(moving.n_nodes, problem.dim, most_lanes=1)
     return _Vectors(
         layout=layout,
         kernels=(descent.advance_losses, descent.advance_losses),

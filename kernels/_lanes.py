@@ -194,16 +194,24 @@ def spread(typingctx: Any, value: Any) -> Any:
     return kind(value), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def spread_entry(typingctx: Any, array: Any, position: Any) -> Any:
-    """The entry at a flat position of a C-contiguous array, for every sample."""
-    kind = LanesType(array.dtype, SAMPLES)
+def _entry_spreader(count: int, doc: str) -> Any:
+    def spread_one(typingctx: Any, array: Any, position: Any) -> Any:
+        kind = LanesType(array.dtype, count)
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        return kind.spread(builder, array.dtype, builder.load(builder.gep(data, [args[1]])))
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            data = context.make_array(signature.args[0])(context, builder, args[0]).data
+            return kind.spread(builder, array.dtype, builder.load(builder.gep(data, [args[1]])))
 
-    return kind(array, types.int64), codegen
+        return kind(array, types.int64), codegen
+
+    spread_one.__doc__ = doc
+    return intrinsic(spread_one)
+
+
+spread_from = _entry_spreader(LANES, "The entry at a flat position of a C-contiguous array, in every lane.")
+spread_entry = _entry_spreader(
+    SAMPLES, "The entry at a flat position of a C-contiguous array, for every sample."
+)
 
 
 @intrinsic  # type: ignore[untyped-decorator]

@@ -32,22 +32,21 @@ def combine(
     along: Reals,
     across: Reals,
     place: int,
-    lanes: int,
+    shift: int,
     x: Reals,
     node: int,
     direction: Reals,
     offset: int,
     gradient: Reals,
 ) -> None:
-    """gradient = along·x[node] + across·direction, the factors of the runs beginning at ``place``."""
+    """gradient = along·x[node] + across·direction, factors of up to LANES runs from ``place`` on."""
     wide_vectors()
-    size, stride = x.shape[1], max(lanes, LANES)
-    for c in range(0, stride, LANES):
-        a = repeat_period(load_from(along, place + c), lanes)
-        b = repeat_period(load_from(across, place + c), lanes)
-        for t in range(c, size, stride):
-            value = multiply_add(a, load_from(x, node * size + t), b * load_from(direction, offset + t))
-            store_entries(gradient, t, value)
+    size, lanes = x.shape[1], 1 << shift
+    a = repeat_period(load_from(along, place), lanes)
+    b = repeat_period(load_from(across, place), lanes)
+    for t in range(0, size, LANES):
+        value = multiply_add(a, load_from(x, node * size + t), b * load_from(direction, offset + t))
+        store_entries(gradient, t, value)
 
 
 @exact
@@ -119,7 +118,7 @@ def step_gaussian(
                 along,
                 across,
             )
-        combine(along, across, n * lanes, lanes, x, node, direction, n * plan[DIM] * lanes, gradient)
+        combine(along, across, n * lanes, plan[SHIFT], x, node, direction, n * plan[DIM] * lanes, gradient)
         update_gradient(node, x, rule, scale, centre, lanes, lengths, velocity, last_gradient, gradient)
         take_step(step_sizes[row_of_step, node], gradient, node, y)
 
@@ -153,7 +152,7 @@ def advance_gaussian(
         tracked, last_gradient = memory[block, 0], memory[block, memory.shape[1] - 1]
         spare = aligned_empty(n_nodes if rule[TRACKING] != 0.0 else 0, size, state)
         work, gradient = work_space(state, plan), aligned_empty(1, size, state)[0]
-        lengths = np.empty(max(lanes, LANES))
+        lengths = np.empty(LANES)
         for k in range(plan[N_STEPS]):
             step = np.uint64(plan[FIRST_STEP] + k)
             mixing = communicates(rule, step)

@@ -2,8 +2,8 @@
 
 State of a block of R = 2^shift runs: ``x[node, t]``, coordinate c of run r at t = c·R + r, filled up with
 zeros to a multiple of LANES, so that every loop is one of whole vectors whatever the dimension. What is
-filled up stays zero, because ``scale`` is zero there. Factors that differ from run to run repeat from
-vector to vector, or every R / LANES vectors where there are more runs.
+filled up stays zero, because ``scale`` is zero there. Where R is more than LANES, every LANES runs are a
+part of their own, one after another. So factors that differ from run to run repeat from vector to vector.
 
 A gradient, times minus the step size, is ``scale·(along·x + across·direction)`` with one ``along`` and one
 ``across`` per run: the collapsed law draws ``direction`` from N(0, I), the direct one sums a minibatch.
@@ -20,7 +20,7 @@ import numpy as np
 from numba import prange
 
 from ._jit import Integers, Reals, Word, Words, elementary, exact, kernel
-from ._lanes import LANES, load_from, prefetch, repeat_period, spread, store_entries, sum_period
+from ._lanes import LANES, load_from, prefetch, repeat_period, spread, spread_from, store_entries, sum_period
 from ._math import aligned_empty, borrow, multiply_add, wide_vectors
 from .random import CHI_SQUARE, FEATURES, FILL, fill_chi_square, fill_normals
 
@@ -111,30 +111,44 @@ def fetch_neighbours(indptr: Integers, indices: Integers, node: int, x: Reals) -
 
 @exact
 def sum_products(
-    x: Reals, node: int, direction: Reals, offset: int, lanes: int, place: int, dots: Reals, squares: Reals
+    x: Reals, node: int, direction: Reals, offset: int, shift: int, place: int, dots: Reals, squares: Reals
 ) -> None:
     """dots[place + l] = Σ x·direction and squares[place + l] = Σ x² over the positions of run l.
 
     ``direction`` begins at ``offset``. Whole vectors are written: entries beyond the last run's are lost.
     """
     wide_vectors()
-    size = x.shape[1]
-    first, stride = node * size, max(lanes, LANES)
-    for c in range(0, stride, LANES):
-        value = load_from(x, first + c)
-        dot, square = value * load_from(direction, offset + c), value * value
-        for t in range(c + stride, size, stride):
-            value = load_from(x, first + t)
-            dot = multiply_add(value, load_from(direction, offset + t), dot)
+    size, parts, lanes = x.shape[1], parts_of(shift), 1 << shift
+    span = size // parts
+    for part in range(parts):
+        first, begin = node * size + part * span, offset + part * span
+        # Two sums each, since one would wait for itself.
+        dot = square = other_dot = other_square = spread(x.dtype.type(0.0))
+        for t in range(0, span - LANES, 2 * LANES):
+            value, other = load_from(x, first + t), load_from(x, first + t + LANES)
+            dot = multiply_add(value, load_from(direction, begin + t), dot)
             square = multiply_add(value, value, square)
-        store_entries(dots, place + c, sum_period(dot, lanes))
-        store_entries(squares, place + c, sum_period(square, lanes))
+            other_dot = multiply_add(other, load_from(direction, begin + t + LANES), other_dot)
+            other_square = multiply_add(other, other, other_square)
+        if span // LANES % 2 == 1:
+            value = load_from(x, first + span - LANES)
+            dot = multiply_add(value, load_from(direction, begin + span - LANES), dot)
+            square = multiply_add(value, value, square)
+        dot, square = dot + other_dot, square + other_square
+        store_entries(dots, place + part * LANES, sum_period(dot, lanes))
+        store_entries(squares, place + part * LANES, sum_period(square, lanes))
+
+
+@exact
+def parts_of(shift: int) -> int:
+    """Parts of LANES runs that a node's row consists of."""
+    return max(1, (1 << shift) // LANES)
 
 
 @elementary
-def scale_at(scale: Reals, t: int, shift: int) -> Any:
-    """The eigenvalues at the positions from t on: one for all where LANES runs or more lie side by side."""
-    return spread(scale[t >> shift]) if 1 << shift >= LANES else load_from(scale, t)
+def scale_of(scale: Reals, row: int, lanes: int) -> Any:
+    """The eigenvalues of a part's vector: one for all of it where LANES runs or more lie side by side."""
+    return spread_from(scale, row) if lanes >= LANES else load_from(scale, row * LANES)
 
 
 @exact
@@ -151,15 +165,17 @@ def add_gradient(
 ) -> None:
     """x[node] += scale·(along·x[node] + across·direction), the factors of the runs beginning at ``place``."""
     wide_vectors()
-    size, lanes = x.shape[1], 1 << shift
-    first, stride = node * size, max(lanes, LANES)
-    for c in range(0, stride, LANES):
-        a = repeat_period(load_from(along, place + c), lanes)
-        b = repeat_period(load_from(across, place + c), lanes)
-        for t in range(c, size, stride):
+    size, parts, lanes = x.shape[1], parts_of(shift), 1 << shift
+    span = size // parts
+    for part in range(parts):
+        first, begin = node * size + part * span, offset + part * span
+        a = repeat_period(load_from(along, place + part * LANES), lanes)
+        b = repeat_period(load_from(across, place + part * LANES), lanes)
+        for row in range(span // LANES):
+            t = row * LANES
             value = load_from(x, first + t)
-            step = multiply_add(a, value, b * load_from(direction, offset + t))
-            store_entries(x, first + t, multiply_add(scale_at(scale, t, shift), step, value))
+            step = multiply_add(a, value, b * load_from(direction, begin + t))
+            store_entries(x, first + t, multiply_add(scale_of(scale, row, lanes), step, value))
 
 
 @exact
@@ -180,18 +196,20 @@ def mix_and_step(
 ) -> None:
     """Mix the neighbours and add the gradient, one pass over the first three neighbours and the gradient."""
     wide_vectors()
-    size = x.shape[1]
-    lanes = 1 << shift
+    size, parts, lanes = x.shape[1], parts_of(shift), 1 << shift
+    span = size // parts
     i, j, k, u, v, w = first_neighbours(indptr, indices, weights, node)
-    first, stride = node * size, max(lanes, LANES)
-    for c in range(0, stride, LANES):
-        a = repeat_period(load_from(along, place + c), lanes)
-        b = repeat_period(load_from(across, place + c), lanes)
-        for t in range(c, size, stride):
+    for part in range(parts):
+        start, begin = part * span, offset + part * span
+        a = repeat_period(load_from(along, place + part * LANES), lanes)
+        b = repeat_period(load_from(across, place + part * LANES), lanes)
+        for row in range(span // LANES):
+            t = start + row * LANES
             mixed = multiply_add(v, load_from(x, j * size + t), u * load_from(x, i * size + t))
             mixed = multiply_add(w, load_from(x, k * size + t), mixed)
-            step = multiply_add(a, load_from(x, first + t), b * load_from(direction, offset + t))
-            store_entries(y, first + t, multiply_add(scale_at(scale, t, shift), step, mixed))
+            gradient = b * load_from(direction, begin + row * LANES)
+            gradient = multiply_add(a, load_from(x, node * size + t), gradient)
+            store_entries(y, node * size + t, multiply_add(scale_of(scale, row, lanes), gradient, mixed))
     mix_others(indptr, indices, weights, node, x, y)
 
 
@@ -221,7 +239,7 @@ def draw_collapsed(
     fill_normals(key, FEATURES, np.uint64(0), step, label, first_run, filled(n_nodes * stride), direction)
     for n in range(n_nodes):
         node, place = first_node + n, n * lanes
-        sum_products(x, node, direction, n * stride, lanes, place, across, along)
+        sum_products(x, node, direction, n * stride, plan[SHIFT], place, across, along)
         feature_std, noise_std = nodes[node, FEATURE_STD], nodes[node, NOISE_STD]
         gain = nodes[node, STEP_SIZE] * feature_std / nodes[node, BATCH_SIZE]
         # Unsigned, since a signed sum could be negative and would be tested for it inside the vector loop.
@@ -254,7 +272,7 @@ def draw_minibatch(
     """The minibatch gradient sample by sample; a sample's last normal is the noise of its target."""
     wide_vectors()
     lanes, size = 1 << plan[SHIFT], x.shape[1]
-    length, noise, stride = (plan[DIM] + 1) * lanes, plan[DIM] * lanes, max(lanes, LANES)
+    length, noise, span = (plan[DIM] + 1) * lanes, plan[DIM] * lanes, size // parts_of(plan[SHIFT])
     together = max(1, SAMPLED // length)
     feature_std, noise_std = nodes[node, FEATURE_STD], nodes[node, NOISE_STD]
     batch_size: Any = int(nodes[node, BATCH_SIZE])
@@ -267,12 +285,12 @@ def draw_minibatch(
         fill_normals(key, FEATURES, index, step, np.uint64(node), first_run, filled(count * length), samples)
         for q in range(count):
             offset = q * length
-            sum_products(x, node, samples, offset, lanes, 0, across, along)
+            sum_products(x, node, samples, offset, plan[SHIFT], 0, across, along)
             for lane in range(lanes):
                 across[lane] = feature_std * across[lane] - noise_std * samples[offset + noise + lane]
-            for c in range(0, stride, LANES):
-                factor = repeat_period(load_from(across, c), lanes)
-                for t in range(c, size, stride):
+            for part in range(parts_of(plan[SHIFT])):
+                factor = repeat_period(load_from(across, part * LANES), lanes)
+                for t in range(part * span, (part + 1) * span, LANES):
                     gathered = multiply_add(factor, load_from(samples, offset + t), load_from(direction, t))
                     store_entries(direction, t, gathered)
     gain = nodes[node, STEP_SIZE] * feature_std / nodes[node, BATCH_SIZE]
@@ -438,7 +456,7 @@ def advance_runs(
     """Advance state[block, node, t] by N_STEPS steps, blocks of runs in parallel.
 
     ``nodes[node]`` holds (step size, feature std, noise std, batch size), column node·R + lane of
-    ``chi_parameters`` the (shape, scale, boost) of a chi-square. ``scale`` is told in :func:`scale_at`.
+    ``chi_parameters`` the (shape, scale, boost) of a chi-square. ``scale`` is told in :func:`scale_of`.
     ``sums`` gathers the iterates from step AVERAGE_FROM on (step k leads to iterate k + 1).
     """
     n_nodes, size = state.shape[1], state.shape[2]

@@ -132,13 +132,20 @@ def mix_and_step(iterates, W, gradients, step_size, adapt_first):
     return W @ (iterates - moved) if adapt_first else W @ iterates - moved
 
 
+def of_run(rows, run, dim, lanes):
+    """The coordinates of one run from rows of ``lanes`` runs, sixteen at a time side by side."""
+    width = min(lanes, 16)
+    parts = rows.reshape(len(rows), lanes // width, dim, width)
+    return parts[:, run % lanes // width, :, run % width]
+
+
 def directions(key, step, run, n_nodes, dim, lanes, tile, *, single=False):
     """The collapsed law's normals of one run, (n_nodes, dim), drawn for a tile and ``lanes`` runs at once."""
     parts = []
     for first in range(0, n_nodes, tile):
         count = min(tile, n_nodes - first) * dim * lanes
         drawn = drawn_together(key, count, FEATURES, step, first, run - run % lanes, single=single)
-        parts.append(drawn.reshape(-1, dim, lanes)[:, :, run % lanes])
+        parts.append(of_run(drawn.reshape(-1, dim * lanes), run, dim, lanes))
     return np.concatenate(parts)
 
 
@@ -150,7 +157,8 @@ def samples(key, step, node, run, batch_size, dim, lanes, *, single=False):
         index = first // together * (-(-together * length // 64) * 64)
         count = min(together, batch_size - first) * length
         drawn = drawn_together(key, count, index, step, node, run - run % lanes, single=single)
-        parts.append(drawn.reshape(-1, dim + 1, lanes)[:, :, run % lanes])
+        features, noise = np.split(drawn.reshape(-1, length), [dim * lanes], axis=1)
+        parts.append(np.column_stack([of_run(features, run, dim, lanes), noise[:, run % lanes]]))
     return np.concatenate(parts)
 
 
