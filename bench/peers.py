@@ -132,9 +132,9 @@ def batched_torch(setting: Setting, n_steps: int, sizes: tuple[int, ...]) -> tup
 
 
 def batched_jax(
-    setting: Setting, n_steps: int, sizes: tuple[int, ...], collapsed: bool = False
+    setting: Setting, n_steps: int, sizes: tuple[int, ...], collapsed: bool = False, dtype: str = "float64"
 ) -> tuple[str, Timed]:
-    """JAX on all cores: jit of a lax.scan over steps of many runs, float64.
+    """JAX on all cores: jit of a lax.scan over steps of many runs.
 
     The best of its random bit generators, of two ways to write the products and of the numbers of runs.
     ``collapsed`` gives it our own algorithm: each gradient from its closed law.
@@ -147,13 +147,13 @@ def batched_jax(
     jax.config.update("jax_platforms", "cpu")
     jnp: Any = jax.numpy
     n_nodes, dim, b = setting.n_nodes, setting.dim, setting.batch_size
-    W = jnp.asarray(setting.W)
+    W = jnp.asarray(setting.W, dtype)
     std, rate = setting.noise_std, setting.step_size / b
 
     def minibatch(key: Any, x: Any, einsum: bool) -> Any:
         features, noise = jax.random.split(key)
-        a = jax.random.normal(features, (*x.shape[:2], b, dim), dtype=jnp.float64)
-        epsilon = jax.random.normal(noise, (*x.shape[:2], b), dtype=jnp.float64)
+        a = jax.random.normal(features, (*x.shape[:2], b, dim), dtype=dtype)
+        epsilon = jax.random.normal(noise, (*x.shape[:2], b), dtype=dtype)
         if einsum:
             return jnp.einsum("rnb,rnbd->rnd", jnp.einsum("rnbd,rnd->rnb", a, x) - std * epsilon, a)
         residual = (a * x[:, :, None, :]).sum(-1) - std * epsilon
@@ -161,8 +161,8 @@ def batched_jax(
 
     def closed_law(key: Any, x: Any, einsum: bool) -> Any:
         normals, chi_squares = jax.random.split(key)
-        zeta = jax.random.normal(normals, x.shape, dtype=jnp.float64)
-        chi = jnp.sqrt(jax.random.chisquare(chi_squares, b, (*x.shape[:2], 1), dtype=jnp.float64))
+        zeta = jax.random.normal(normals, x.shape, dtype=dtype)
+        chi = jnp.sqrt(jax.random.chisquare(chi_squares, b, (*x.shape[:2], 1), dtype=dtype))
         square = (x * x).sum(-1, keepdims=True)
         dot = (x * zeta).sum(-1, keepdims=True)
         tau = jnp.sqrt(square + std * std)
@@ -177,7 +177,7 @@ def batched_jax(
 
         @jax.jit
         def advance(key: Any) -> Any:
-            x = jnp.zeros((n_runs, n_nodes, dim), dtype=jnp.float64)
+            x = jnp.zeros((n_runs, n_nodes, dim), dtype=dtype)
             return jax.lax.scan(step, x, jax.random.split(key, n_steps))[0]
 
         key = jax.random.key(0, impl=generator)

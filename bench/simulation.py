@@ -21,6 +21,9 @@ DIM, BATCH_SIZE, STEP_SIZE = 100, 5, 0.16
 W = dsf.mixing_matrix(nx.cycle_graph(8))
 RING = peers.Setting(W.toarray(), DIM, BATCH_SIZE, STEP_SIZE)
 
+# Steps of one call: a call of simulate has a fixed cost, small against those that users run.
+STEPS = {"collapsed": 500, "direct": 100}
+
 Prepare = Callable[[], tuple[Timed, Timed]]
 
 
@@ -34,6 +37,7 @@ def simulation(
     batch_size: int = BATCH_SIZE,
     step_size: float = STEP_SIZE,
     threads: int | None = 1,
+    dtype: str = "float64",
 ) -> Timed:
     """A call of ``simulate`` that keeps norms; its unit of work is one step of one node."""
     problem = dsf.GaussianRegression(dim=dim, noise_std=3.0)
@@ -50,6 +54,7 @@ def simulation(
             keep="norms",
             rng=0,
             threads=threads,
+            dtype=dtype,
         )
 
     return Timed(run, n_runs * n_steps * weights.shape[0])
@@ -78,14 +83,14 @@ def numpy_normals(count: int) -> Timed:
     return Timed(run, 20 * count)
 
 
-def against_jax(engine: str, n_runs: int, collapsed: bool, quick: bool) -> Prepare:
+def against_jax(engine: str, n_runs: int, collapsed: bool, quick: bool, dtype: str = "float64") -> Prepare:
     """Prepare JAX at its best against an engine, both on all cores."""
     sizes = (16,) if quick else (1, 16, 64, 256)
 
     def prepare() -> tuple[Timed, Timed]:
-        chosen, peer = peers.batched_jax(RING, 20, sizes, collapsed)
+        chosen, peer = peers.batched_jax(RING, 20, sizes, collapsed, dtype)
         print(f"  (JAX at its best: {chosen})")
-        return peer, simulation(engine, n_runs, 100, threads=None)
+        return peer, simulation(engine, n_runs, STEPS[engine], threads=None, dtype=dtype)
 
     return prepare
 
@@ -134,7 +139,7 @@ def large_against_numpy(n_nodes: int) -> Prepare:
 
     def prepare() -> tuple[Timed, Timed]:
         setting, ours = large_graph(n_nodes)
-        return peers.sparse_numpy(setting, 2), simulation("collapsed", 1, 50, **ours)
+        return peers.sparse_numpy(setting, 2), simulation("collapsed", 1, 200, **ours)
 
     return prepare
 
@@ -144,7 +149,7 @@ def large_on_two_threads(n_nodes: int) -> Prepare:
 
     def prepare() -> tuple[Timed, Timed]:
         _, ours = large_graph(n_nodes)
-        return simulation("collapsed", 1, 50, **ours), simulation("collapsed", 1, 50, threads=2, **ours)
+        return simulation("collapsed", 1, 200, **ours), simulation("collapsed", 1, 200, threads=2, **ours)
 
     return prepare
 
@@ -163,8 +168,27 @@ def cases(quick: bool) -> list[Case]:
             "published-loop",
             "published NumPy loop",
             f"collapsed, {ring}",
-            lambda: (peers.published_loop(RING, 100), simulation("collapsed", 128, 100)),
+            lambda: (peers.published_loop(RING, 100), simulation("collapsed", 128, STEPS["collapsed"])),
+        ),
+        Case(
+            "published-loop-cores",
+            "published NumPy loop, one process",
+            f"collapsed, {every_core}, {ring}",
+            lambda: (
+                peers.published_loop(RING, 100),
+                simulation("collapsed", 256, STEPS["collapsed"], threads=None),
+            ),
             "≥ 150",
+            clock="wall",
+        ),
+        Case(
+            "published-loop-single",
+            "published NumPy loop",
+            f"collapsed, float32, {ring}",
+            lambda: (
+                peers.published_loop(RING, 100),
+                simulation("collapsed", 128, STEPS["collapsed"], dtype="float32"),
+            ),
         ),
         Case(
             "numpy-minibatch",
@@ -194,6 +218,13 @@ def cases(quick: bool) -> list[Case]:
             clock="wall",
         ),
         Case(
+            "jax-minibatch-single",
+            f"JAX jit + scan, float32, {every_core}",
+            f"collapsed, float32, {every_core}, {ring}",
+            against_jax("collapsed", 256, False, quick, "float32"),
+            clock="wall",
+        ),
+        Case(
             "jax-same-algorithm",
             f"JAX jit + scan, {every_core}",
             f"direct, {every_core}, {ring}",
@@ -220,6 +251,30 @@ def cases(quick: bool) -> list[Case]:
             "drawing its normals",
             lambda: (simulation("direct", 64, 150), normals(BATCH_SIZE * (DIM + 1))),
             "≤ 1.5",
+        ),
+        Case(
+            "collapsed-floor-single",
+            f"collapsed, float32, {ring}",
+            "drawing its normals",
+            lambda: (simulation("collapsed", 128, 800, dtype="float32"), normals(DIM, "float32")),
+        ),
+        Case(
+            "single-double",
+            f"collapsed, {ring}",
+            "the same, float32",
+            lambda: (
+                simulation("collapsed", 128, 400),
+                simulation("collapsed", 128, 800, dtype="float32"),
+            ),
+        ),
+        Case(
+            "single-double-direct",
+            f"direct, {ring}",
+            "the same, float32",
+            lambda: (
+                simulation("direct", 64, 100),
+                simulation("direct", 64, 200, dtype="float32"),
+            ),
         ),
         Case(
             "gram-dimension",
@@ -262,7 +317,7 @@ def cases(quick: bool) -> list[Case]:
             "two-threads-collapsed",
             f"collapsed, 1 thread, {ring}",
             "2 threads",
-            two_threads("collapsed", 256, 200),
+            two_threads("collapsed", 256, STEPS["collapsed"]),
             "≥ 1.8",
             clock="wall",
         ),
@@ -270,7 +325,7 @@ def cases(quick: bool) -> list[Case]:
             "two-threads-gram",
             "gram, 1 thread, N=8, d=100, b=5",
             "2 threads",
-            two_threads("gram", 256, 200),
+            two_threads("gram", 256, 2000),
             clock="wall",
         ),
         Case(

@@ -4,9 +4,10 @@ Philox4x32-10 (Salmon, Moraes, Dror, Shaw, SC 2011) turns a counter of four 32-b
 random ones. The counter is (purpose and index, step, node, run), so no state is kept, any step can be
 resumed and any split of the work gives the same bits.
 
-Fills work on *lanes*: 2^shift runs side by side, position t of a fill belonging to run
-``first_run + (t mod 2^shift)`` and index ``t >> shift``. Lengths are multiples of 8, because the scalar
-remainder of a vectorised loop costs twenty times more per value than its body.
+Fills have whole lengths, because the scalar remainder of a vectorised loop costs twenty times more per
+value than its body: normals come in multiples of FILL, one counter after another whatever they are for;
+the others in multiples of 8. Chi-squares work on *lanes*: 2^shift runs side by side, position t of a fill
+belonging to run ``first_run + (t mod 2^shift)``.
 """
 
 from typing import Any
