@@ -1,5 +1,6 @@
 """Where a run's coordinates lie in the state that the step loops advance (see ``kernels/steps.py``)."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,10 +59,7 @@ class Layout:
 
     def zeros(self, n_rows: int) -> NDArray[np.float64]:
         """(n_rows, n_nodes, size) zeros on a cache-line boundary."""
-        count = n_rows * self.n_nodes * self.size
-        raw = np.zeros(count + 7)
-        skip = (-raw.ctypes.data // 8) % 8
-        return raw[skip : skip + count].reshape(n_rows, self.n_nodes, self.size)
+        return aligned_zeros(n_rows, self.n_nodes, self.size)
 
     def pack(self, values: NDArray[np.float64], out: NDArray[np.float64]) -> None:
         """Write values (..., dim) into every run of out (..., size)."""
@@ -78,6 +76,14 @@ class Layout:
         ]
         both = np.concatenate(halves, axis=2)[:, :, : self.dim]
         return np.ascontiguousarray(both.transpose(0, 3, 1, 2)).reshape(-1, n_nodes, self.dim)
+
+
+def aligned_zeros(*shape: int) -> NDArray[np.float64]:
+    """Zeros that start on a cache line."""
+    count = math.prod(shape)
+    raw = np.zeros(count + 7)
+    skip = (-raw.ctypes.data // 8) % 8
+    return raw[skip : skip + count].reshape(shape)
 
 
 def _multiple(unit: int, value: int) -> int:

@@ -95,11 +95,11 @@ class Loss:
         return f"Loss({self.name})"
 
     @property
-    def mean_gradient(self) -> Any:
-        """What the step loops call for a minibatch."""
+    def add_gradients(self) -> Any:
+        """What the step loops call for minibatches."""
         if self.slope is None:
-            return oracles.mean_gradient(self.gradient)
-        make = oracles.mean_linear_gradient if self.outputs == 1 else oracles.mean_scores_gradient
+            return oracles.add_gradients(self.gradient)
+        make = oracles.add_linear_gradients if self.outputs == 1 else oracles.add_scores_gradients
         return make(self.slope, self.ridge)
 
 

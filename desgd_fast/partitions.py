@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from desgd_fast import _validate
+from desgd_fast._layout import aligned_zeros
 from desgd_fast._rng import RNG, generator_from
 
 # Draws of a whole partition before a rule gives up on its smallest share.
@@ -192,7 +193,8 @@ def group(
     nodes = node_of_row(assignment, targets, n_nodes)
     order = np.argsort(nodes, kind="stable")
     offsets = np.concatenate(([0], np.cumsum(np.bincount(nodes, minlength=n_nodes)))).astype(np.int64)
-    parts = Partition(features[order], targets[order], offsets)
+    grouped = np.take(features, order, axis=0, out=aligned_zeros(*features.shape))
+    parts = Partition(grouped, targets[order], offsets)
     if batch_size is not None:
         batch_sizes = _validate.counts_per_node("batch_size", batch_size, n_nodes)
         if distinct:

@@ -419,8 +419,11 @@ def _rows(problem: DatasetRegression | EmpiricalRisk, moving: _Moving) -> _Vecto
     draws = np.arange(-(-int(batch_sizes.max()) // 4) * 4)[:, None]
     # Floyd's algorithm lets draw q of b choose among the first n - b + q + 1 rows; unused draws among one.
     distinct = np.maximum(shares - batch_sizes + draws + 1, 1)
-    bounds = np.where(draws < batch_sizes, distinct if sampling == DISTINCT else shares, 1)
-    data = partition.features, partition.targets, partition.offsets, bounds.astype(np.uint64)
+    chosen = np.where(draws < batch_sizes, distinct if sampling == DISTINCT else shares, 1)
+    # Whole registers of nodes.
+    bounds = np.ones((draws.size, steps.padded(moving.n_nodes)), np.uint64)
+    bounds[:, : moving.n_nodes] = chosen
+    data = partition.features, partition.targets, partition.offsets, bounds
     return _descent(
         problem, problem.loss, oracles.draw_nothing(), data, moving, (sampling, problem.dim, 0, 0)
     )
@@ -452,7 +455,7 @@ def _descent(
         layout=layout,
         kernels=(descent.advance_losses, descent.advance_losses),
         arrays=(
-            loss.mean_gradient,
+            loss.add_gradients,
             draw,
             moving.graph,
             data,

@@ -75,7 +75,7 @@ def exact(function: F) -> F:
     What a run's bits depend on: a sum that LLVM may reorder, or a product it may fuse, comes out otherwise
     in another caller.
     """
-    return cast(F, numba.njit(fastmath=False, **_COMMON)(function))
+    return cast(F, numba.njit(forceinline=False, fastmath=False, **_COMMON)(function))
 
 
 def elementary(function: F) -> F:

@@ -120,6 +120,38 @@ def _store_entries(typingctx: Any, array: Any, position: Any, value: Any) -> Any
     return types.void(array, types.int64, value), codegen
 
 
+def _first_lanes(builder: Any, count: Any) -> Any:
+    numbers = ir.VectorType(count.type, SAMPLES)
+    return builder.icmp_signed(
+        "<", ir.Constant(numbers, list(range(SAMPLES))), _splat(builder, count, numbers)
+    )
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _load_some(typingctx: Any, array: Any, position: Any, count: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _entry_pointer(context, builder, signature.args[0], *args[:2])
+        mask, vector, align = _first_lanes(builder, args[2]), _SAMPLES.vector, ir.IntType(32)(8)
+        kind = ir.FunctionType(vector, [place.type, align.type, mask.type, vector])
+        load = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.load.v{SAMPLES}f64.p0")
+        return builder.call(load, [place, align, mask, ir.Constant(vector, None)])
+
+    return _SAMPLES(array, types.int64, types.int64), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _store_some(typingctx: Any, array: Any, position: Any, count: Any, value: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _entry_pointer(context, builder, signature.args[0], *args[:2])
+        mask, align = _first_lanes(builder, args[2]), ir.IntType(32)(8)
+        kind = ir.FunctionType(ir.VoidType(), [args[3].type, place.type, align.type, mask.type])
+        store = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.store.v{SAMPLES}f64.p0")
+        builder.call(store, [args[3], place, align, mask])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64, value), codegen
+
+
 @intrinsic  # type: ignore[untyped-decorator]
 def _multiply(typingctx: Any, a: Any, b: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -147,12 +179,13 @@ def _multiply_subtract(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
 @intrinsic  # type: ignore[untyped-decorator]
 def _total(typingctx: Any, value: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        double = ir.DoubleType()
-        kind = ir.FunctionType(double, [double, _LANES.vector])
-        add = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.fadd.v{LANES}f64")
+        double, vector = ir.DoubleType(), value.vector
+        kind = ir.FunctionType(double, [double, vector])
+        name = f"llvm.vector.reduce.fadd.v{vector.count}f64"
+        add = cgutils.get_or_insert_function(builder.module, kind, name)
         return builder.call(add, [double(-0.0), args[0]], fastmath=("reassoc",))
 
-    return types.float64(_LANES), codegen
+    return types.float64(value), codegen
 
 
 def load(array: Reals, row: int) -> Any:
@@ -193,6 +226,18 @@ def load_entries(array: Reals, position: int) -> Any:
 def store_entries(array: Reals, position: int, value: Any) -> None:
     """Write SAMPLES entries from a flat position of a C-contiguous array on."""
     array.reshape(-1)[position : position + SAMPLES] = value
+
+
+def load_some(array: Reals, position: int, count: int) -> Any:
+    """The first ``count`` < SAMPLES of such entries, then zeros."""
+    values = np.zeros(SAMPLES)
+    values[:count] = array.reshape(-1)[position : position + count]
+    return values
+
+
+def store_some(array: Reals, position: int, count: int, value: Any) -> None:
+    """Write the first ``count`` < SAMPLES entries only."""
+    array.reshape(-1)[position : position + count] = value[:count]
 
 
 def multiply(a: Any, b: Any) -> Any:
@@ -248,6 +293,16 @@ def _overload_load_entries(array, position):  # type: ignore
 @overload(store_entries)
 def _overload_store_entries(array, position, value):  # type: ignore
     return lambda array, position, value: _store_entries(array, position, value)
+
+
+@overload(load_some)
+def _overload_load_some(array, position, count):  # type: ignore
+    return lambda array, position, count: _load_some(array, position, count)
+
+
+@overload(store_some)
+def _overload_store_some(array, position, count, value):  # type: ignore
+    return lambda array, position, count, value: _store_some(array, position, count, value)
 
 
 @overload(spread_entry)

@@ -191,6 +191,13 @@ def exp(value: float) -> float:
 
 
 @elementary
+def bounded_exp(value: float) -> float:
+    """Exponential of any number as if it were the nearest in [-700, 700]; nan of nan."""
+    value = -700.0 if value < -700.0 else value
+    return exp(700.0 if value > 700.0 else value)
+
+
+@elementary
 def sin_cos_pi(t: float) -> tuple[float, float]:
     """(sin πt, cos πt) for |t| ≤ ½."""
     y = t * t

@@ -4,14 +4,14 @@ from typing import Any
 
 import numpy as np
 
-from ._jit import Integers, Word, Words, exact
+from ._jit import Integers, Word, Words, elementary, exact
 from .random import PERMUTATION, fill_permutation
 
 # How a node goes through its rows; from RESHUFFLE on, in permutations.
 REPLACEMENT, DISTINCT, RESHUFFLE, SHUFFLE_ONCE, FLIP_FLOP = range(5)
 
 
-@exact
+@elementary
 def keep_distinct(drawn: Integers, i: int, batch_size: int, n_rows: int, marks: Integers) -> None:
     """Floyd's subset: draw q lies in [0, n_rows - batch_size + q]; if taken, it becomes the upper end.
 
@@ -25,11 +25,12 @@ def keep_distinct(drawn: Integers, i: int, batch_size: int, n_rows: int, marks: 
         marks[drawn[q, i]] = marks[last]
 
 
-@exact
-def take_drawn(drawn: Integers, i: int, batch_size: int, first_row: int, rows: Integers) -> None:
-    """The rows that column i of ``drawn`` counts from ``first_row``."""
+@elementary
+def take_drawn(drawn: Integers, i: int, batch_size: int, first_row: int, rows: Integers, to: int) -> None:
+    """rows[to]: what column i of ``drawn`` counts from ``first_row``."""
+    column, row = np.uint64(i), np.uint64(to)
     for q in range(batch_size):
-        rows[q] = first_row + drawn[q, i]
+        rows[row, np.uint64(q)] = first_row + drawn[np.uint64(q), column]
 
 
 @exact
@@ -45,8 +46,9 @@ def take_next(
     order: Integers,
     current: Integers,
     rows: Integers,
+    to: int,
 ) -> None:
-    """The next rows of the node's permutations, one permutation an epoch.
+    """rows[to]: the next rows of the node's permutations, one permutation an epoch.
 
     ``order[first_row:]`` keeps the permutation numbered ``current[node]``, and is drawn anew when another
     one's turn comes. FLIP_FLOP runs through each backwards before it draws the next.
@@ -65,7 +67,7 @@ def take_next(
             )
             current[node] = number
         backwards = sampling == FLIP_FLOP and epoch % 2 == 1
-        rows[q] = first_row + order[first_row + (n_rows - 1 - place if backwards else place)]
+        rows[to, q] = first_row + order[first_row + (n_rows - 1 - place if backwards else place)]
         place += 1
         if place == n_rows:
             epoch, place = epoch + 1, 0

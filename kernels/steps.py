@@ -18,7 +18,7 @@ import math
 import numpy as np
 from numba import prange
 
-from ._jit import Integers, Reals, Word, Words, exact, kernel
+from ._jit import Integers, Reals, Word, Words, elementary, exact, kernel
 from ._math import aligned_empty, borrow, multiply_add, wide_vectors
 from .random import CHI_SQUARE, FEATURES, fill_chi_square, fill_normals
 
@@ -39,6 +39,15 @@ def padded(count: int) -> int:
 
 
 @exact
+def largest(values: Integers) -> int:
+    """The maximum, at least 0; NumPy's compiles a formatted error message."""
+    most = 0
+    for value in values:
+        most = max(most, value)
+    return most
+
+
+@elementary
 def first_neighbours(
     indptr: Integers, indices: Integers, weights: Reals, node: int
 ) -> tuple[int, int, int, float, float, float]:
@@ -50,7 +59,7 @@ def first_neighbours(
     return indices[first], j, k, weights[first], v, w
 
 
-@exact
+@elementary
 def mix_others(indptr: Integers, indices: Integers, weights: Reals, node: int, x: Reals, y: Reals) -> None:
     """Add what all neighbours but the first three weigh, two in a pass."""
     wide_vectors()
@@ -62,7 +71,7 @@ def mix_others(indptr: Integers, indices: Integers, weights: Reals, node: int, x
             y[node, t] = multiply_add(v, x[j, t], multiply_add(u, x[i, t], y[node, t]))
 
 
-@exact
+@elementary
 def mix_row(indptr: Integers, indices: Integers, weights: Reals, node: int, x: Reals, y: Reals) -> None:
     """y[node] = Σ_j W[node, j] x[j], W in compressed rows, each with at least one entry."""
     wide_vectors()
