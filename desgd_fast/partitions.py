@@ -193,7 +193,8 @@ def group(
     nodes = node_of_row(assignment, targets, n_nodes)
     order = np.argsort(nodes, kind="stable")
     offsets = np.concatenate(([0], np.cumsum(np.bincount(nodes, minlength=n_nodes)))).astype(np.int64)
-    grouped = np.take(features, order, axis=0, out=aligned_zeros(*features.shape))
+    # mode="raise" would go through a buffer.
+    grouped = np.take(features, order, axis=0, out=aligned_zeros(*features.shape), mode="clip")
     parts = Partition(grouped, targets[order], offsets)
     if batch_size is not None:
         batch_sizes = _validate.counts_per_node("batch_size", batch_size, n_nodes)

@@ -177,13 +177,14 @@ def add_rows(
 
 
 @elementary
-def add_ridge(ridge: float, x: Matrix, factors: Reals, out: Matrix) -> None:
-    """out[i] += factors[i]·ridge·x[i]."""
+def add_ridge(ridge: float, x: Matrix, factors: Reals, weights: Reals, out: Matrix) -> None:
+    """out[i] += factors[i]·ridge·x[i]; ``weights`` is somewhere to work."""
     if ridge == 0.0:  # known when compiled
         return
+    width = x.shape[1]
     for i in range(x.shape[0]):
-        for t in range(x.shape[1]):
-            out[i, t] += factors[i] * ridge * x[i, t]
+        weights[0] = ridge * factors[i]
+        add_one(weights, 0, x, i * width, out, i * width, width)
 
 
 @elementary

@@ -12,7 +12,7 @@ import numpy as np
 from numba import prange, types
 
 from ._jit import Integers, Matrix, Reals, adopted, exact, kernel, pointer
-from ._math import borrow, wide_vectors
+from ._math import borrow, kept_apart, wide_vectors
 from .linear import MOST_NODES, MOST_ROWS, add_ridge, add_rows, score_rows, take_rows
 from .steps import largest, padded
 
@@ -56,6 +56,9 @@ def add_gradients(gradient: Callable[..., Any]) -> Any:
         out: Matrix,
     ) -> None:
         wide_vectors()
+        kept_apart()  # from a caller in C that has no wide vectors
+        x, features, targets, rows = borrow(x), borrow(features), borrow(targets), borrow(rows)
+        counts, factors, work, out = borrow(counts), borrow(factors), borrow(work), borrow(out)
         for i in range(x.shape[0]):
             factor = factors[i] / counts[i]
             for start in range(0, counts[i], FOUR):
@@ -94,12 +97,13 @@ def add_linear_gradients(slope: Callable[..., Any], ridge: float) -> Any:
         out: Matrix,
     ) -> None:
         wide_vectors()
+        kept_apart()
         x, features, targets, rows = borrow(x), borrow(features), borrow(targets), borrow(rows)
         counts, factors, work, out = borrow(counts), borrow(factors), borrow(work), borrow(out)
         most, width = MOST_NODES * MOST_ROWS, features.shape[1]
         places = np.empty(most, np.int64)
         scores, labels, weights = work[:most], work[most : 2 * most], work[2 * most : 3 * most]
-        add_ridge(ridge, x, factors, out)
+        add_ridge(ridge, x, factors, weights, out)
         for start in range(0, largest(counts), MOST_ROWS):
             n = take_rows(rows, counts, factors, start, width, targets, places, labels, weights)
             score_rows(x, 1, features, places, counts, start, scores)
@@ -132,12 +136,13 @@ def add_scores_gradients(slopes: Callable[..., Any], ridge: float) -> Any:
         out: Matrix,
     ) -> None:
         wide_vectors()
+        kept_apart()
         x, features, targets, rows = borrow(x), borrow(features), borrow(targets), borrow(rows)
         counts, factors, work, out = borrow(counts), borrow(factors), borrow(work), borrow(out)
         most, width = MOST_NODES * MOST_ROWS, features.shape[1]
         places, n_scores = np.empty(most, np.int64), dim // width
         labels, weights, scores = work[:most], work[most : 2 * most], work[2 * most :]
-        add_ridge(ridge, x, factors, out)
+        add_ridge(ridge, x, factors, weights, out)
         for start in range(0, largest(counts), MOST_ROWS):
             n = take_rows(rows, counts, factors, start, width, targets, places, labels, weights)
             score_rows(x, n_scores, features, places, counts, start, scores)
