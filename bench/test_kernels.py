@@ -16,10 +16,11 @@ _KEY = np.array([1, 2], np.uint64)
 _ZERO, _SHIFT = np.uint64(0), np.uint64(4)
 
 
-@pytest.mark.parametrize("size", [16, 128, 1600, 12_800])
-def test_draw_normals(benchmark: Any, size: int) -> None:
-    out = np.empty((64, size))
-    benchmark(random.draw_normals, _KEY, random.FEATURES, _ZERO, _ZERO, _ZERO, _SHIFT, out)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("size", [64, 1600, 12_800])
+def test_draw_normals(benchmark: Any, size: int, dtype: str) -> None:
+    out = np.empty((64, size), dtype)
+    benchmark(random.draw_normals, _KEY, random.FEATURES, _ZERO, _ZERO, _ZERO, out)
     assert abs(out.mean()) < 0.2
 
 

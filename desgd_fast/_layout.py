@@ -2,89 +2,76 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Enough positions to amortise a loop, few enough for a block of runs to stay in a core's cache.
-_ROW, _BLOCK, _MOST_LANES, _WIDTH = 1600, 32_768, 64, 64
+from desgd_fast.kernels._lanes import LANES
+
+# Positions of a tile of nodes, enough to amortise a call; of a block of runs, few enough for a core's cache.
+_TILE, _BLOCK, _MOST_LANES = 1600, 32_768, 64
 
 
 @dataclass(frozen=True)
 class Layout:
-    """``lanes`` runs side by side, ``coordinates`` of them in ``pairs`` that share a Box–Muller pair.
+    """``lanes`` runs side by side in ``size`` positions a node; ``tile`` nodes draw their numbers together.
 
-    The number of lanes depends on the problem alone, never on how many runs are asked for: it sets the
-    order of summation and so the last bit of every run.
+    Both depend on the problem alone, never on how many runs are asked for: the lanes set the order of
+    summation, the tile which random numbers a node gets.
     """
 
     n_nodes: int
     dim: int
     lanes: int
-    pairs: int
-    half: int
-    width: int
+    size: int
+    tile: int
 
     @classmethod
-    def of(cls, n_nodes: int, dim: int, *, extra: int = 0, single: bool = False) -> "Layout":
-        """Room for ``dim`` coordinates and ``extra`` normals; one run a block if ``single``."""
-        pairs = (dim + extra + 1) // 2
+    def of(cls, n_nodes: int, dim: int, *, single: bool = False) -> "Layout":
+        """Room for ``dim`` coordinates; one run a block if ``single``."""
         lanes = 1 if single else _MOST_LANES
-        while lanes > 1 and (2 * pairs * lanes > _ROW or 2 * pairs * lanes * n_nodes > _BLOCK):
+        while lanes > 1 and (dim * lanes > _TILE or dim * lanes * n_nodes > _BLOCK):
             lanes //= 2
-        half = _multiple(8, pairs * lanes)
-        if half > _WIDTH // 2:
-            half = _multiple(_WIDTH // 2, half)
-        if single:
-            pairs = half  # no gap between the halves: a loss takes its coordinates in one piece
-        width = min(_WIDTH, (2 * half) & -(2 * half))
-        return cls(n_nodes, dim, lanes, pairs, half, width)
-
-    @property
-    def size(self) -> int:
-        """Positions per node."""
-        return 2 * self.half
+        tile = 1
+        while tile < n_nodes and 2 * tile * dim * lanes <= _TILE:
+            tile *= 2
+        return cls(n_nodes, dim, lanes, -(-dim * lanes // LANES) * LANES, tile)
 
     def positions(self) -> NDArray[np.int64]:
         """Position of each coordinate's first run, (dim,)."""
-        coordinate = np.arange(self.dim)
-        upper = coordinate >= self.pairs
-        return np.where(
-            upper, self.half + (coordinate - self.pairs) * self.lanes, coordinate * self.lanes
-        ).astype(np.int64)
+        return np.arange(self.dim) * self.lanes
 
     def blocks(self, n_runs: int) -> int:
         """Blocks that hold n_runs runs."""
         return -(-n_runs // self.lanes)
 
-    def zeros(self, n_rows: int) -> NDArray[np.float64]:
+    def zeros(self, n_rows: int, dtype: Any = np.float64) -> NDArray[Any]:
         """(n_rows, n_nodes, size) zeros on a cache-line boundary."""
-        return aligned_zeros(n_rows, self.n_nodes, self.size)
+        return aligned_zeros(n_rows, self.n_nodes, self.size, dtype=dtype)
 
-    def pack(self, values: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+    def pack(self, values: NDArray[np.float64], out: NDArray[Any]) -> None:
         """Write values (..., dim) into every run of out (..., size)."""
-        for lane in range(self.lanes):
-            out[..., self.positions() + lane] = values
+        out[..., : self.dim * self.lanes] = np.repeat(values, self.lanes, axis=-1)
 
-    def unpack(self, state: NDArray[np.float64]) -> NDArray[np.float64]:
+    def scale(self, values: NDArray[np.float64], dtype: Any) -> NDArray[Any]:
+        """Values (dim,) as ``steps.scale_at`` reads them: at every position, or once where it is common."""
+        if self.lanes >= LANES:
+            return values.astype(dtype)
+        packed = np.zeros(self.size, dtype)
+        self.pack(values, packed)
+        return packed
+
+    def unpack(self, state: NDArray[Any]) -> NDArray[Any]:
         """(n_blocks, n_nodes, size) → (n_blocks · lanes, n_nodes, dim)."""
         n_blocks, n_nodes, _ = state.shape
-        used = self.pairs * self.lanes
-        halves = [
-            part.reshape(n_blocks, n_nodes, self.pairs, self.lanes)
-            for part in (state[:, :, :used], state[:, :, self.half : self.half + used])
-        ]
-        both = np.concatenate(halves, axis=2)[:, :, : self.dim]
-        return np.ascontiguousarray(both.transpose(0, 3, 1, 2)).reshape(-1, n_nodes, self.dim)
+        used = state[:, :, : self.dim * self.lanes].reshape(n_blocks, n_nodes, self.dim, self.lanes)
+        return np.ascontiguousarray(used.transpose(0, 3, 1, 2)).reshape(-1, n_nodes, self.dim)
 
 
-def aligned_zeros(*shape: int) -> NDArray[np.float64]:
+def aligned_zeros(*shape: int, dtype: Any = np.float64) -> NDArray[Any]:
     """Zeros that start on a cache line."""
-    count = math.prod(shape)
-    raw = np.zeros(count + 7)
-    skip = (-raw.ctypes.data // 8) % 8
+    count, item = math.prod(shape), np.dtype(dtype).itemsize
+    raw = np.zeros(count + 64 // item - 1, dtype)
+    skip = -raw.ctypes.data % 64 // item
     return raw[skip : skip + count].reshape(shape)
-
-
-def _multiple(unit: int, value: int) -> int:
-    return -(-value // unit) * unit

@@ -110,11 +110,7 @@ class Population:
     def _start_vectors(self, forms: Array, shape: Array) -> None:
         s = self.setting
         self._chi = random.chi_square_parameters(np.repeat(s.batch_size.astype(float), LANES))
-        padding = -self._chi.shape[1] % steps.TILE
-        self._chi = np.pad(self._chi, ((0, 0), (0, padding)), mode="edge")
-        pairs = -(-s.dim // 2)
-        self._plan[steps.PAIRS] = pairs
-        self._plan[steps.WIDTH] = LANES * math.gcd(pairs * 2, 4)
+        self._plan[steps.DIM], self._plan[steps.TILE] = s.dim, 1
         # The vector steps work on √λ e, so the forms and the spread of every coordinate are scaled to it.
         groups = (
             np.zeros(s.dim, dtype=np.int64)
@@ -125,12 +121,10 @@ class Population:
         per_form = np.ones(1) if s.isotropic else s.eigenvalues
         scaled = self._doubled(forms / per_form[:, None, None])
         self._form = scaled if s.isotropic else np.ascontiguousarray(scaled[groups])
-        scale = np.zeros((2 * pairs, LANES))
-        scale[: s.dim] = values[:, None]
-        self._scale = scale.ravel()
-        self._state = self._random_directions(shape * per_form[:, None, None], groups, pairs)
+        self._scale = values
+        self._state = self._random_directions(shape * per_form[:, None, None], groups)
 
-    def _random_directions(self, shape: Array, groups: NDArray[np.int64], pairs: int) -> Array:
+    def _random_directions(self, shape: Array, groups: NDArray[np.int64]) -> Array:
         """Gaussian vectors with the stationary covariance of every coordinate, brought to φ = 1."""
         n, dim = self.setting.n_nodes, self.setting.dim
         generator = np.random.default_rng(self.key)
@@ -141,9 +135,8 @@ class Population:
         forms = np.broadcast_to(self._form, (dim, n, n))
         values = np.einsum("cir,cij,cjr->r", vectors, forms, vectors)
         vectors /= np.sqrt(values)
-        state = np.zeros((self.n_blocks, n, 2 * pairs, LANES))
-        state[:, :, :dim] = vectors.reshape(dim, n, self.n_blocks, LANES).transpose(2, 1, 0, 3)
-        return np.ascontiguousarray(state.reshape(self.n_blocks, n, 2 * pairs * LANES))
+        state = vectors.reshape(dim, n, self.n_blocks, LANES).transpose(2, 1, 0, 3)
+        return np.ascontiguousarray(state).reshape(self.n_blocks, n, dim * LANES)
 
     def _advance(self, s: float, n_steps: int) -> Array:
         """Sums over the population of every step, (n_steps, N_SUMS)."""

@@ -95,12 +95,12 @@ class Loss:
         return f"Loss({self.name})"
 
     @property
-    def add_gradients(self) -> Any:
-        """What the step loops call for minibatches."""
+    def oracle(self) -> oracles.Oracle:
+        """What the step loops take for gradients of minibatches."""
         if self.slope is None:
-            return oracles.add_gradients(self.gradient)
-        make = oracles.add_linear_gradients if self.outputs == 1 else oracles.add_scores_gradients
-        return make(self.slope, self.ridge)
+            return False, 0.0, oracles.no_link(), oracles.free_gradients(self.gradient)
+        link = (oracles.link_slopes if self.outputs == 1 else oracles.link_scores)(self.slope)
+        return True, self.ridge, link, oracles.no_gradient()
 
 
 def linear_model(

@@ -179,14 +179,11 @@ def _drawn(
     common_start: bool,
 ) -> Real:
     parameters = np.empty((len(runs), n_nodes, network.n_parameters))
-    half = -(-network.n_parameters // 16) * 8
-    normals = np.empty((1, 2 * half))
+    normals = np.empty((1, -(-network.n_parameters // random.FILL) * random.FILL))
     zero = np.uint64(0)
     for i, run in enumerate(runs):
         for node in range(1 if common_start else n_nodes):
-            random.draw_normals(
-                key, random.INITIAL_WEIGHTS, zero, np.uint64(node), np.uint64(run), zero, normals
-            )
+            random.draw_normals(key, random.INITIAL_WEIGHTS, zero, np.uint64(node), np.uint64(run), normals)
             parameters[i, node] = normals[0, : network.n_parameters]
     if common_start:
         parameters[:, 1:] = parameters[:, :1]

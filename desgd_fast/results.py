@@ -149,10 +149,16 @@ class Runs:
 
 def euclidean(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Euclidean length along the last axis, finite wherever it is representable."""
-    largest = np.abs(values).max(axis=-1)
-    unit = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray(unit * np.sqrt(np.square(values / unit[..., None]).sum(axis=-1)))
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        lengths = np.asarray(np.sqrt(np.square(values).sum(axis=-1)))
+        # Squares of what lies beyond these overflow, or lose digits.
+        extreme = ~((lengths > 1e-140) & (lengths < 1e140))
+        if extreme.any():
+            rows = values[extreme]
+            largest = np.abs(rows).max(axis=-1)
+            unit = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
+            lengths[extreme] = unit * np.sqrt(np.square(rows / unit[..., None]).sum(axis=-1))
+    return lengths
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,159 +1,346 @@
-"""Sixteen runs, or eight samples, as one value: explicit vector registers for small dense algebra.
+"""Many numbers as one value: explicit vector registers, with the operators of a scalar.
 
 Loops over lanes inside loops over tiny matrices leave the compiler proving that no two rows overlap,
-at ten times the cost of the arithmetic. These read, compute and write whole rows of doubles.
+at ten times the cost of the arithmetic. These read, compute and write whole rows. Arithmetic between a
+vector and a number takes the number in every lane, in the vector's precision.
 """
 
+import operator
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, models, overload, register_model
+from numba.core.imputils import lower_builtin
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic, models, register_model
 
-from ._jit import Reals
-
-# Runs side by side, and samples of a minibatch: two registers of 512 bits, and one.
+# Runs side by side, and samples of a minibatch: two registers of 512 bits in double precision, and one.
 LANES, SAMPLES = 16, 8
 
+# What two registers hold: enough for the latency of one to hide behind the other.
+TWO_REGISTERS = 128
+
 _FLAGS = ("nsz", "arcp", "contract", "afn")
+_ELEMENTS = {
+    types.float64: ir.DoubleType(),
+    types.float32: ir.FloatType(),
+    types.uint64: ir.IntType(64),
+    types.uint32: ir.IntType(32),
+}
+_OPERATIONS = {
+    operator.add: ("add", "fadd"),
+    operator.sub: ("sub", "fsub"),
+    operator.mul: ("mul", "fmul"),
+    operator.truediv: ("", "fdiv"),
+    operator.xor: ("xor", ""),
+    operator.or_: ("or_", ""),
+    operator.and_: ("and_", ""),
+    operator.lshift: ("shl", ""),
+    operator.rshift: ("lshr", ""),
+}
 
 
-class _LanesType(types.Type):  # type: ignore[misc]
-    def __init__(self, count: int) -> None:
-        super().__init__(name=f"Lanes({count})")
-        self.vector = ir.VectorType(ir.DoubleType(), count)
+class LanesType(types.Type):  # type: ignore[misc]
+    """So many numbers of one type."""
+
+    def __init__(self, dtype: Any, count: int) -> None:
+        super().__init__(name=f"Lanes({dtype}, {count})")
+        self.dtype, self.count = dtype, count
+        self.vector = ir.VectorType(_ELEMENTS[dtype], count)
+
+    def spread(self, builder: Any, kind: Any, value: Any) -> Any:
+        """The value as a vector of this type, if it is not one."""
+        if isinstance(kind, LanesType):
+            return value
+        one = builder.insert_element(ir.Constant(self.vector, ir.Undefined), value, ir.IntType(32)(0))
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), self.count), [0] * self.count)
+        return builder.shuffle_vector(one, ir.Constant(self.vector, ir.Undefined), mask)
+
+    def call(self, builder: Any, name: str, kinds: Any, values: Any) -> Any:
+        """LLVM's elementwise function of this name."""
+        precision = "f64" if self.dtype == types.float64 else "f32"
+        function = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(self.vector, [self.vector] * len(values)),
+            f"{name}.v{self.count}{precision}",
+        )
+        return builder.call(
+            function, [self.spread(builder, *pair) for pair in zip(kinds, values, strict=True)]
+        )
 
 
-_LANES, _SAMPLES = _LanesType(LANES), _LanesType(SAMPLES)
-
-
-@register_model(_LanesType)
+@register_model(LanesType)
 class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, kind.vector)
 
 
-def _row_pointer(context: Any, builder: Any, kind: Any, array: Any, row: Any, vector: Any) -> Any:
+def elementwise(*kinds: Any) -> Any:
+    """The signature of an operation between vectors, or vectors and numbers; None if there is no vector."""
+    vectors = [kind for kind in kinds if isinstance(kind, LanesType)]
+    if not vectors or any(vector != vectors[0] for vector in vectors):
+        return None
+    common = vectors[0]
+    return signature(common, *(kind if kind == common else common.dtype for kind in kinds))
+
+
+def _define_operation(operation: Any, on_integers: str, on_floats: str) -> None:
+    class Template(AbstractTemplate):  # type: ignore[misc]
+        key = operation
+
+        def generic(self, args: Any, kws: Any) -> Any:
+            return elementwise(*args)
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        name = on_integers if isinstance(sig.return_type.dtype, types.Integer) else on_floats
+        values = (sig.return_type.spread(builder, *pair) for pair in zip(sig.args, args, strict=True))
+        return getattr(builder, name)(*values)
+
+    infer_global(operation)(Template)
+    for kinds in ((LanesType, LanesType), (LanesType, types.Number), (types.Number, LanesType)):
+        lower_builtin(operation, *kinds)(lower)
+
+
+for _operation, _names in _OPERATIONS.items():
+    _define_operation(_operation, *_names)
+
+
+@infer_global(operator.neg)
+class _Negative(AbstractTemplate):  # type: ignore[misc]
+    def generic(self, args: Any, kws: Any) -> Any:
+        return elementwise(*args)
+
+
+@lower_builtin(operator.neg, LanesType)  # type: ignore[untyped-decorator]
+def _lower_negative(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    return builder.fneg(args[0])
+
+
+def _pointer(context: Any, builder: Any, kind: Any, array: Any, position: Any, vector: Any) -> Any:
+    """Where the vector lies whose first element has this flat position, in elements of the vector."""
     data = context.make_array(kind)(context, builder, array).data
-    first = builder.mul(row, ir.Constant(row.type, vector.count))
-    return builder.bitcast(builder.gep(data, [first]), vector.as_pointer())
+    data = builder.bitcast(data, vector.element.as_pointer())
+    return builder.bitcast(builder.gep(data, [position]), vector.as_pointer())
 
 
-def _splat(builder: Any, value: Any, vector: Any) -> Any:
-    one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.IntType(32)(0))
-    mask = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), [0] * vector.count)
-    return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), mask)
+def _loader(count: int, by_row: bool, doc: str) -> Any:
+    def load_vector(typingctx: Any, array: Any, position: Any) -> Any:
+        # Vectors of two registers hold more numbers the shorter those are.
+        kind = LanesType(array.dtype, count or TWO_REGISTERS * 8 // array.dtype.bitwidth)
 
-
-def _loader(kind: Any) -> Any:
-    @intrinsic  # type: ignore[untyped-decorator]
-    def load_row(typingctx: Any, array: Any, row: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            place = _row_pointer(context, builder, signature.args[0], args[0], args[1], kind.vector)
-            return builder.load(place, align=8)
+            first = builder.mul(args[1], args[1].type(kind.count)) if by_row else args[1]
+            place = _pointer(context, builder, signature.args[0], args[0], first, kind.vector)
+            return builder.load(place, align=array.dtype.bitwidth // 8)
 
         return kind(array, types.int64), codegen
 
-    return load_row
+    load_vector.__doc__ = doc
+    return intrinsic(load_vector)
 
 
-_load, _load_samples = _loader(_LANES), _loader(_SAMPLES)
+load = _loader(LANES, True, "Row ``row`` of a C-contiguous (rows, LANES) array.")
+load_from = _loader(LANES, False, "The LANES entries from a flat position of a C-contiguous array on.")
+load_two = _loader(0, False, "The entries from a flat position on that fill two registers.")
+load_samples = _loader(SAMPLES, True, "Row ``row`` of a C-contiguous (rows, SAMPLES) array.")
+load_entries = _loader(SAMPLES, False, "The SAMPLES entries from a flat position of a C-contiguous array on.")
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _store(typingctx: Any, array: Any, row: Any, value: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind, _, lanes = signature.args
-        builder.store(args[2], _row_pointer(context, builder, kind, args[0], args[1], lanes.vector), align=8)
-        return context.get_dummy_value()
+def _storer(by_row: bool, doc: str) -> Any:
+    def store_vector(typingctx: Any, array: Any, position: Any, value: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            kind, _, lanes = signature.args
+            first = builder.mul(args[1], args[1].type(lanes.count)) if by_row else args[1]
+            place = _pointer(context, builder, kind, args[0], first, lanes.vector)
+            builder.store(args[2], place, align=kind.dtype.bitwidth // 8)
+            return context.get_dummy_value()
 
-    return types.void(array, types.int64, value), codegen
+        return types.void(array, types.int64, value), codegen
 
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _spread(typingctx: Any, value: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _splat(builder, args[0], _LANES.vector)
-
-    return _LANES(types.float64), codegen
+    store_vector.__doc__ = doc
+    return intrinsic(store_vector)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _spread_entry(typingctx: Any, array: Any, position: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        return _splat(builder, builder.load(builder.gep(data, [args[1]])), _SAMPLES.vector)
-
-    return _SAMPLES(array, types.int64), codegen
+store = _storer(True, "Write a vector as row ``row`` of a C-contiguous array with rows of its length.")
+store_entries = _storer(False, "Write a vector from a flat position on, counted in the vector's own numbers.")
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _zeros(typingctx: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return ir.Constant(_SAMPLES.vector, None)
-
-    return _SAMPLES(), codegen
-
-
-def _entry_pointer(context: Any, builder: Any, kind: Any, array: Any, position: Any) -> Any:
-    data = context.make_array(kind)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [position]), _SAMPLES.vector.as_pointer())
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _load_entries(typingctx: Any, array: Any, position: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.load(_entry_pointer(context, builder, signature.args[0], *args), align=8)
-
-    return _SAMPLES(array, types.int64), codegen
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _store_entries(typingctx: Any, array: Any, position: Any, value: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _entry_pointer(context, builder, signature.args[0], *args[:2])
-        builder.store(args[2], place, align=8)
-        return context.get_dummy_value()
-
-    return types.void(array, types.int64, value), codegen
-
-
-def _first_lanes(builder: Any, count: Any) -> Any:
-    numbers = ir.VectorType(count.type, SAMPLES)
+def _first(builder: Any, kind: Any, count: Any) -> Any:
+    """Which lanes of a vector come before the one of this number."""
+    numbers = ir.Constant(ir.VectorType(count.type, kind.count), list(range(kind.count)))
+    one = builder.insert_element(ir.Constant(numbers.type, ir.Undefined), count, ir.IntType(32)(0))
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), kind.count), None)
     return builder.icmp_signed(
-        "<", ir.Constant(numbers, list(range(SAMPLES))), _splat(builder, count, numbers)
+        "<", numbers, builder.shuffle_vector(one, ir.Constant(numbers.type, ir.Undefined), mask)
     )
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _load_some(typingctx: Any, array: Any, position: Any, count: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _entry_pointer(context, builder, signature.args[0], *args[:2])
-        mask, vector, align = _first_lanes(builder, args[2]), _SAMPLES.vector, ir.IntType(32)(8)
-        kind = ir.FunctionType(vector, [place.type, align.type, mask.type, vector])
-        load = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.load.v{SAMPLES}f64.p0")
-        return builder.call(load, [place, align, mask, ir.Constant(vector, None)])
+def load_some(typingctx: Any, array: Any, position: Any, count: Any) -> Any:
+    """The first ``count`` of what :func:`load_entries` reads, then zeros: the others are not touched."""
+    kind = LanesType(array.dtype, SAMPLES)
 
-    return _SAMPLES(array, types.int64, types.int64), codegen
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _pointer(context, builder, signature.args[0], args[0], args[1], kind.vector)
+        mask, align = _first(builder, kind, args[2]), ir.IntType(32)(array.dtype.bitwidth // 8)
+        function = ir.FunctionType(kind.vector, [place.type, align.type, mask.type, kind.vector])
+        name = f"llvm.masked.load.v{SAMPLES}f{array.dtype.bitwidth}.p0"
+        read = cgutils.get_or_insert_function(builder.module, function, name)
+        return builder.call(read, [place, align, mask, ir.Constant(kind.vector, None)])
+
+    return kind(array, types.int64, types.int64), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _store_some(typingctx: Any, array: Any, position: Any, count: Any, value: Any) -> Any:
+def store_some(typingctx: Any, array: Any, position: Any, count: Any, value: Any) -> Any:
+    """Write the first ``count`` lanes of a vector from a flat position on."""
+
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _entry_pointer(context, builder, signature.args[0], *args[:2])
-        mask, align = _first_lanes(builder, args[2]), ir.IntType(32)(8)
-        kind = ir.FunctionType(ir.VoidType(), [args[3].type, place.type, align.type, mask.type])
-        store = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.store.v{SAMPLES}f64.p0")
-        builder.call(store, [args[3], place, align, mask])
+        place = _pointer(context, builder, signature.args[0], args[0], args[1], value.vector)
+        mask, align = _first(builder, value, args[2]), ir.IntType(32)(value.dtype.bitwidth // 8)
+        function = ir.FunctionType(ir.VoidType(), [args[3].type, place.type, align.type, mask.type])
+        name = f"llvm.masked.store.v{value.count}f{value.dtype.bitwidth}.p0"
+        write = cgutils.get_or_insert_function(builder.module, function, name)
+        builder.call(write, [args[3], place, align, mask])
         return context.get_dummy_value()
 
     return types.void(array, types.int64, types.int64, value), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _multiply(typingctx: Any, a: Any, b: Any) -> Any:
+def prefetch(typingctx: Any, array: Any, position: Any) -> Any:
+    """Ask for the cache line of a flat position, soon to be read."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        byte, integer = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, integer, integer, integer])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        place = builder.bitcast(builder.gep(data, [args[1]]), byte)
+        # To read, into every level of the cache, data.
+        builder.call(function, [place, integer(0), integer(3), integer(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def spread(typingctx: Any, value: Any) -> Any:
+    """The same number in every lane."""
+    kind = LanesType(value, LANES)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return kind.spread(builder, value, args[0])
+
+    return kind(value), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def spread_entry(typingctx: Any, array: Any, position: Any) -> Any:
+    """The entry at a flat position of a C-contiguous array, for every sample."""
+    kind = LanesType(array.dtype, SAMPLES)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return kind.spread(builder, array.dtype, builder.load(builder.gep(data, [args[1]])))
+
+    return kind(array, types.int64), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def zeros(typingctx: Any) -> Any:
+    """Zero for every sample."""
+    kind = LanesType(types.float64, SAMPLES)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return ir.Constant(kind.vector, None)
+
+    return kind(), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def counters(typingctx: Any, first: Any) -> Any:
+    """LANES integers from ``first`` on."""
+    kind = LanesType(types.uint64, LANES)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        steps = ir.Constant(kind.vector, list(range(LANES)))
+        return builder.add(kind.spread(builder, types.uint64, args[0]), steps)
+
+    return kind(types.uint64), codegen
+
+
+def _shuffled(builder: Any, value: Any, positions: list[int]) -> Any:
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), positions)
+    return builder.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), mask)
+
+
+def _periodic(change: Any, doc: str) -> Any:
+    """An intrinsic that changes a vector once for every power of two from ``period`` to half of LANES."""
+
+    def periodic(typingctx: Any, value: Any, period: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            result = args[0]
+            for width in (8, 4, 2, 1):
+                smaller = builder.icmp_signed("<=", args[1], args[1].type(width))
+                result = builder.select(smaller, change(builder, result, width), result)
+            return result
+
+        return value(value, types.int64), codegen
+
+    periodic.__doc__ = doc
+    return intrinsic(periodic)
+
+
+def _add_rotated(builder: Any, value: Any, width: int) -> Any:
+    return builder.fadd(value, _shuffled(builder, value, [(lane + width) % LANES for lane in range(LANES)]))
+
+
+def _repeat(builder: Any, value: Any, width: int) -> Any:
+    return _shuffled(builder, value, [lane % width for lane in range(LANES)])
+
+
+sum_period = _periodic(
+    _add_rotated, "In every lane the sum of those that differ by multiples of ``period``, a power of two."
+)
+repeat_period = _periodic(_repeat, "The first ``period`` lanes, a power of two, repeated over all.")
+
+
+def _reinterpreter(dtype: Any, doc: str) -> Any:
+    def reinterpret(typingctx: Any, value: Any) -> Any:
+        kind = LanesType(dtype, value.count * value.dtype.bitwidth // dtype.bitwidth)
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.bitcast(args[0], kind.vector)
+
+        return kind(value), codegen
+
+    reinterpret.__doc__ = doc
+    return intrinsic(reinterpret)
+
+
+as_doubles = _reinterpreter(types.float64, "The doubles with the bits of a vector.")
+as_singles = _reinterpreter(types.float32, "The floats with the bits of a vector.")
+as_long_words = _reinterpreter(types.uint64, "The bits of a vector in words of 64.")
+as_words = _reinterpreter(types.uint32, "The bits of a vector in words of 32.")
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def signed_to_single(typingctx: Any, words: Any) -> Any:
+    """Words of 32 bits, read as signed integers, as floats."""
+    kind = LanesType(types.float32, words.count)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.sitofp(args[0], kind.vector)
+
+    return kind(words), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def multiply(typingctx: Any, a: Any, b: Any) -> Any:
+    """The product a·b."""
+
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.fmul(args[0], args[1], flags=_FLAGS)
 
@@ -161,7 +348,9 @@ def _multiply(typingctx: Any, a: Any, b: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _multiply_add(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
+def multiply_add(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
+    """The sum c + a·b."""
+
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.fadd(builder.fmul(args[0], args[1], flags=_FLAGS), args[2], flags=_FLAGS)
 
@@ -169,7 +358,9 @@ def _multiply_add(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _multiply_subtract(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
+def multiply_subtract(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
+    """The difference c − a·b."""
+
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.fsub(args[2], builder.fmul(args[0], args[1], flags=_FLAGS), flags=_FLAGS)
 
@@ -177,154 +368,14 @@ def _multiply_subtract(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _total(typingctx: Any, value: Any) -> Any:
+def total(typingctx: Any, value: Any) -> Any:
+    """The sum over the lanes."""
+
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        double, vector = ir.DoubleType(), value.vector
-        kind = ir.FunctionType(double, [double, vector])
-        name = f"llvm.vector.reduce.fadd.v{vector.count}f64"
+        double = ir.DoubleType()
+        kind = ir.FunctionType(double, [double, value.vector])
+        name = f"llvm.vector.reduce.fadd.v{value.count}f64"
         add = cgutils.get_or_insert_function(builder.module, kind, name)
         return builder.call(add, [double(-0.0), args[0]], fastmath=("reassoc",))
 
     return types.float64(value), codegen
-
-
-def load(array: Reals, row: int) -> Any:
-    """Row ``row`` of a C-contiguous (rows, LANES) array."""
-    return array.reshape(-1, LANES)[row].copy()
-
-
-def load_samples(array: Reals, row: int) -> Any:
-    """Row ``row`` of a C-contiguous (rows, SAMPLES) array."""
-    return array.reshape(-1, SAMPLES)[row].copy()
-
-
-def store(array: Reals, row: int, value: Any) -> None:
-    """array[row] = value."""
-    array.reshape(-1, len(value))[row] = value
-
-
-def spread(value: float) -> Any:
-    """The same number in every lane."""
-    return np.full(LANES, value)
-
-
-def spread_entry(array: Reals, position: int) -> Any:
-    """The entry at a flat position of a C-contiguous array, for every sample."""
-    return np.full(SAMPLES, array.reshape(-1)[position])
-
-
-def zeros() -> Any:
-    """Zero for every sample."""
-    return np.zeros(SAMPLES)
-
-
-def load_entries(array: Reals, position: int) -> Any:
-    """The SAMPLES entries from a flat position of a C-contiguous array on."""
-    return array.reshape(-1)[position : position + SAMPLES].copy()
-
-
-def store_entries(array: Reals, position: int, value: Any) -> None:
-    """Write SAMPLES entries from a flat position of a C-contiguous array on."""
-    array.reshape(-1)[position : position + SAMPLES] = value
-
-
-def load_some(array: Reals, position: int, count: int) -> Any:
-    """The first ``count`` < SAMPLES of such entries, then zeros."""
-    values = np.zeros(SAMPLES)
-    values[:count] = array.reshape(-1)[position : position + count]
-    return values
-
-
-def store_some(array: Reals, position: int, count: int, value: Any) -> None:
-    """Write the first ``count`` < SAMPLES entries only."""
-    array.reshape(-1)[position : position + count] = value[:count]
-
-
-def multiply(a: Any, b: Any) -> Any:
-    """The product a·b."""
-    return a * b
-
-
-def multiply_add(a: Any, b: Any, c: Any) -> Any:
-    """The sum c + a·b."""
-    return c + a * b
-
-
-def multiply_subtract(a: Any, b: Any, c: Any) -> Any:
-    """The difference c − a·b."""
-    return c - a * b
-
-
-def total(value: Any) -> Any:
-    """The sum over the lanes."""
-    return value.sum()
-
-
-@overload(load)
-def _overload_load(array, row):  # type: ignore
-    return lambda array, row: _load(array, row)
-
-
-@overload(load_samples)
-def _overload_load_samples(array, row):  # type: ignore
-    return lambda array, row: _load_samples(array, row)
-
-
-@overload(store)
-def _overload_store(array, row, value):  # type: ignore
-    return lambda array, row, value: _store(array, row, value)
-
-
-@overload(spread)
-def _overload_spread(value):  # type: ignore
-    return lambda value: _spread(value)
-
-
-@overload(zeros)
-def _overload_zeros():  # type: ignore
-    return lambda: _zeros()
-
-
-@overload(load_entries)
-def _overload_load_entries(array, position):  # type: ignore
-    return lambda array, position: _load_entries(array, position)
-
-
-@overload(store_entries)
-def _overload_store_entries(array, position, value):  # type: ignore
-    return lambda array, position, value: _store_entries(array, position, value)
-
-
-@overload(load_some)
-def _overload_load_some(array, position, count):  # type: ignore
-    return lambda array, position, count: _load_some(array, position, count)
-
-
-@overload(store_some)
-def _overload_store_some(array, position, count, value):  # type: ignore
-    return lambda array, position, count, value: _store_some(array, position, count, value)
-
-
-@overload(spread_entry)
-def _overload_spread_entry(array, position):  # type: ignore
-    return lambda array, position: _spread_entry(array, position)
-
-
-@overload(multiply)
-def _overload_multiply(a, b):  # type: ignore
-    return lambda a, b: _multiply(a, b)
-
-
-@overload(multiply_add)
-def _overload_multiply_add(a, b, c):  # type: ignore
-    return lambda a, b, c: _multiply_add(a, b, c)
-
-
-@overload(multiply_subtract)
-def _overload_multiply_subtract(a, b, c):  # type: ignore
-    return lambda a, b, c: _multiply_subtract(a, b, c)
-
-
-@overload(total)
-def _overload_total(value):  # type: ignore
-    return lambda value: _total(value)

@@ -13,6 +13,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from ._jit import Reals, elementary, inlined
+from ._lanes import LanesType, as_doubles, as_long_words, elementwise
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -43,28 +44,30 @@ def bits_to_double(bits: np.uint64) -> np.float64:
 
 @overload(double_to_bits)
 def _overload_double_to_bits(value):  # type: ignore[no-untyped-def]
-    def call(value):  # type: ignore[no-untyped-def]
-        return _double_to_bits(value)
-
-    return call
+    if isinstance(value, LanesType):
+        return lambda value: as_long_words(value)
+    return lambda value: _double_to_bits(value)
 
 
 @overload(bits_to_double)
 def _overload_bits_to_double(bits):  # type: ignore[no-untyped-def]
-    def call(bits):  # type: ignore[no-untyped-def]
-        return _bits_to_double(bits)
-
-    return call
+    if isinstance(bits, LanesType):
+        return lambda bits: as_doubles(bits)
+    return lambda bits: _bits_to_double(bits)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def _multiply_add(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        name, double = "llvm.fmuladd.f64", ir.DoubleType()
-        kind = ir.FunctionType(double, [double] * 3)
-        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+    vectors = elementwise(a, b, c)
 
-    return types.float64(types.float64, types.float64, types.float64), codegen
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if vectors:
+            return vectors.return_type.call(builder, "llvm.fmuladd", signature.args, args)
+        double = ir.DoubleType()
+        kind = ir.FunctionType(double, [double] * 3)
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.fmuladd.f64"), args)
+
+    return vectors or types.float64(types.float64, types.float64, types.float64), codegen
 
 
 def multiply_add(a: float, b: float, c: float) -> float:
@@ -133,6 +136,17 @@ def kept_apart(typingctx: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def compact(typingctx: Any) -> Any:
+    """Keep LLVM from unrolling loops of the calling function: those over lanes gain nothing but length."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.function.attributes.add("optsize")
         return context.get_dummy_value()
 
     return types.void(), codegen
@@ -220,11 +234,12 @@ def sin_cos_pi(t: float) -> tuple[float, float]:
 
 
 @inlined
-def aligned_empty(rows: int, size: int) -> Reals:
-    """An uninitialised array whose rows start on cache lines, if size is a multiple of 8.
+def aligned_empty(rows: int, size: int, like: Reals) -> Reals:
+    """An uninitialised array of the type of ``like``; its rows start on cache lines if size permits.
 
     Half of all 512-bit accesses to a row that does not would straddle two lines.
     """
-    raw = np.empty(rows * size + 7)
-    skip = (-(raw.ctypes.data >> 3)) & 7
+    per_line = 64 // like.itemsize
+    raw = np.empty(rows * size + per_line - 1, like.dtype)
+    skip = (-(raw.ctypes.data // like.itemsize)) & (per_line - 1)
     return raw[skip : skip + rows * size].reshape((rows, size))

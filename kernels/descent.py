@@ -6,9 +6,10 @@ import numpy as np
 from numba import prange
 
 from ._jit import Integers, Reals, Word, Words, elementary, exact, kernel
+from ._lanes import LANES
 from ._math import aligned_empty, borrow, kept_apart
-from .linear import MOST_NODES
-from .oracles import work_size
+from .linear import MOST_NODES, add_gradients
+from .oracles import Oracle, work_size
 from .random import FEATURES, ROWS, UNIFORMS, fill_integers, fill_normals, fill_uniforms
 from .samples import DISTINCT, RESHUFFLE, keep_distinct, take_drawn, take_next
 from .steps import (
@@ -17,9 +18,8 @@ from .steps import (
     FIRST_RUN,
     FIRST_STEP,
     N_STEPS,
-    TILE,
-    WIDTH,
     copy_nodes,
+    filled,
     largest,
     padded,
 )
@@ -35,6 +35,9 @@ from .updates import (
 
 # Entries of ``plan`` beyond those of .steps, the first one in place of DIRECT.
 SAMPLING, DIM, N_NORMALS, N_UNIFORMS = range(8, 12)
+
+# Nodes whose rows are drawn together.
+TILE = 64
 
 # Doubles that the minibatches and gradients of nodes taken together may fill.
 TOGETHER = 4096
@@ -85,9 +88,10 @@ def draw_stream(
     plan: Integers,
 ) -> None:
     """A minibatch of the node's law, and the variates it needs."""
-    label, half = np.uint64(node), half_of(count * plan[N_NORMALS])
-    if half > 0:
-        fill_normals(key, FEATURES, np.uint64(0), step, label, run, np.uint64(0), half, half, normals)
+    label = np.uint64(node)
+    if plan[N_NORMALS] > 0:
+        needed = filled(count * plan[N_NORMALS])
+        fill_normals(key, FEATURES, np.uint64(0), step, label, run, needed, normals)
     half = half_of(count * plan[N_UNIFORMS])
     if half > 0:
         fill_uniforms(key, UNIFORMS, step, label, run, half, half, uniforms)
@@ -134,7 +138,7 @@ def step_nodes(
     run: Word,
     x: Reals,
     y: Reals,
-    gradient: Any,
+    oracle: Oracle,
     draw: Any,
     data: Data,
     batch_sizes: Integers,
@@ -204,7 +208,8 @@ def step_nodes(
         for i in range(last - first):
             for t in range(out.shape[1]):
                 out[i, t] = 0.0
-    gradient(
+    add_gradients(
+        oracle,
         x[first:last],
         plan[DIM],
         fresh if streaming else features,
@@ -229,7 +234,7 @@ def advance_losses(
     state: Reals,
     sums: Reals,
     memory: Reals,
-    gradient: Any,
+    oracle: Oracle,
     draw: Any,
     graph: Graph,
     data: Data,
@@ -241,9 +246,10 @@ def advance_losses(
 ) -> None:
     """Advance state[run, node, t] by N_STEPS steps, runs in parallel.
 
-    ``graph`` is (indptr, indices, weights). ``data`` is (features, targets, offsets, bounds): rows offsets[i]
-    … offsets[i + 1] - 1 belong to node i, whose draw q is below bounds[q, i]. For a STREAM the features
-    only tell the width of a sample, of which N_NORMALS and N_UNIFORMS variates each are drawn.
+    ``oracle`` is told in :func:`.linear.add_gradients`. ``graph`` is (indptr, indices, weights). ``data`` is
+    (features, targets, offsets, bounds): rows offsets[i] … offsets[i + 1] - 1 belong to node i, whose draw q
+    is below bounds[q, i]. For a STREAM the features only tell the width of a sample, of which N_NORMALS and
+    N_UNIFORMS variates each are drawn.
     ``step_sizes[k, node]`` belongs to step k, or to every step if it has one row. ``rule`` is told in
     :mod:`.updates`, whose ``memory[run]`` holds one vector a node, or two where gradients are tracked.
     """
@@ -254,20 +260,20 @@ def advance_losses(
     permuting, streaming = plan[SAMPLING] >= RESHUFFLE, plan[SAMPLING] == STREAM
     for block in prange(state.shape[0]):
         run = np.uint64(plan[FIRST_RUN] + block)
-        x, y, total = state[block], aligned_empty(n_nodes, size), sums[block]
+        x, y, total = state[block], aligned_empty(n_nodes, size, state), sums[block]
         # The momentum, or the tracked and the last gradient; the momentum's rule leaves the second alone.
         tracked, last_gradient = memory[block, 0], memory[block, memory.shape[1] - 1]
-        spare = aligned_empty(n_nodes if rule[TRACKING] != 0.0 else 0, size)
-        vectors = aligned_empty(2, size)
+        spare = aligned_empty(n_nodes if rule[TRACKING] != 0.0 else 0, size, state)
+        vectors = aligned_empty(2, size, state)
         for t in range(size):
             vectors[0, t] = 1.0
             vectors[1, t] = 0.0
         work = (
-            aligned_empty(n_together, size),
+            aligned_empty(n_together, size, state),
             vectors,
             np.empty(work_size(plan[DIM], features.shape[1])),
             np.empty(n_together),
-            np.empty(plan[WIDTH]),
+            np.empty(LANES),
         )
         rows, current = np.empty((n_together, most_drawn), np.int64), np.empty(n_nodes, np.int64)
         for i in range(n_together):
@@ -283,7 +289,7 @@ def advance_losses(
             marks[row] = 0
         choice = rows, drawn, marks, order, current
         stream = (
-            np.empty(2 * half_of(most_drawn * plan[N_NORMALS])),
+            np.empty(filled(most_drawn * plan[N_NORMALS])),
             np.empty(2 * half_of(most_drawn * plan[N_UNIFORMS])),
             np.empty((n_together * most_drawn if streaming else 0, features.shape[1])),
             np.empty(n_together * most_drawn if streaming else 0),
@@ -304,7 +310,7 @@ def advance_losses(
                     run,
                     x,
                     x if plan[ADAPT_FIRST] else y,
-                    gradient,
+                    oracle,
                     draw,
                     data,
                     batch_sizes,

@@ -4,65 +4,50 @@ import numpy as np
 from numba import prange
 
 from ._jit import Integers, Reals, Word, Words, exact, kernel
+from ._lanes import LANES, load_from, repeat_period, store_entries
 from ._math import aligned_empty, borrow, multiply_add, wide_vectors
 from .random import CHI_SQUARE, fill_chi_square
 from .steps import (
     ADAPT_FIRST,
     AVERAGE_FROM,
+    DIM,
     DIRECT,
     FIRST_RUN,
     FIRST_STEP,
     N_STEPS,
     SHIFT,
     TILE,
-    WIDTH,
     copy_nodes,
     draw_collapsed,
     draw_minibatch,
+    nodes_of_group,
     padded,
+    work_space,
 )
 from .updates import TRACKING, add_nodes, communicates, mix_nodes, take_step, update_gradient
 
 
 @exact
-def combine(along: Reals, across: Reals, x: Reals, node: int, direction: Reals) -> None:
-    """direction = along·x[node] + across·direction, the factors repeating from part to part."""
-    wide_vectors()
-    width = along.size
-    for start in range(0, direction.size, width):
-        offset = np.uint64(start)
-        for t in range(width):
-            u = offset + np.uint64(t)
-            direction[u] = multiply_add(along[t], x[node, u], across[t] * direction[u])
-
-
-@exact
-def fill_tile(
-    key: Words,
-    step: Word,
-    first_node: int,
-    n_nodes: int,
-    first_run: Word,
-    plan: Integers,
-    parameters: Reals,
-    out: Reals,
+def combine(
+    along: Reals,
+    across: Reals,
+    place: int,
+    lanes: int,
+    x: Reals,
+    node: int,
+    direction: Reals,
+    offset: int,
+    gradient: Reals,
 ) -> None:
-    """The chi-squares of the nodes from ``first_node`` on that share a vector loop."""
-    lanes = 1 << plan[SHIFT]
-    count = min(TILE // lanes, n_nodes - first_node) * lanes
-    shift = np.uint64(plan[SHIFT])
-    fill_chi_square(
-        key,
-        CHI_SQUARE,
-        step,
-        np.uint64(first_node),
-        first_run,
-        shift,
-        parameters,
-        first_node * lanes,
-        padded(count),
-        out,
-    )
+    """gradient = along·x[node] + across·direction, the factors of the runs beginning at ``place``."""
+    wide_vectors()
+    size, stride = x.shape[1], max(lanes, LANES)
+    for c in range(0, stride, LANES):
+        a = repeat_period(load_from(along, place + c), lanes)
+        b = repeat_period(load_from(across, place + c), lanes)
+        for t in range(c, size, stride):
+            value = multiply_add(a, load_from(x, node * size + t), b * load_from(direction, offset + t))
+            store_entries(gradient, t, value)
 
 
 @exact
@@ -78,9 +63,9 @@ def step_gaussian(
     rule: Reals,
     velocity: Reals,
     last_gradient: Reals,
-    work: Reals,
-    factors: Reals,
-    chi_squares: Reals,
+    work: tuple[Reals, Reals, Reals, Reals, Reals],
+    gradient: Reals,
+    lengths: Reals,
     key: Words,
     plan: Integers,
 ) -> None:
@@ -93,36 +78,50 @@ def step_gaussian(
         borrow(step_sizes),
     )
     rule, velocity, last_gradient = borrow(rule), borrow(velocity), borrow(last_gradient)
-    scale_and_centre, work, factors = borrow(scale_and_centre), borrow(work), borrow(factors)
-    chi_squares, key, plan = borrow(chi_squares), borrow(key), borrow(plan)
+    gradient, lengths, key, plan = borrow(gradient), borrow(lengths), borrow(key), borrow(plan)
+    direction, samples, chi_squares = borrow(work[0]), borrow(work[1]), borrow(work[2])
+    along, across = borrow(work[3]), borrow(work[4])
+    scale_and_centre = borrow(scale_and_centre)
     scale, centre = scale_and_centre[0], scale_and_centre[1]
-    direction, sample, along, across, lengths = work[0], work[1], factors[0], factors[1], factors[2]
-    lanes = 1 << plan[SHIFT]
+    lanes, tile, group = 1 << plan[SHIFT], plan[TILE], nodes_of_group(plan)
     row_of_step = np.int64(step) if step_sizes.shape[0] > 1 else 0
     for node in range(x.shape[0]):
-        if plan[DIRECT]:
-            draw_minibatch(x, node, nodes, sample, key, step, first_run, plan, direction, along, across)
-        else:
-            place = node % (TILE // lanes)
-            if place == 0:
-                fill_tile(key, step, node, x.shape[0], first_run, plan, chi_parameters, chi_squares)
-            draw_collapsed(
-                x,
-                node,
-                nodes,
+        n = node % tile
+        if not plan[DIRECT] and node % group == 0:
+            count = padded(min(group, x.shape[0] - node) * lanes)
+            fill_chi_square(
+                key,
+                CHI_SQUARE,
+                step,
+                np.uint64(node),
+                first_run,
+                np.uint64(plan[SHIFT]),
+                chi_parameters,
+                node * lanes,
+                count,
                 chi_squares,
-                place * lanes,
+            )
+        if plan[DIRECT]:
+            draw_minibatch(node, x, nodes, key, step, first_run, plan, direction, samples, along, across)
+        elif n == 0:
+            draw_collapsed(
+                node,
+                min(node + tile, x.shape[0]),
+                x,
+                nodes,
                 key,
                 step,
                 first_run,
                 plan,
                 direction,
+                chi_squares,
+                node % group * lanes,
                 along,
                 across,
             )
-        combine(along, across, x, node, direction)
-        update_gradient(node, x, rule, scale, centre, lanes, lengths, velocity, last_gradient, direction)
-        take_step(step_sizes[row_of_step, node], direction, node, y)
+        combine(along, across, n * lanes, lanes, x, node, direction, n * plan[DIM] * lanes, gradient)
+        update_gradient(node, x, rule, scale, centre, lanes, lengths, velocity, last_gradient, gradient)
+        take_step(step_sizes[row_of_step, node], gradient, node, y)
 
 
 @kernel(parallel=True)
@@ -149,15 +148,12 @@ def advance_gaussian(
     lanes = 1 << plan[SHIFT]
     for block in prange(state.shape[0]):
         first_run = np.uint64(plan[FIRST_RUN] + block * lanes)
-        x, y, total = state[block], aligned_empty(n_nodes, size), sums[block]
+        x, y, total = state[block], aligned_empty(n_nodes, size, state), sums[block]
         # The momentum, or the tracked and the last gradient; the momentum's rule leaves the second alone.
         tracked, last_gradient = memory[block, 0], memory[block, memory.shape[1] - 1]
-        spare = aligned_empty(n_nodes if rule[TRACKING] != 0.0 else 0, size)
-        work, factors = aligned_empty(2, size), aligned_empty(3, plan[WIDTH])
-        for t in range(size):
-            work[0, t] = 0.0
-            work[1, t] = 0.0
-        chi_squares = np.empty(TILE)
+        spare = aligned_empty(n_nodes if rule[TRACKING] != 0.0 else 0, size, state)
+        work, gradient = work_space(state, plan), aligned_empty(1, size, state)[0]
+        lengths = np.empty(max(lanes, LANES))
         for k in range(plan[N_STEPS]):
             step = np.uint64(plan[FIRST_STEP] + k)
             mixing = communicates(rule, step)
@@ -179,8 +175,8 @@ def advance_gaussian(
                 tracked,
                 last_gradient,
                 work,
-                factors,
-                chi_squares,
+                gradient,
+                lengths,
                 key,
                 plan,
             )

@@ -23,7 +23,17 @@ from .random import (
     fill_chi_square,
     fill_normals,
 )
-from .steps import ADAPT_FIRST, BATCH_SIZE, FEATURE_STD, FIRST_RUN, FIRST_STEP, N_STEPS, NOISE_STD, STEP_SIZE
+from .steps import (
+    ADAPT_FIRST,
+    BATCH_SIZE,
+    FEATURE_STD,
+    FIRST_RUN,
+    FIRST_STEP,
+    N_STEPS,
+    NOISE_STD,
+    STEP_SIZE,
+    filled,
+)
 
 SHIFT = np.uint64(4)
 
@@ -35,15 +45,15 @@ _SMALLEST, _LARGEST = 2.0**-300, 2.0**300
 
 
 @inlined
-def half_rows(count: int) -> int:
-    """Rows of normals in each half of a fill that yields at least ``count`` rows."""
-    return (count + 1) // 2
+def whole_fills(count: int) -> int:
+    """Rows of normals in the shortest fill that yields at least ``count`` rows."""
+    return filled(count * LANES) // LANES
 
 
 @inlined
 def normal_rows(n_nodes: int) -> int:
     """Rows of normals that one step needs: Z, then the strict lower triangle of the Bartlett factor T."""
-    return 2 * (half_rows(n_nodes * n_nodes) + half_rows(n_nodes * (n_nodes - 1) // 2))
+    return whole_fills(n_nodes * n_nodes) + whole_fills(n_nodes * (n_nodes - 1) // 2)
 
 
 @inlined
@@ -58,12 +68,12 @@ def draw_gram_step(
     zero = np.uint64(0)
     n_nodes = chi_squares.shape[0] // 2
     flat, size = normals.reshape(normals.size), n_nodes * LANES
-    count = half_rows(n_nodes * n_nodes) * LANES
-    fill_normals(key, FEATURES, zero, step, zero, first_run, SHIFT, count, count, flat)
+    count = whole_fills(n_nodes * n_nodes) * LANES
+    fill_normals(key, FEATURES, zero, step, zero, first_run, count, flat)
     if n_nodes > 1:
-        rest = flat[2 * count :]
-        count = half_rows(n_nodes * (n_nodes - 1) // 2) * LANES
-        fill_normals(key, BARTLETT_NORMALS, zero, step, zero, first_run, SHIFT, count, count, rest)
+        rest = flat[count:]
+        count = whole_fills(n_nodes * (n_nodes - 1) // 2) * LANES
+        fill_normals(key, BARTLETT_NORMALS, zero, step, zero, first_run, count, rest)
     out = chi_squares.reshape(2 * size)
     fill_chi_square(key, CHI_SQUARE, step, zero, first_run, SHIFT, chi_parameters, 0, size, out)
     fill_chi_square(
@@ -177,7 +187,7 @@ def spread_columns(
     wide_vectors()
     n_nodes = indptr.size - 1
     spare = across + n_nodes
-    bartlett = 2 * half_rows(n_nodes * n_nodes)
+    bartlett = whole_fills(n_nodes * n_nodes)
     for m in range(n_nodes):
         start = (n_nodes + m) * n_nodes
         for lane in range(LANES):

@@ -16,7 +16,7 @@ from ._lanes import LANES, load, multiply, multiply_add, spread, store
 from ._math import aligned_empty, exp, log, wide_vectors
 from .gram import draw_gram_step, factor_gram, normal_rows, step_gram
 from .random import RESAMPLING, philox_pair, unit
-from .steps import ADAPT_FIRST, FIRST_STEP, N_STEPS, PAIRS, TILE, WIDTH, finish_nodes, step_tile
+from .steps import ADAPT_FIRST, FIRST_STEP, N_STEPS, finish_nodes, nodes_of_group, step_group, work_space
 
 Graph = tuple[Integers, Integers, Reals]
 
@@ -76,20 +76,19 @@ def form_of_gram(form: Reals, gram: Reals, values: Reals) -> None:
 
 
 @inlined
-def form_of_vectors(forms: Reals, x: Reals, dim: int, pairs: int, values: Reals) -> None:
+def form_of_vectors(forms: Reals, x: Reals, values: Reals) -> None:
     """Into values: Σ_c Σ_{i≥j} form_ij x_ic x_jc, run by run; one form for all coordinates c or one each."""
     wide_vectors()
     n_nodes = forms.shape[1]
-    rows = x.shape[1] // LANES
+    dim = x.shape[1] // LANES
     total = spread(0.0)
     for c in range(dim):
-        row = c if c < pairs else rows // 2 + c - pairs
         which = c if forms.shape[0] > 1 else 0
         for i in range(n_nodes):
             part = spread(0.0)
             for j in range(i + 1):
-                part = multiply_add(spread(forms[which, i, j]), load(x, j * rows + row), part)
-            total = multiply_add(part, load(x, i * rows + row), total)
+                part = multiply_add(spread(forms[which, i, j]), load(x, j * dim + c), part)
+            total = multiply_add(part, load(x, i * dim + c), total)
     store(values, 0, total)
 
 
@@ -167,21 +166,17 @@ def grow_vectors(
     """
     n_nodes, size = population.shape[1], population.shape[2]
     indptr, indices, mixing = graph
-    n_tiles = (n_nodes * LANES + TILE - 1) // TILE
     for block in prange(population.shape[0]):
         wide_vectors()
         x, weight = population[block], weights[block]
         first_run = np.uint64(block * LANES)
-        y, nothing = aligned_empty(n_nodes, size), np.empty((1, 1))
-        direction, sample = np.zeros(size), np.empty(0)
-        along, across, chi_squares = np.empty(plan[WIDTH]), np.empty(plan[WIDTH]), np.empty(TILE)
-        values = np.empty(LANES)
-        dim = int(np.count_nonzero(scale)) // LANES
+        y, nothing = aligned_empty(n_nodes, size, population), np.empty((1, 1))
+        work, values = work_space(population, plan), np.empty(LANES)
         for k in range(plan[N_STEPS]):
             step = np.uint64(plan[FIRST_STEP] + k)
-            for tile in range(n_tiles):
-                step_tile(
-                    tile,
+            for first_node in range(0, n_nodes, nodes_of_group(plan)):
+                step_group(
+                    first_node,
                     x,
                     y,
                     indptr,
@@ -194,14 +189,10 @@ def grow_vectors(
                     step,
                     plan,
                     first_run,
-                    direction,
-                    sample,
-                    chi_squares,
-                    along,
-                    across,
+                    work,
                 )
             finish_nodes(0, n_nodes, x, y, indptr, indices, mixing, step, plan, nothing)
-            form_of_vectors(forms, y, dim, plan[PAIRS], values)
+            form_of_vectors(forms, y, values)
             record_growth(values, moment, weight, sums[k, block])
             invert_root(values)
             for row in range(n_nodes * size // LANES):

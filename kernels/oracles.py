@@ -13,15 +13,19 @@ from numba import prange, types
 
 from ._jit import Integers, Matrix, Reals, adopted, exact, kernel, pointer
 from ._math import borrow, kept_apart, wide_vectors
-from .linear import MOST_NODES, MOST_ROWS, add_ridge, add_rows, score_rows, take_rows
-from .steps import largest, padded
+from .linear import MOST_NODES, MOST_ROWS, add_gradients
+from .steps import padded
 
 _VECTOR, _MATRIX, _ROWS = types.float64[::1], types.float64[:, ::1], types.int64[::1]
 _MANY_ROWS = types.int64[:, ::1]
 GRADIENT = types.void(_MATRIX, types.int64, _MATRIX, _VECTOR, _MANY_ROWS, _ROWS, _VECTOR, _VECTOR, _MATRIX)
+LINK = types.void(_VECTOR, _VECTOR, types.int64, types.int64)
 VALUE = types.float64(_VECTOR, _MATRIX, _VECTOR, types.int64, types.int64)
 HESSIAN = types.void(_VECTOR, _MATRIX, _VECTOR, types.int64, types.int64, _MATRIX, _MATRIX)
 LAW = types.void(_VECTOR, _VECTOR, types.int64, types.int64, _MATRIX, _VECTOR)
+
+# Told in :func:`.linear.add_gradients`.
+Oracle = tuple[bool, float, Any, Any]
 
 # Samples whose gradients are added up together.
 FOUR = 4
@@ -29,12 +33,12 @@ FOUR = 4
 
 @exact
 def work_size(dim: int, n_features: int) -> int:
-    """Entries of ``work`` that any of the pointers below needs for iterates of so many coordinates."""
-    return padded(max(FOUR * dim, MOST_NODES * MOST_ROWS * (dim // n_features + 2)))
+    """Entries of ``work`` that :func:`add_gradients` needs for iterates of so many coordinates."""
+    return padded(max(FOUR * dim, MOST_NODES * MOST_ROWS * (dim // n_features + 1)))
 
 
 @cache
-def add_gradients(gradient: Callable[..., Any]) -> Any:
+def free_gradients(gradient: Callable[..., Any]) -> Any:
     """Pointer to out[i] += factors[i] · mean of gradient(x[i], a, y, ·) over rows[i, :counts[i]].
 
     x[i] has ``dim`` coordinates and may have some more places; out is not x. Gradients are written to
@@ -80,48 +84,48 @@ def add_gradients(gradient: Callable[..., Any]) -> Any:
 
 
 @cache
-def add_linear_gradients(slope: Callable[..., Any], ridge: float) -> Any:
-    """The same for slope(aᵀx, y)·a + ridge·x, the slopes of all nodes' samples taken together."""
-    of_prediction = adopted(slope)
+def link_slopes(slope: Callable[..., Any]) -> Any:
+    """Pointer to scores[q] = slope(scores[q], labels[q]), q < n, for a model with one score."""
+    of_score = adopted(slope)
 
-    @pointer(GRADIENT)
-    def add(
-        x: Matrix,
-        dim: int,
-        features: Matrix,
-        targets: Reals,
-        rows: Integers,
-        counts: Integers,
-        factors: Reals,
-        work: Reals,
-        out: Matrix,
-    ) -> None:
+    @pointer(LINK)
+    def link(scores: Reals, labels: Reals, n: int, n_scores: int) -> None:
         wide_vectors()
-        kept_apart()
-        x, features, targets, rows = borrow(x), borrow(features), borrow(targets), borrow(rows)
-        counts, factors, work, out = borrow(counts), borrow(factors), borrow(work), borrow(out)
-        most, width = MOST_NODES * MOST_ROWS, features.shape[1]
-        places = np.empty(most, np.int64)
-        scores, labels, weights = work[:most], work[most : 2 * most], work[2 * most : 3 * most]
-        add_ridge(ridge, x, factors, weights, out)
-        for start in range(0, largest(counts), MOST_ROWS):
-            n = take_rows(rows, counts, factors, start, width, targets, places, labels, weights)
-            score_rows(x, 1, features, places, counts, start, scores)
-            # Whole registers: the last one's other places repeat a sample, which changes nothing.
-            for q in range(n, padded(n)):
-                scores[q], labels[q], weights[q] = scores[n - 1], labels[n - 1], weights[n - 1]
-            for q in range(padded(n)):
-                u = np.uint64(q)
-                scores[u] = weights[u] * of_prediction(scores[u], labels[u])
-            add_rows(scores, 1, features, places, counts, start, out)
+        for q in range(n):
+            u = np.uint64(q)
+            scores[u] = of_score(scores[u], labels[u])
 
-    return add
+    return link
 
 
 @cache
-def add_scores_gradients(slopes: Callable[..., Any], ridge: float) -> Any:
-    """The same for a matrix x = X: slopes(scores, y) turns the scores X a into the factors of a in place."""
+def link_scores(slopes: Callable[..., Any]) -> Any:
+    """Pointer to slopes(scores, label) on the scores of each of n samples, for a model with several."""
     of_scores = adopted(slopes)
+
+    @pointer(LINK)
+    def link(scores: Reals, labels: Reals, n: int, n_scores: int) -> None:
+        wide_vectors()
+        for q in range(n):
+            of_scores(scores[q * n_scores : (q + 1) * n_scores], labels[q])
+
+    return link
+
+
+@cache
+def no_link() -> Any:
+    """Pointer that stands for a link where the model is not linear."""
+
+    @pointer(LINK)
+    def link(scores: Reals, labels: Reals, n: int, n_scores: int) -> None:
+        return
+
+    return link
+
+
+@cache
+def no_gradient() -> Any:
+    """Pointer that stands for a gradient where the link tells it."""
 
     @pointer(GRADIENT)
     def add(
@@ -135,23 +139,7 @@ def add_scores_gradients(slopes: Callable[..., Any], ridge: float) -> Any:
         work: Reals,
         out: Matrix,
     ) -> None:
-        wide_vectors()
-        kept_apart()
-        x, features, targets, rows = borrow(x), borrow(features), borrow(targets), borrow(rows)
-        counts, factors, work, out = borrow(counts), borrow(factors), borrow(work), borrow(out)
-        most, width = MOST_NODES * MOST_ROWS, features.shape[1]
-        places, n_scores = np.empty(most, np.int64), dim // width
-        labels, weights, scores = work[:most], work[most : 2 * most], work[2 * most :]
-        add_ridge(ridge, x, factors, weights, out)
-        for start in range(0, largest(counts), MOST_ROWS):
-            n = take_rows(rows, counts, factors, start, width, targets, places, labels, weights)
-            score_rows(x, n_scores, features, places, counts, start, scores)
-            for q in range(n):
-                of_scores(scores[q * n_scores : (q + 1) * n_scores], labels[q])
-            for q in range(n):
-                for c in range(n_scores):
-                    scores[q * n_scores + c] *= weights[q]
-            add_rows(scores, n_scores, features, places, counts, start, out)
+        return
 
     return add
 
@@ -228,7 +216,7 @@ def draw_nothing() -> Any:
 
 @kernel(parallel=True)
 def evaluate_gradients(
-    gradient: Any,
+    oracle: Oracle,
     points: Matrix,
     first: Integers,
     last: Integers,
@@ -240,21 +228,15 @@ def evaluate_gradients(
     for i in prange(points.shape[0]):
         dim = points.shape[1]
         rows, work = np.empty((1, last[i] - first[i]), np.int64), np.empty(work_size(dim, features.shape[1]))
+        counts, factors = np.empty(1, np.int64), np.empty(1)
+        counts[0], factors[0] = rows.size, 1.0
         for q in range(rows.size):
             rows[0, q] = first[i] + q
+        # What a gradient leaves unwritten shows.
         for t in range(work.size):
             work[t] = np.nan
-        gradient(
-            points[i : i + 1],
-            dim,
-            features,
-            targets,
-            rows,
-            np.full(1, rows.size),
-            np.ones(1),
-            work,
-            out[i : i + 1],
-        )
+        point, total = points[i : i + 1], out[i : i + 1]
+        add_gradients(oracle, point, dim, features, targets, rows, counts, factors, work, total)
 
 
 @kernel(parallel=True)

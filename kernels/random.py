@@ -12,9 +12,12 @@ remainder of a vectorised loop costs twenty times more per value than its body.
 from typing import Any
 
 import numpy as np
+from numba import types
+from numba.extending import overload
 from numpy.typing import NDArray
 
 from ._jit import Integers, Reals, Word, Words, elementary, exact, kernel
+from ._lanes import LANES, as_long_words, counters, load_from, spread, store_entries
 from ._math import (
     bits_to_double,
     double_to_bits,
@@ -26,6 +29,7 @@ from ._math import (
     sqrt,
     wide_vectors,
 )
+from ._single import turn_singles
 
 # What a variate is for: the top four bits of the first counter word.
 FEATURES = np.uint64(0 << 28)
@@ -38,6 +42,9 @@ UNIFORMS = np.uint64(7 << 28)
 PERMUTATION = np.uint64(8 << 28)
 RESAMPLING_SUMS = np.uint64(9 << 28)
 INITIAL_WEIGHTS = np.uint64(15 << 28)
+
+# Normals are drawn in multiples of this.
+FILL = 64
 
 # Indices below that; and integers a fill may draw, whose attempts are counted from bit 24 on.
 MOST_INDICES = 1 << 28
@@ -104,42 +111,51 @@ def turn(radius: float, bits: Word) -> tuple[float, float]:
 
 
 @exact
-def fill_normals(
-    key: Words,
-    purpose: Word,
-    index0: Word,
-    step: Word,
-    node: Word,
-    first_run: Word,
-    shift: Word,
-    count: int,
-    half: int,
-    out: Reals,
-) -> None:
-    """Standard normals into out[:count] and out[half : half + count], count a multiple of 8.
+def turn_doubles(out: Reals, half: int) -> None:
+    """Box–Muller from 64 bits each in out[:half], for the radius, and out[half:2·half], for the angle."""
+    wide_vectors()
+    # In stages, in place: one loop's dependency chain would be too long to overlap with itself.
+    for t in range(0, half, LANES):
+        store_entries(out, t, squared_radius(as_long_words(load_from(out, t))))
+    for t in range(0, half, LANES):
+        store_entries(out, t, sqrt(load_from(out, t)))
+    for t in range(0, half, LANES):
+        cosine, sine = turn(load_from(out, t), as_long_words(load_from(out, half + t)))
+        store_entries(out, t, cosine)
+        store_entries(out, half + t, sine)
 
-    The pair with index ``index0 + (t >> shift)`` goes to out[t] and out[half + t].
+
+def turn_bits(out: Reals, half: int) -> None:
+    """:func:`turn_doubles`, or :func:`._single.turn_singles` where ``out`` holds those."""
+
+
+@overload(turn_bits)
+def _overload_turn_bits(out, half):  # type: ignore[no-untyped-def]
+    if out.dtype == types.float32:
+        return lambda out, half: turn_singles(out, half)
+    return lambda out, half: turn_doubles(out, half)
+
+
+@exact
+def fill_normals(
+    key: Words, purpose: Word, index0: Word, step: Word, node: Word, run: Word, count: int, out: Reals
+) -> None:
+    """Standard normals into out[:count], count a multiple of FILL, in the precision of ``out``.
+
+    A counter gives two words of 64 bits for two doubles, or for four floats: with index ``index0 + t`` it
+    fills the t-th such word of the first half of out[:count], and of the second.
     """
     wide_vectors()
     k0, k1 = key[0], key[1]
-    lane = (_1 << shift) - _1
+    c1, c2, c3 = spread(step), spread(node), spread(run)
     base = purpose | index0
-    upper = np.uint64(half)
-    # Box–Muller in stages, in place: one loop's dependency chain would be too long to overlap with itself.
-    for t in range(count):
-        u = np.uint64(t)
-        a, b = philox_pair(base + (u >> shift), step, node, first_run + (u & lane), k0, k1)
-        out[u] = bits_to_double(a)
-        out[upper + u] = bits_to_double(b)
-    for t in range(count):
-        u = np.uint64(t)
-        out[u] = squared_radius(double_to_bits(out[u]))
-    for t in range(count):
-        u = np.uint64(t)
-        out[u] = sqrt(out[u])
-    for t in range(count):
-        u = np.uint64(t)
-        out[u], out[upper + u] = turn(out[u], double_to_bits(out[upper + u]))
+    half = count // 2
+    words = half * out.itemsize // 8
+    for t in range(0, words, LANES):
+        a, b = philox_pair(counters(base + np.uint64(t)), c1, c2, c3, k0, k1)
+        store_entries(out, t, a)
+        store_entries(out, words + t, b)
+    turn_bits(out, half)
 
 
 @elementary
@@ -294,19 +310,16 @@ def redo_integers(
     """:func:`fill_integers` with rejections, of probability below bound / 2^32 each."""
     kept_apart()
     k0, k1 = key[0], key[1]
-    for q in range(0, bounds.shape[0], 4):
+    for q in range(bounds.shape[0]):
         for i in range(count):
             node = first_node + np.uint64(i)
-            words = philox(purpose | np.uint64(q >> 2), step, node, run, k0, k1)
-            for r in range(q, q + 4):
-                bound = bounds[r, node]
-                value = below(words[r - q], bound)
-                attempt = _1
-                while value < 0:
-                    word, _, _, _ = philox(purpose | (attempt << _24) | np.uint64(r), step, node, run, k0, k1)
-                    value = below(word, bound)
-                    attempt += _1
-                out[r, i] = value
+            # The first attempts of four share a counter.
+            index, place, attempt, value = np.uint64(q >> 2), q & 3, np.uint64(0), np.int64(-1)
+            while value < 0:
+                words = philox(purpose | (attempt << _24) | index, step, node, run, k0, k1)
+                value = below(words[place], bounds[q, node])
+                index, place, attempt = np.uint64(q), 0, attempt + _1
+            out[q, i] = value
 
 
 @exact
@@ -348,24 +361,10 @@ def fill_permutation(
 
 
 @kernel()
-def draw_normals(
-    key: Words, purpose: Word, step: Word, node: Word, first_run: Word, shift: Word, out: Reals
-) -> None:
-    """:func:`fill_normals` over both halves of every row of out, row r being step ``step + r``."""
-    half = out.shape[1] // 2
+def draw_normals(key: Words, purpose: Word, step: Word, node: Word, run: Word, out: Reals) -> None:
+    """:func:`fill_normals` over every row of out, row r being step ``step + r``."""
     for r in range(out.shape[0]):
-        fill_normals(
-            key,
-            purpose,
-            np.uint64(0),
-            step + np.uint64(r),
-            node,
-            first_run,
-            shift,
-            half,
-            half,
-            out[r],
-        )
+        fill_normals(key, purpose, np.uint64(0), step + np.uint64(r), node, run, out.shape[1], out[r])
 
 
 @kernel()

@@ -1,41 +1,67 @@
 """The step loops: mix with the neighbours, take a gradient step, many runs side by side.
 
-State of a block of R = 2^shift runs: ``x[node, t]``, t counting (coordinate, run) with the run innermost,
-so that every loop is one long vector loop whatever the dimension. The coordinates come in two halves,
-each padded with zeros to ``half`` positions: coordinate c < h sits at c·R, coordinate h + c at half + c·R.
-Padding stays zero, because ``scale`` is zero there. Loops whose factors repeat from run to run go in parts
-of ``width`` positions, a power of two that R and both halves divide.
+State of a block of R = 2^shift runs: ``x[node, t]``, coordinate c of run r at t = c·R + r, filled up with
+zeros to a multiple of LANES, so that every loop is one of whole vectors whatever the dimension. What is
+filled up stays zero, because ``scale`` is zero there. Factors that differ from run to run repeat from
+vector to vector, or every R / LANES vectors where there are more runs.
 
 A gradient, times minus the step size, is ``scale·(along·x + across·direction)`` with one ``along`` and one
 ``across`` per run: the collapsed law draws ``direction`` from N(0, I), the direct one sums a minibatch.
+Nodes come in tiles, whose normals are drawn together, and groups, whose chi-squares are: a call for every
+node would cost more than the work for it where the dimension is small.
 
-Functions called for every node make no slices: each costs two atomic reference counts. Positions are
-unsigned, since a signed sum could be negative and would be tested for it inside the vector loop.
+Arithmetic is in the precision of the state; factors are computed in double.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import prange
 
 from ._jit import Integers, Reals, Word, Words, elementary, exact, kernel
-from ._math import aligned_empty, borrow, multiply_add, wide_vectors
-from .random import CHI_SQUARE, FEATURES, fill_chi_square, fill_normals
-
-# Chi-squares drawn together: one for each run of TILE / R nodes.
-TILE = 64
+from ._lanes import (
+    LANES,
+    SAMPLES,
+    load_entries,
+    load_from,
+    load_some,
+    prefetch,
+    repeat_period,
+    spread,
+    store_entries,
+    store_some,
+    sum_period,
+)
+from ._math import aligned_empty, borrow, kept_apart, multiply_add, wide_vectors
+from .random import CHI_SQUARE, FEATURES, FILL, fill_chi_square, fill_normals
 
 # Columns of ``nodes``: what distinguishes one node from another.
 STEP_SIZE, FEATURE_STD, NOISE_STD, BATCH_SIZE = 0, 1, 2, 3
 
-# Entries of ``plan``: which steps of which runs to compute, and how.
-FIRST_STEP, N_STEPS, AVERAGE_FROM, FIRST_RUN, SHIFT, PAIRS, WIDTH, ADAPT_FIRST, DIRECT = range(9)
+# Entries of ``plan``: which steps of which runs to compute, and how; TILE is the number of nodes in a tile.
+FIRST_STEP, N_STEPS, AVERAGE_FROM, FIRST_RUN, SHIFT, DIM, TILE, ADAPT_FIRST, DIRECT = range(9)
+
+# How many nodes before its turn a node's neighbours are fetched from memory.
+AHEAD = 6
+
+# Chi-squares drawn together, at least: their chains of operations are long, and overlap.
+CHI_SQUARES = 64
+
+# Normals that the direct law draws at once: samples of a minibatch that stay in the first-level cache.
+SAMPLED = 1600
 
 
 @exact
 def padded(count: int) -> int:
     """The next multiple of 8, the length of vector loops."""
     return (count + 7) & ~7
+
+
+@exact
+def filled(count: int) -> int:
+    """The next multiple of FILL, in which normals are drawn."""
+    return (count + FILL - 1) & -FILL
 
 
 @exact
@@ -47,7 +73,13 @@ def largest(values: Integers) -> int:
     return most
 
 
-@elementary
+@exact
+def nodes_of_group(plan: Integers) -> int:
+    """Nodes whose chi-squares are drawn together: one tile or several."""
+    return max(plan[TILE], CHI_SQUARES >> plan[SHIFT])
+
+
+@exact
 def first_neighbours(
     indptr: Integers, indices: Integers, weights: Reals, node: int
 ) -> tuple[int, int, int, float, float, float]:
@@ -63,11 +95,15 @@ def first_neighbours(
 def mix_others(indptr: Integers, indices: Integers, weights: Reals, node: int, x: Reals, y: Reals) -> None:
     """Add what all neighbours but the first three weigh, two in a pass."""
     wide_vectors()
+    size = x.shape[1]
     first, last = indptr[node] + 3, indptr[node + 1]
     for m in range(first, last, 2):
         i, u = indices[m], weights[m]
         j, v = (indices[m + 1], weights[m + 1]) if m + 1 < last else (node, 0.0)
-        for t in range(x.shape[1]):
+        for t in range(0, size - LANES + 1, LANES):
+            sum_of_two = multiply_add(u, load_from(x, i * size + t), load_from(y, node * size + t))
+            store_entries(y, node * size + t, multiply_add(v, load_from(x, j * size + t), sum_of_two))
+        for t in range(size - size % LANES, size):
             y[node, t] = multiply_add(v, x[j, t], multiply_add(u, x[i, t], y[node, t]))
 
 
@@ -75,58 +111,76 @@ def mix_others(indptr: Integers, indices: Integers, weights: Reals, node: int, x
 def mix_row(indptr: Integers, indices: Integers, weights: Reals, node: int, x: Reals, y: Reals) -> None:
     """y[node] = Σ_j W[node, j] x[j], W in compressed rows, each with at least one entry."""
     wide_vectors()
+    size = x.shape[1]
     i, j, k, u, v, w = first_neighbours(indptr, indices, weights, node)
-    for t in range(x.shape[1]):
+    for t in range(0, size - LANES + 1, LANES):
+        mixed = multiply_add(v, load_from(x, j * size + t), u * load_from(x, i * size + t))
+        store_entries(y, node * size + t, multiply_add(w, load_from(x, k * size + t), mixed))
+    for t in range(size - size % LANES, size):
         y[node, t] = multiply_add(w, x[k, t], multiply_add(v, x[j, t], u * x[i, t]))
     mix_others(indptr, indices, weights, node, x, y)
 
 
 @exact
-def sum_products(x: Reals, node: int, direction: Reals, lanes: int, dots: Reals, squares: Reals) -> None:
-    """dots[l] = Σ x·direction and squares[l] = Σ x² over the positions of run l."""
-    wide_vectors()
-    width = dots.size
-    for t in range(width):
-        dots[t] = 0.0
-        squares[t] = 0.0
-    for start in range(0, x.shape[1], width):
-        offset = np.uint64(start)
-        for t in range(width):
-            value = x[node, offset + np.uint64(t)]
-            dots[t] = multiply_add(value, direction[offset + np.uint64(t)], dots[t])
-            squares[t] = multiply_add(value, value, squares[t])
-    while width > lanes:
-        width //= 2
-        offset = np.uint64(width)
-        for t in range(width):
-            dots[t] += dots[offset + np.uint64(t)]
-            squares[t] += squares[offset + np.uint64(t)]
+def fetch_neighbours(indptr: Integers, indices: Integers, node: int, x: Reals) -> None:
+    """Ask for the beginnings of the rows that mixing will read: on a large graph each waits for memory."""
+    for m in range(indptr[node], indptr[node + 1]):
+        first = indices[m] * x.shape[1]
+        prefetch(x, first)
+        prefetch(x, first + 8)
 
 
 @exact
-def repeat_lanes(along: Reals, across: Reals, lanes: int) -> None:
-    """Continue the first ``lanes`` factors periodically."""
-    while lanes < along.size:
-        offset = np.uint64(lanes)
-        for t in range(lanes):
-            along[offset + np.uint64(t)] = along[t]
-            across[offset + np.uint64(t)] = across[t]
-        lanes *= 2
+def sum_products(
+    x: Reals, node: int, direction: Reals, offset: int, lanes: int, place: int, dots: Reals, squares: Reals
+) -> None:
+    """dots[place + l] = Σ x·direction and squares[place + l] = Σ x² over the positions of run l.
+
+    ``direction`` begins at ``offset``. Whole vectors are written: entries beyond the last run's are lost.
+    """
+    wide_vectors()
+    size = x.shape[1]
+    first, stride = node * size, max(lanes, LANES)
+    for c in range(0, stride, LANES):
+        value = load_from(x, first + c)
+        dot, square = value * load_from(direction, offset + c), value * value
+        for t in range(c + stride, size, stride):
+            value = load_from(x, first + t)
+            dot = multiply_add(value, load_from(direction, offset + t), dot)
+            square = multiply_add(value, value, square)
+        store_entries(dots, place + c, sum_period(dot, lanes))
+        store_entries(squares, place + c, sum_period(square, lanes))
+
+
+@elementary
+def scale_at(scale: Reals, t: int, shift: int) -> Any:
+    """The eigenvalues at the positions from t on: one for all where LANES runs or more lie side by side."""
+    return spread(scale[t >> shift]) if 1 << shift >= LANES else load_from(scale, t)
 
 
 @exact
 def add_gradient(
-    scale: Reals, along: Reals, across: Reals, x: Reals, direction: Reals, node: int, y: Reals
+    scale: Reals,
+    along: Reals,
+    across: Reals,
+    place: int,
+    shift: int,
+    direction: Reals,
+    offset: int,
+    x: Reals,
+    node: int,
 ) -> None:
-    """y[node] += scale·(along·x[node] + across·direction), the factors repeating from part to part."""
+    """x[node] += scale·(along·x[node] + across·direction), the factors of the runs beginning at ``place``."""
     wide_vectors()
-    width = along.size
-    for start in range(0, x.shape[1], width):
-        offset = np.uint64(start)
-        for t in range(width):
-            u = offset + np.uint64(t)
-            step = multiply_add(along[t], x[node, u], across[t] * direction[u])
-            y[node, u] = multiply_add(scale[u], step, y[node, u])
+    size, lanes = x.shape[1], 1 << shift
+    first, stride = node * size, max(lanes, LANES)
+    for c in range(0, stride, LANES):
+        a = repeat_period(load_from(along, place + c), lanes)
+        b = repeat_period(load_from(across, place + c), lanes)
+        for t in range(c, size, stride):
+            value = load_from(x, first + t)
+            step = multiply_add(a, value, b * load_from(direction, offset + t))
+            store_entries(x, first + t, multiply_add(scale_at(scale, t, shift), step, value))
 
 
 @exact
@@ -137,136 +191,120 @@ def mix_and_step(
     scale: Reals,
     along: Reals,
     across: Reals,
-    x: Reals,
+    place: int,
+    shift: int,
     direction: Reals,
+    offset: int,
+    x: Reals,
     node: int,
     y: Reals,
 ) -> None:
     """Mix the neighbours and add the gradient, one pass over the first three neighbours and the gradient."""
     wide_vectors()
+    size = x.shape[1]
+    lanes = 1 << shift
     i, j, k, u, v, w = first_neighbours(indptr, indices, weights, node)
-    width = along.size
-    for start in range(0, x.shape[1], width):
-        offset = np.uint64(start)
-        for t in range(width):
-            at = offset + np.uint64(t)
-            mixed = multiply_add(w, x[k, at], multiply_add(v, x[j, at], u * x[i, at]))
-            step = multiply_add(along[t], x[node, at], across[t] * direction[at])
-            y[node, at] = multiply_add(scale[at], step, mixed)
+    first, stride = node * size, max(lanes, LANES)
+    for c in range(0, stride, LANES):
+        a = repeat_period(load_from(along, place + c), lanes)
+        b = repeat_period(load_from(across, place + c), lanes)
+        for t in range(c, size, stride):
+            mixed = multiply_add(v, load_from(x, j * size + t), u * load_from(x, i * size + t))
+            mixed = multiply_add(w, load_from(x, k * size + t), mixed)
+            step = multiply_add(a, load_from(x, first + t), b * load_from(direction, offset + t))
+            store_entries(y, first + t, multiply_add(scale_at(scale, t, shift), step, mixed))
     mix_others(indptr, indices, weights, node, x, y)
 
 
 @exact
 def draw_collapsed(
+    first_node: int,
+    last_node: int,
     x: Reals,
-    node: int,
     nodes: Reals,
-    chi_squares: Reals,
-    chi_offset: int,
     key: Words,
     step: Word,
     first_run: Word,
     plan: Integers,
     direction: Reals,
+    chi_squares: Reals,
+    chi_offset: int,
     along: Reals,
     across: Reals,
 ) -> None:
-    """The closed law of a minibatch gradient: dim normals and one chi-square, whatever the batch."""
-    wide_vectors()
-    shift = np.uint64(plan[SHIFT])
+    """The closed law of a tile's minibatch gradients: dim normals and one chi-square a node for any batch.
+
+    Node n of the tile finds its direction at n·dim·R and its factors at n·R; ``chi_squares`` of the tile
+    begin at ``chi_offset``.
+    """
     lanes = 1 << plan[SHIFT]
-    count, half = padded(plan[PAIRS] * lanes), direction.size // 2
-    fill_normals(key, FEATURES, np.uint64(0), step, np.uint64(node), first_run, shift, count, half, direction)
-    sum_products(x, node, direction, lanes, across, along)
-    feature_std, noise_std = nodes[node, FEATURE_STD], nodes[node, NOISE_STD]
-    gain = nodes[node, STEP_SIZE] * feature_std / nodes[node, BATCH_SIZE]
-    for lane in range(lanes):
-        dot, square = across[lane], along[lane]
-        chi = math.sqrt(chi_squares[np.uint64(chi_offset) + np.uint64(lane)])
-        tau = math.sqrt(feature_std * feature_std * square + noise_std * noise_std)
-        # At the optimum itself there is no direction to project on.
-        projection = dot / square if square > 0.0 else 0.0
-        along[lane] = -gain * chi * (feature_std * chi + (noise_std - tau) * projection)
-        across[lane] = -gain * chi * tau
-    repeat_lanes(along, across, lanes)
+    stride, n_nodes, label = plan[DIM] * lanes, last_node - first_node, np.uint64(first_node)
+    fill_normals(key, FEATURES, np.uint64(0), step, label, first_run, filled(n_nodes * stride), direction)
+    for n in range(n_nodes):
+        node, place = first_node + n, n * lanes
+        sum_products(x, node, direction, n * stride, lanes, place, across, along)
+        feature_std, noise_std = nodes[node, FEATURE_STD], nodes[node, NOISE_STD]
+        gain = nodes[node, STEP_SIZE] * feature_std / nodes[node, BATCH_SIZE]
+        # Unsigned, since a signed sum could be negative and would be tested for it inside the vector loop.
+        begin, chi_begin = np.uint64(place), np.uint64(chi_offset + place)
+        for t in range(lanes):
+            lane = begin + np.uint64(t)
+            dot, square = np.float64(across[lane]), np.float64(along[lane])
+            chi = math.sqrt(chi_squares[chi_begin + np.uint64(t)])
+            tau = math.sqrt(feature_std * feature_std * square + noise_std * noise_std)
+            # At the optimum itself there is no direction to project on.
+            projection = dot / square if square > 0.0 else 0.0
+            along[lane] = -gain * chi * (feature_std * chi + (noise_std - tau) * projection)
+            across[lane] = -gain * chi * tau
 
 
 @exact
 def draw_minibatch(
-    x: Reals,
     node: int,
+    x: Reals,
     nodes: Reals,
-    sample: Reals,
     key: Words,
     step: Word,
     first_run: Word,
     plan: Integers,
     direction: Reals,
+    samples: Reals,
     along: Reals,
     across: Reals,
 ) -> None:
     """The minibatch gradient sample by sample; a sample's last normal is the noise of its target."""
     wide_vectors()
-    shift = np.uint64(plan[SHIFT])
-    lanes, pairs = 1 << plan[SHIFT], plan[PAIRS]
-    count, half = padded(pairs * lanes), sample.size // 2
-    noise = np.uint64(half + (pairs - 1) * lanes)
+    lanes, size = 1 << plan[SHIFT], x.shape[1]
+    length, noise, stride = (plan[DIM] + 1) * lanes, plan[DIM] * lanes, max(lanes, LANES)
+    together = max(1, SAMPLED // length)
     feature_std, noise_std = nodes[node, FEATURE_STD], nodes[node, NOISE_STD]
-    width = along.size
-    for t in range(direction.size):
+    batch_size: Any = int(nodes[node, BATCH_SIZE])
+    for t in range(size):
         direction[t] = 0.0
-    for q in range(int(nodes[node, BATCH_SIZE])):
-        fill_normals(
-            key,
-            FEATURES,
-            np.uint64(q * pairs),
-            step,
-            np.uint64(node),
-            first_run,
-            shift,
-            count,
-            half,
-            sample,
-        )
-        sum_products(x, node, sample, lanes, across, along)
-        for lane in range(lanes):
-            across[lane] = feature_std * across[lane] - noise_std * sample[noise + np.uint64(lane)]
-        repeat_lanes(along, across, lanes)
-        for start in range(0, direction.size, width):
-            offset = np.uint64(start)
-            for t in range(width):
-                u = offset + np.uint64(t)
-                direction[u] = multiply_add(across[t], sample[u], direction[u])
+    for first in range(0, batch_size, together):
+        count = min(together, batch_size - first)
+        # Each sample needs half as many counters as normals, and no fill more than those of its samples.
+        index = np.uint64((first // together) * filled(together * length))
+        fill_normals(key, FEATURES, index, step, np.uint64(node), first_run, filled(count * length), samples)
+        for q in range(count):
+            offset = q * length
+            sum_products(x, node, samples, offset, lanes, 0, across, along)
+            for lane in range(lanes):
+                across[lane] = feature_std * across[lane] - noise_std * samples[offset + noise + lane]
+            for c in range(0, stride, LANES):
+                factor = repeat_period(load_from(across, c), lanes)
+                for t in range(c, size, stride):
+                    gathered = multiply_add(factor, load_from(samples, offset + t), load_from(direction, t))
+                    store_entries(direction, t, gathered)
     gain = nodes[node, STEP_SIZE] * feature_std / nodes[node, BATCH_SIZE]
-    for t in range(width):
-        along[t] = 0.0
-        across[t] = -gain
+    for lane in range(lanes):
+        along[lane] = 0.0
+        across[lane] = -gain
 
 
 @exact
-def step_node(
-    node: int,
-    x: Reals,
-    y: Reals,
-    indptr: Integers,
-    indices: Integers,
-    weights: Reals,
-    scale: Reals,
-    along: Reals,
-    across: Reals,
-    direction: Reals,
-    adapt_first: bool,
-) -> None:
-    """Apply a gradient: to the mixed iterate in y, or within x where mixing comes after."""
-    if adapt_first:
-        add_gradient(scale, along, across, x, direction, node, x)
-    else:
-        mix_and_step(indptr, indices, weights, scale, along, across, x, direction, node, y)
-
-
-@exact
-def step_tile(
-    tile: int,
+def step_group(
+    first_node: int,
     x: Reals,
     y: Reals,
     indptr: Integers,
@@ -279,51 +317,72 @@ def step_tile(
     step: Word,
     plan: Integers,
     first_run: Word,
-    direction: Reals,
-    sample: Reals,
-    chi_squares: Reals,
-    along: Reals,
-    across: Reals,
+    work: tuple[Reals, Reals, Reals, Reals, Reals],
 ) -> None:
-    """Gradient steps of one tile of nodes: TILE / R of them, so that their chi-squares fill a vector loop."""
-    x, y, direction, sample, along, across = (
-        borrow(x),
-        borrow(y),
-        borrow(direction),
-        borrow(sample),
-        borrow(along),
-        borrow(across),
-    )
+    """Gradient steps of a group of nodes: to the mixed iterate in y, or within x where mixing comes after."""
+    x, y, key, plan = borrow(x), borrow(y), borrow(key), borrow(plan)
     indptr, indices, weights, nodes = borrow(indptr), borrow(indices), borrow(weights), borrow(nodes)
-    scale, chi_squares, key, plan = borrow(scale), borrow(chi_squares), borrow(key), borrow(plan)
-    chi_parameters = borrow(chi_parameters)
-    lanes = 1 << plan[SHIFT]
-    first_node = tile * (TILE // lanes)
-    last_node = min(first_node + TILE // lanes, x.shape[0])
+    scale, chi_parameters = borrow(scale), borrow(chi_parameters)
+    direction, samples, chi_squares = borrow(work[0]), borrow(work[1]), borrow(work[2])
+    along, across = borrow(work[3]), borrow(work[4])
+    shift, tile, n_nodes = plan[SHIFT], plan[TILE], x.shape[0]
+    last_node = min(first_node + nodes_of_group(plan), n_nodes)
     if not plan[DIRECT]:
+        label, offset = np.uint64(first_node), first_node << shift
+        count = padded((last_node - first_node) << shift)
         fill_chi_square(
             key,
             CHI_SQUARE,
             step,
-            np.uint64(first_node),
+            label,
             first_run,
-            np.uint64(plan[SHIFT]),
+            np.uint64(shift),
             chi_parameters,
-            first_node * lanes,
-            padded((last_node - first_node) * lanes),
+            offset,
+            count,
             chi_squares,
         )
-    for node in range(first_node, last_node):
+    for start in range(first_node, last_node, tile):
+        stop = min(start + tile, last_node)
         if plan[DIRECT]:
-            draw_minibatch(x, node, nodes, sample, key, step, first_run, plan, direction, along, across)
+            draw_minibatch(start, x, nodes, key, step, first_run, plan, direction, samples, along, across)
         else:
-            offset = (node - first_node) * lanes
             draw_collapsed(
-                x, node, nodes, chi_squares, offset, key, step, first_run, plan, direction, along, across
+                start,
+                stop,
+                x,
+                nodes,
+                key,
+                step,
+                first_run,
+                plan,
+                direction,
+                chi_squares,
+                (start - first_node) << shift,
+                along,
+                across,
             )
-        step_node(
-            node, x, y, indptr, indices, weights, scale, along, across, direction, plan[ADAPT_FIRST] != 0
-        )
+        for node in range(start, stop):
+            place, offset = (node - start) << shift, ((node - start) * plan[DIM]) << shift
+            if plan[ADAPT_FIRST]:
+                add_gradient(scale, along, across, place, shift, direction, offset, x, node)
+            else:
+                fetch_neighbours(indptr, indices, min(node + AHEAD, n_nodes - 1), x)
+                mix_and_step(
+                    indptr,
+                    indices,
+                    weights,
+                    scale,
+                    along,
+                    across,
+                    place,
+                    shift,
+                    direction,
+                    offset,
+                    x,
+                    node,
+                    y,
+                )
 
 
 @exact
@@ -354,9 +413,37 @@ def finish_nodes(
 @exact
 def copy_nodes(x: Reals, y: Reals) -> None:
     """y = x; a slice assignment would compile a formatted error message, which takes seconds."""
-    for node in range(x.shape[0]):
-        for t in range(x.shape[1]):
-            y[node, t] = x[node, t]
+    kept_apart()
+    rest = x.size % SAMPLES
+    last = x.size - rest
+    store_some(y, last, rest, load_some(x, last, rest))
+    for t in range(0, last, SAMPLES):
+        store_entries(y, t, load_entries(x, t))
+
+
+@exact
+def work_space(like: Reals, plan: Integers) -> tuple[Reals, Reals, Reals, Reals, Reals]:
+    """What a tile needs: direction, samples, chi-squares and both factors.
+
+    The last vector may overhang, over numbers that count for nothing so long as they are finite.
+    """
+    lanes, dim = 1 << plan[SHIFT], plan[DIM]
+    sampled = max(SAMPLED, (dim + 1) * lanes) if plan[DIRECT] else 0
+    directions = filled(plan[TILE] * dim * lanes) + LANES
+    runs = padded(nodes_of_group(plan) * lanes) + LANES
+    direction = aligned_empty(1, directions, like)[0]
+    samples = aligned_empty(1, filled(sampled) + LANES, like)[0]
+    for t in range(direction.size):
+        direction[t] = 0.0
+    for t in range(samples.size):
+        samples[t] = 0.0
+    return (
+        direction,
+        samples,
+        np.empty(runs),
+        aligned_empty(1, runs, like)[0],
+        aligned_empty(1, runs, like)[0],
+    )
 
 
 @kernel(parallel=True)
@@ -375,27 +462,19 @@ def advance_runs(
     """Advance state[block, node, t] by N_STEPS steps, blocks of runs in parallel.
 
     ``nodes[node]`` holds (step size, feature std, noise std, batch size), column node·R + lane of
-    ``chi_parameters`` the (shape, scale, boost) of a chi-square, ``scale[t]`` the eigenvalue of
-    the coordinate at t.
+    ``chi_parameters`` the (shape, scale, boost) of a chi-square. ``scale`` is told in :func:`scale_at`.
     ``sums`` gathers the iterates from step AVERAGE_FROM on (step k leads to iterate k + 1).
     """
     n_nodes, size = state.shape[1], state.shape[2]
-    lanes = 1 << plan[SHIFT]
-    n_tiles = (n_nodes * lanes + TILE - 1) // TILE
     for block in prange(state.shape[0]):
-        first_run = np.uint64(plan[FIRST_RUN] + block * lanes)
-        x, y, total = state[block], aligned_empty(n_nodes, size), sums[block]
-        work, factors = aligned_empty(2, size), aligned_empty(2, plan[WIDTH])
-        direction, sample, along, across = work[0], work[1], factors[0], factors[1]
-        for t in range(size):
-            direction[t] = 0.0
-            sample[t] = 0.0
-        chi_squares = np.empty(TILE)
+        first_run = np.uint64(plan[FIRST_RUN] + (block << plan[SHIFT]))
+        x, y, total = state[block], aligned_empty(n_nodes, size, state), sums[block]
+        work = work_space(state, plan)
         for k in range(plan[N_STEPS]):
             step = np.uint64(plan[FIRST_STEP] + k)
-            for tile in range(n_tiles):
-                step_tile(
-                    tile,
+            for first_node in range(0, n_nodes, nodes_of_group(plan)):
+                step_group(
+                    first_node,
                     x,
                     y,
                     indptr,
@@ -408,11 +487,7 @@ def advance_runs(
                     step,
                     plan,
                     first_run,
-                    direction,
-                    sample,
-                    chi_squares,
-                    along,
-                    across,
+                    work,
                 )
             finish_nodes(0, n_nodes, x, y, indptr, indices, weights, step, plan, total)
             x, y = y, x
@@ -435,23 +510,17 @@ def advance_nodes(
 ) -> None:
     """:func:`advance_runs` with the nodes of each step in parallel: for few runs on large graphs."""
     n_nodes, size = state.shape[1], state.shape[2]
-    lanes = 1 << plan[SHIFT]
-    tile_nodes = TILE // lanes
-    n_tiles = (n_nodes + tile_nodes - 1) // tile_nodes
-    spare = aligned_empty(n_nodes, size)
+    group = nodes_of_group(plan)
+    n_groups = (n_nodes + group - 1) // group
+    spare = aligned_empty(n_nodes, size, state)
     for block in range(state.shape[0]):
-        first_run = np.uint64(plan[FIRST_RUN] + block * lanes)
+        first_run = np.uint64(plan[FIRST_RUN] + (block << plan[SHIFT]))
         x, y, total = state[block], spare, sums[block]
         for k in range(plan[N_STEPS]):
             step = np.uint64(plan[FIRST_STEP] + k)
-            for tile in prange(n_tiles):
-                work, factors = aligned_empty(2, size), aligned_empty(2, plan[WIDTH])
-                direction, sample, along, across = work[0], work[1], factors[0], factors[1]
-                for t in range(size):
-                    direction[t] = 0.0
-                    sample[t] = 0.0
-                step_tile(
-                    tile,
+            for number in prange(n_groups):
+                step_group(
+                    np.int64(number) * group,
                     x,
                     y,
                     indptr,
@@ -464,15 +533,12 @@ def advance_nodes(
                     step,
                     plan,
                     first_run,
-                    direction,
-                    sample,
-                    np.empty(TILE),
-                    along,
-                    across,
+                    work_space(state, plan),
                 )
-            for tile in prange(n_tiles):
-                last_node = min((tile + 1) * tile_nodes, n_nodes)
-                finish_nodes(tile * tile_nodes, last_node, x, y, indptr, indices, weights, step, plan, total)
+            for number in prange(n_groups):
+                first_node = np.int64(number) * group
+                last_node = min(first_node + group, n_nodes)
+                finish_nodes(first_node, last_node, x, y, indptr, indices, weights, step, plan, total)
             x, y = y, x
         if plan[N_STEPS] % 2:
             copy_nodes(x, y)

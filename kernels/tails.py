@@ -207,7 +207,7 @@ def select_top_values(data: Reals, side: Words, m: Integers, top: Reals, counts:
         wide_vectors()
         kept, flipped = side[0], side[1]
         found = np.empty(n + 1)
-        pilot = aligned_empty(1, min(PILOT, padded(n // 2)))[0]
+        pilot = aligned_empty(1, min(PILOT, padded(n // 2)), found)[0]
         for r in range(task * ROWS_PER_TASK, min(rows, (task + 1) * ROWS_PER_TASK)):
             row = data[r]
             n_groups = padded(max(2 * m[r], int(0.5 * math.sqrt(m[r] * n))))

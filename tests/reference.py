@@ -44,6 +44,27 @@ def normal_pairs(key, index, step, node, run):
     return sign * radius * np.cos(angle), sign * radius * np.sin(angle)
 
 
+def single_pairs(key, index, step, node, run):
+    """The two Box–Muller pairs of every counter in single precision: 32 bits each, low words first."""
+    c0, c1, c2, c3 = words(key, index, step, node, run)
+    pairs = []
+    for radial, angular in ((c1, c3), (c0, c2)):
+        radius = np.sqrt(-2 * np.log((radial >> 1) * 2.0**-31 + 2.0**-32))
+        angle = np.pi * angular.astype(np.uint32).view(np.int32) * 2.0**-32
+        sign = 1.0 - 2.0 * (angular & 1)
+        pairs.append((sign * radius * np.cos(angle), sign * radius * np.sin(angle)))
+    return tuple(np.stack(values, axis=-1) for values in zip(*pairs, strict=True))
+
+
+def drawn_together(key, count, first_index, step, node, run, *, single=False):
+    """The normals of one fill, a multiple of 64: first all cosines, then all sines."""
+    whole = -(-count // 64) * 64
+    if single:
+        pairs = single_pairs(key, first_index + np.arange(whole // 4), step, node, run)
+        return np.concatenate([values.ravel() for values in pairs])[:count]
+    return normals(key, whole // 2, first_index, step, node, run)[:count]
+
+
 def normals(key, n_pairs, first_index, step, node, run):
     """The 2·n_pairs normals of one node at one step of one run: first all cosines, then all sines."""
     return np.concatenate(normal_pairs(key, first_index + np.arange(n_pairs), step, node, run))
@@ -111,28 +132,66 @@ def mix_and_step(iterates, W, gradients, step_size, adapt_first):
     return W @ (iterates - moved) if adapt_first else W @ iterates - moved
 
 
+def directions(key, step, run, n_nodes, dim, lanes, tile, *, single=False):
+    """The collapsed law's normals of one run, (n_nodes, dim), drawn for a tile and ``lanes`` runs at once."""
+    parts = []
+    for first in range(0, n_nodes, tile):
+        count = min(tile, n_nodes - first) * dim * lanes
+        drawn = drawn_together(key, count, FEATURES, step, first, run - run % lanes, single=single)
+        parts.append(drawn.reshape(-1, dim, lanes)[:, :, run % lanes])
+    return np.concatenate(parts)
+
+
+def samples(key, step, node, run, batch_size, dim, lanes, *, single=False):
+    """A minibatch of one run, (batch_size, dim + 1): at once what fits in 1600 for ``lanes`` runs."""
+    length, parts = (dim + 1) * lanes, []
+    together = max(1, 1600 // length)
+    for first in range(0, batch_size, together):
+        index = first // together * (-(-together * length // 64) * 64)
+        count = min(together, batch_size - first) * length
+        drawn = drawn_together(key, count, index, step, node, run - run % lanes, single=single)
+        parts.append(drawn.reshape(-1, dim + 1, lanes)[:, :, run % lanes])
+    return np.concatenate(parts)
+
+
 def gaussian_run(
-    start, W, step_size, batch_size, feature_std, noise_std, root, key, run, n_steps, *, direct, adapt_first
+    start,
+    W,
+    step_size,
+    batch_size,
+    feature_std,
+    noise_std,
+    root,
+    key,
+    run,
+    n_steps,
+    *,
+    direct,
+    adapt_first,
+    lanes,
+    tile,
+    single=False,
 ):
-    """Deviations after 0 … n_steps steps in the eigenbasis, (n_steps + 1, n_nodes, dim)."""
+    """Deviations after 0 … n_steps steps in the eigenbasis, (n_steps + 1, n_nodes, dim).
+
+    ``lanes`` runs and ``tile`` nodes share their random numbers' counters.
+    """
     n_nodes, dim = start.shape
     path = [start]
     for step in range(n_steps):
         gradients = np.empty_like(start)
+        zeta = directions(key, step, run, n_nodes, dim, lanes, tile, single=single)
         for i in range(n_nodes):
             error = path[-1][i]
             if direct:
-                n_pairs = (dim + 2) // 2
-                samples = [normals(key, n_pairs, q * n_pairs, step, i, run) for q in range(batch_size[i])]
-                drawn = np.array(samples)
+                drawn = samples(key, step, i, run, batch_size[i], dim, lanes, single=single)
                 gradients[i] = sampled_gradient(
                     error, drawn[:, :dim], drawn[:, -1], feature_std[i], noise_std[i], root
                 )
             else:
-                zeta = normals(key, (dim + 1) // 2, FEATURES, step, i, run)[:dim]
                 chi_squared = chi_square(key, batch_size[i], step, i, run)
                 gradients[i] = collapsed_gradient(
-                    error, zeta, chi_squared, feature_std[i], noise_std[i], batch_size[i], root
+                    error, zeta[i], chi_squared, feature_std[i], noise_std[i], batch_size[i], root
                 )
         path.append(mix_and_step(path[-1], W, gradients, step_size, adapt_first))
     return np.array(path)

@@ -98,10 +98,10 @@ def variates(key, batch_size, n_normals, n_uniforms, step, node, run):
     """Normals (batch_size, n_normals) and uniforms (batch_size, n_uniforms) of one streaming minibatch."""
     out = []
     for count, kind in ((n_normals, "normal"), (n_uniforms, "uniform")):
-        half = -(-((batch_size * count + 1) // 2) // 8) * 8
         if kind == "normal":
-            values = reference.normals(key, half, 0, step, node, run) if half else np.empty(0)
+            values = reference.drawn_together(key, batch_size * count, 0, step, node, run)
         else:
+            half = -(-((batch_size * count + 1) // 2) // 8) * 8
             c0, c1, c2, c3 = reference.words(key, UNIFORMS + np.arange(half), step, node, run)
             values = np.concatenate([reference.uniform(c0, c1), reference.uniform(c2, c3)])
         out.append(values[: batch_size * count].reshape(batch_size, count))

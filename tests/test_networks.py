@@ -246,14 +246,16 @@ def test_labels_may_be_shared_out_by_a_rule() -> None:
 @pytest.mark.parametrize("bias", [False, True])
 def test_starts_are_the_documented_draws(bias: bool) -> None:
     network = dsf.NeuralNetwork(np.zeros((4, 7)), [0, 1, 2, 0], hidden=(5,), bias=bias)
-    key, half = key_from(9), -(-network.n_parameters // 16) * 8
+    key = key_from(9)
     drawn = network.parameters(1.5, 3, range(2, 4), 9, common_start=False)
     uniform = network.parameters("uniform", 3, range(2, 4), 9)
     np.testing.assert_array_equal(uniform[:, 1:], uniform[:, :2])
     for i, run in enumerate((2, 3)):
         for node in range(3):
-            normals = reference.normals(key, half, reference.INITIAL_WEIGHTS, 0, node, run)
-            layers = reference.split_parameters(normals[: network.n_parameters], network.sizes, bias)
+            normals = reference.drawn_together(
+                key, network.n_parameters, reference.INITIAL_WEIGHTS, 0, node, run
+            )
+            layers = reference.split_parameters(normals, network.sizes, bias)
             ours = reference.split_parameters(drawn[i, node], network.sizes, bias)
             for (weights, _), (mine, biases) in zip(layers, ours, strict=True):
                 np.testing.assert_allclose(mine, 1.5 / np.sqrt(weights.shape[1]) * weights, rtol=1e-13)

@@ -38,11 +38,11 @@ def draw_normals(
     step: int = 0,
     node: int = 0,
     run: int = 0,
-    shift: int = 0,
+    dtype: str = "float64",
 ) -> np.ndarray:
-    """(n_steps, 2·count) normals: cosines, then sines."""
-    out = np.empty((n_steps, 2 * count))
-    random.draw_normals(key, u64(purpose), u64(step), u64(node), u64(run), u64(shift), out)
+    """(n_steps, 2·count) normals, count a multiple of 32: cosines, then sines."""
+    out = np.empty((n_steps, 2 * count), dtype)
+    random.draw_normals(key, u64(purpose), u64(step), u64(node), u64(run), out)
     return out
 
 
@@ -150,23 +150,27 @@ def test_sine_and_cosine_are_accurate(t: float) -> None:
     st.sampled_from([0, 1 << 28, 4 << 28]),
     st.integers(0, 2**32 - 3),
     word32,
-    st.integers(0, 2**32 - 65),
-    st.integers(0, 6),
+    word32,
+    st.integers(1, 4),
+    st.sampled_from(["float64", "float32"]),
 )
 def test_normals_equal_the_reference(
-    key: tuple[int, int], purpose: int, step: int, node: int, run: int, shift: int
+    key: tuple[int, int], purpose: int, step: int, node: int, run: int, fills: int, dtype: str
 ) -> None:
-    lanes = 1 << shift
-    count = max(8, 2 * lanes)
     drawn = draw_normals(
-        2, count, key=np.array(key, np.uint64), purpose=purpose, step=step, node=node, run=run, shift=shift
+        2,
+        32 * fills,
+        key=np.array(key, np.uint64),
+        purpose=purpose,
+        step=step,
+        node=node,
+        run=run,
+        dtype=dtype,
     )
-    position = np.arange(count)
+    single = dtype == "float32"
     for r in range(2):
-        pair = reference.normal_pairs(
-            key, purpose + position // lanes, step + r, node, run + position % lanes
-        )
-        np.testing.assert_allclose(drawn[r], np.concatenate(pair), rtol=0, atol=2e-14)
+        expected = reference.drawn_together(key, 64 * fills, purpose, step + r, node, run, single=single)
+        np.testing.assert_allclose(drawn[r], expected, rtol=0, atol=4e-6 if single else 2e-14)
 
 
 @settings(max_examples=40)
@@ -199,8 +203,9 @@ def test_integers_equal_the_reference(bounds: list[list[int]], run: int) -> None
 # Laws
 
 
-def test_ten_million_normals_have_the_moments_of_a_normal() -> None:
-    drawn = draw_normals(100, 50_000).ravel()
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_ten_million_normals_have_the_moments_of_a_normal(dtype: str) -> None:
+    drawn = draw_normals(100, 49_984, dtype=dtype).ravel().astype(float)
     power = drawn.copy()
     # E z^2k = (2k-1)!!; six standard errors for eight moments: false alarm 2e-8.
     for k in range(1, 9):
@@ -211,15 +216,16 @@ def test_ten_million_normals_have_the_moments_of_a_normal() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shift", [0, 6])
-def test_ten_million_normals_pass_kolmogorov_smirnov(shift: int) -> None:
-    drawn = draw_normals(100, 50_000, shift=shift, step=12345, node=7, run=1 << 20)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_ten_million_normals_pass_kolmogorov_smirnov(dtype: str) -> None:
+    drawn = draw_normals(100, 49_984, step=12345, node=7, run=1 << 20, dtype=dtype).astype(float)
     # False alarm 1e-7 each.
     assert stats.kstest(drawn.ravel(), special.ndtr).pvalue > 1e-7
 
 
-def test_extreme_normals_are_as_frequent_as_they_should_be() -> None:
-    drawn = np.abs(draw_normals(100, 50_000, node=3)).ravel()
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_extreme_normals_are_as_frequent_as_they_should_be(dtype: str) -> None:
+    drawn = np.abs(draw_normals(100, 49_984, node=3, dtype=dtype)).ravel()
     # Binomial counts, each outside these bounds with probability below 1e-8.
     for level in (2.0, 3.0, 4.0, 5.0):
         law = stats.binom(drawn.size, 2 * special.ndtr(-level))
@@ -227,17 +233,14 @@ def test_extreme_normals_are_as_frequent_as_they_should_be() -> None:
         assert low <= np.count_nonzero(drawn > level) <= high, level
 
 
-def neighbours(axis: str) -> tuple[np.ndarray, np.ndarray]:
+def neighbours(axis: str, dtype: str) -> tuple[np.ndarray, np.ndarray]:
     """A million pairs of normals whose counters differ in one coordinate, and only there."""
-    n_steps, count = 20, 50_000
-    first = draw_normals(n_steps, count)
+    n_steps, count = 20, 49_984
+    first = draw_normals(n_steps, count, dtype=dtype).astype(float)
     if axis == "index":
         return first[:, : count - 1].ravel(), first[:, 1:count].ravel()
     if axis == "half":
         return first[:, :count].ravel(), first[:, count:].ravel()
-    if axis == "lane":
-        lanes = draw_normals(n_steps, count, shift=4).reshape(n_steps, 2, -1, 16)
-        return lanes[..., :15].ravel(), lanes[..., 1:].ravel()
     if axis == "step":
         return first[:-1].ravel(), first[1:].ravel()
     other = {
@@ -246,12 +249,13 @@ def neighbours(axis: str) -> tuple[np.ndarray, np.ndarray]:
         "purpose": {"purpose": 4 << 28},
         "key": {"key": KEY + u64(1)},
     }
-    return first.ravel(), draw_normals(n_steps, count, **other[axis]).ravel()
+    return first.ravel(), draw_normals(n_steps, count, dtype=dtype, **other[axis]).ravel().astype(float)
 
 
-@pytest.mark.parametrize("axis", ["index", "half", "lane", "step", "node", "run", "purpose", "key"])
-def test_neighbouring_normals_are_independent(axis: str) -> None:
-    a, b = neighbours(axis)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("axis", ["index", "half", "step", "node", "run", "purpose", "key"])
+def test_neighbouring_normals_are_independent(axis: str, dtype: str) -> None:
+    a, b = neighbours(axis, dtype)
     assert a.size >= 900_000
     # Means of products of functions of unit variance, six standard errors: false alarm 8e-9 an axis.
     for f in (a, (a**2 - 1) / math.sqrt(2)):
@@ -276,7 +280,7 @@ def test_chi_squares_have_their_law(degrees: float) -> None:
 def test_chi_squares_are_independent_of_their_neighbours_and_of_the_normals() -> None:
     drawn = draw_chi_square(np.full(1000, 5), 500)
     score = special.ndtri(stats.chi2(5).cdf(drawn))
-    normals = np.array([draw_normals(500, 8, node=node)[:, 0] for node in range(1000)]).T
+    normals = np.array([draw_normals(500, 32, node=node)[:, 0] for node in range(1000)]).T
     # Correlations of a million normal scores, six standard errors: false alarm 1e-8 in all.
     for a, b in ((score[1:], score[:-1]), (score[:, 1:], score[:, :-1]), (score, normals)):
         assert abs(np.mean(a * b)) < 6 / math.sqrt(a.size)
@@ -309,7 +313,7 @@ def test_fills_use_vector_registers() -> None:
         "import numpy as np\n"
         "from desgd_fast.kernels import random\n"
         "zero = np.uint64(0)\n"
-        "random.draw_normals(np.zeros(2, np.uint64), zero, zero, zero, zero, zero, np.empty((1, 16)))\n"
+        "random.draw_normals(np.zeros(2, np.uint64), zero, zero, zero, zero, np.empty((1, 64)))\n"
         "(assembly,) = random.draw_normals.inspect_asm().values()\n"
         "print(max(assembly.count('vpmuludq\\t%' + r + 'mm') for r in 'yz'), assembly.count('log@'))\n"
     )

@@ -9,6 +9,7 @@ import reference
 import reference_losses as truth
 
 import desgd_fast as dsf
+from desgd_fast._layout import Layout
 
 PATH = dsf.mixing_matrix(nx.path_graph(3)).toarray()
 KEY = np.random.default_rng(1).integers(0, 2**32, size=2, dtype=np.uint64)
@@ -91,6 +92,7 @@ def test_gaussian_steps_equal_the_recursion(name: str, extras: dict, engine: str
     update, options = rule_of(name, extras)
     start = np.array([[3.0, 0.0], [0.0, 1.0], [1.0, -2.0]])
     basis, root = problem.basis, np.sqrt(problem.eigenvalues)
+    layout = Layout.of(3, 2)
     for order in ORDERS:
         for step_size in (SCHEDULES["per node"], SCHEDULES["schedule"]):
             runs = dsf.simulate(
@@ -113,13 +115,12 @@ def test_gaussian_steps_equal_the_recursion(name: str, extras: dict, engine: str
                 def gradient(step: int, node: int, x: np.ndarray, run: int = 63 + run) -> np.ndarray:
                     error = basis.T @ (x - optimum)
                     if engine == "direct":
-                        drawn = np.array(
-                            [reference.normals(KEY, 2, 2 * q, step, node, run) for q in range(3)]
-                        )
+                        drawn = reference.samples(KEY, step, node, run, 3, 2, layout.lanes)
                         return basis @ reference.sampled_gradient(
                             error, drawn[:, :2], drawn[:, -1], 1.0, 0.5, root
                         )
-                    zeta = reference.normals(KEY, 1, reference.FEATURES, step, node, run)
+                    drawn = reference.directions(KEY, step, run, 3, 2, layout.lanes, layout.tile)
+                    zeta = drawn[node]
                     chi = reference.chi_square(KEY, 3, step, node, run)
                     return basis @ reference.collapsed_gradient(error, zeta, chi, 1.0, 0.5, 3, root)
 
