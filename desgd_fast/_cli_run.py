@@ -74,9 +74,10 @@ def run(
         str | None, _panel("Problem", "Column of the data to predict from all the others.")
     ] = None,
     assignment: Annotated[
-        Literal["even", "sorted"],
+        Literal["even", "sorted", "shared"],
         _panel(
-            "Problem", "How rows of the data go to nodes: dealt out in turn, or in blocks sorted by target."
+            "Problem",
+            "How rows of the data go to nodes: dealt in turn, in blocks sorted by target, or all to each.",
         ),
     ] = "even",
     replacement: Annotated[bool, _panel("Problem", "Draw minibatches of the data with replacement.")] = True,

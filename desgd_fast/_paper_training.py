@@ -46,6 +46,7 @@ class Layers:
     effort: Drill
     mnist_effort: Drill
     quick: Drill
+    mnist_quick: Drill
     quick_points: int
     quirks: tuple[str, ...]
     mnist: str | None = None
@@ -73,7 +74,10 @@ class Layers:
         """Train every network at every step size, and measure each layer of the first node."""
         from desgd_fast.sweeps import sweep
 
-        effort = self.quick if quick else self.effort if self.mnist is None else self.mnist_effort
+        if self.mnist is None:
+            effort = self.quick if quick else self.effort
+        else:
+            effort = self.mnist_quick if quick else self.mnist_effort
         networks = self.networks(preset == "paper")
         if quick:
             networks = {name: network.thinned(self.quick_points) for name, network in networks.items()}
@@ -117,16 +121,17 @@ class Layers:
 
 
 @lru_cache(maxsize=1)
-def _images(mnist: str | None) -> images.Images:
-    return images.digits() if mnist is None else images.mnist(mnist)
+def _task(mnist: str | None) -> tuple[NeuralNetwork, Any]:
+    """The network with its samples, and those held out; kept, since MNIST takes seconds to read and check."""
+    data = images.digits() if mnist is None else images.mnist(mnist)
+    return NeuralNetwork(data.features, data.labels, HIDDEN, n_outputs=10), data.test
 
 
 def layers_at(network: Network, point: int, *, mnist: str | None, effort: Drill, rng: Any) -> Any:
     """Train at one point of a curve: alpha of every layer and run, with its interval, and accuracy."""
     import xarray
 
-    data = _images(mnist)
-    fitted = NeuralNetwork(data.features, data.labels, HIDDEN, n_outputs=10)
+    fitted, held_out = _task(mnist)
     with warnings.catch_warnings():
         # The result says the same: diverged.
         warnings.simplefilter("ignore", DivergenceWarning)
@@ -138,7 +143,7 @@ def layers_at(network: Network, point: int, *, mnist: str | None, effort: Drill,
             n_steps=effort.n_steps,
             n_runs=effort.n_runs,
             average_last=effort.average_last,
-            test=data.test,
+            test=held_out,
             allow_row_stochastic=network.row_stochastic,
             rng=rng,
         )

@@ -280,14 +280,21 @@ def one_per_row(name: str, value: ArrayLike, n_rows: int) -> NDArray[np.float64]
 
 
 def assignment(name: str, value: Any, n_rows: int) -> Any:
-    """Either "even", "sorted", a rule, or the node (≥ 0) of every row."""
+    """Either "even", "sorted", "shared", a rule, the node (≥ 0) of every row, or who holds what."""
     if isinstance(value, str):
-        return choice(name, value, ("even", "sorted"))
+        return choice(name, value, ("even", "sorted", "shared"))
     if callable(value):
         return value
     array = np.asarray(value)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be 'even', 'sorted', a rule or an integer array, got {_given(value)}")
+    if array.dtype.kind not in "iub":
+        raise TypeError(
+            f"{name} must be 'even', 'sorted', 'shared', a rule, an integer array or an array of bools, "
+            f"got {_given(value)}"
+        )
+    if array.dtype.kind == "b":
+        if array.ndim != 2 or array.shape[1] != n_rows:
+            raise ValueError(f"{name} must have shape (n_nodes, {n_rows}) for bools, got {array.shape}")
+        return array
     if array.shape != (n_rows,):
         raise ValueError(
             f"{name} must have one entry per row of features ({n_rows},), got shape {array.shape}"
@@ -303,8 +310,17 @@ def enough_rows(name: str, n_nodes: int, n_rows: int) -> None:
         raise ValueError(f"{name} must be at most the number of rows of the data ({n_rows}), got {n_nodes}")
 
 
-def every_node_used(name: str, nodes: NDArray[np.int64], n_nodes: int) -> None:
-    """Every node of the graph holds a row, and no other node does."""
+def every_node_used(name: str, nodes: NDArray[Any], n_nodes: int) -> None:
+    """Every node of the graph holds a row, and no other node does; every row has a node."""
+    if nodes.ndim == 2:
+        if len(nodes) != n_nodes:
+            raise ValueError(f"{name} must have a row for each of {n_nodes} nodes, got shape {nodes.shape}")
+        for what, other, held in (("node", "row", nodes.any(axis=1)), ("row", "node", nodes.any(axis=0))):
+            if not held.all():
+                raise ValueError(
+                    f"{name} must give every {what} at least one {other}, but {what} {held.argmin()} has none"
+                )
+        return
     if nodes.max() >= n_nodes:
         raise ValueError(f"{name} must name nodes from 0 to {n_nodes - 1}, got {nodes.max()}")
     empty = np.flatnonzero(np.bincount(nodes, minlength=n_nodes) == 0)
@@ -898,8 +914,13 @@ def held_out_features(name: str, value: ArrayLike, dim: int) -> NDArray[np.float
     return array
 
 
-def step_sizes_of_runs(name: str, value: ArrayLike, n_runs: int, n_nodes: int) -> NDArray[np.float64]:
-    """A positive scalar, (n_nodes,), (n_runs, 1) or (n_runs, n_nodes), as an array (n_runs, n_nodes)."""
+def step_sizes_of_runs(name: str, value: Any, n_steps: int, n_runs: int, n_nodes: int) -> NDArray[np.float64]:
+    """A positive scalar, (n_nodes,), (n_runs, 1) or (n_runs, n_nodes), or a schedule of the steps' numbers.
+
+    As an array (1, n_runs, n_nodes), or (n_steps, 1, n_nodes) from a schedule.
+    """
+    if callable(value):
+        return step_sizes(name, value, n_steps, n_nodes)[:, np.newaxis]
     if isinstance(value, bool):
         raise TypeError(f"{name} must be a number or an array of numbers, got {value!r}")
     array = real_array(name, value)
@@ -910,7 +931,7 @@ def step_sizes_of_runs(name: str, value: ArrayLike, n_runs: int, n_nodes: int) -
         )
     if (array <= 0).any():
         raise ValueError(f"{name} must be positive, got {_given(value)}")
-    return np.broadcast_to(array, (n_runs, n_nodes))
+    return np.array(np.broadcast_to(array, (1, n_runs, n_nodes)), order="C")
 
 
 def initial_parameters(
@@ -1088,13 +1109,15 @@ def allowed_labels(name: str, targets: NDArray[np.float64], labels: tuple[float,
         raise ValueError(f"{name} must be among {known} for this loss, got {targets[row]:g} in row {row}")
 
 
-def nodes_of_rows(name: str, value: Any, n_rows: int) -> NDArray[np.int64]:
-    """What an assignment rule returned: the node (≥ 0) of every row."""
+def nodes_of_rows(name: str, value: Any, n_rows: int) -> NDArray[Any]:
+    """What an assignment rule returned: the node (≥ 0) of every row, or who holds what."""
     array = np.asarray(value)
+    if array.dtype.kind == "b" and array.ndim == 2 and array.shape[1] == n_rows:
+        return array
     if array.dtype.kind not in "iu" or array.shape != (n_rows,):
         raise ValueError(
-            f"{name} must return the node of every row, integers of shape ({n_rows},), got "
-            f"{array.dtype} of shape {array.shape}"
+            f"{name} must return the node of every row, integers of shape ({n_rows},), or bools of shape "
+            f"(n_nodes, {n_rows}), got {array.dtype} of shape {array.shape}"
         )
     if array.min() < 0:
         raise ValueError(f"{name} must name nodes from 0 on, got {array.min()}")
@@ -1170,6 +1193,12 @@ def was_kept_all(name: str, final: object) -> None:
     """Runs that kept their iterates."""
     if final is None:
         raise ValueError(f"{name} must be runs with iterates; call simulate with keep='all'")
+
+
+def some_converged(name: str, diverged: NDArray[np.bool_]) -> None:
+    """Runs of which at least one did not diverge."""
+    if diverged.all():
+        raise ValueError(f"{name} must hold a run that did not diverge, but all {diverged.size} did")
 
 
 def points(name: str, value: ArrayLike, dim: int) -> NDArray[np.float64]:

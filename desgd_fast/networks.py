@@ -17,6 +17,8 @@ from desgd_fast._rng import RNG, key_from
 from desgd_fast.kernels import networks, random
 from desgd_fast.mixing import ORDERS
 from desgd_fast.results import DivergenceWarning, TailEstimate, Training
+from desgd_fast.schedules import Schedule
+from desgd_fast.updates import Update
 
 ACTIVATIONS = ("relu", "tanh", "leaky-relu", "linear")
 LOSSES = ("cross-entropy", "squared")
@@ -27,7 +29,7 @@ PUBLISHED_BLOCKS = {"weights": (2, 5, 10, 20, 50, 100, 500, 1000), "rows": (2, 5
 # State held at once, and multiplications of one call: bounds on memory, and on the wait for Ctrl-C.
 _STATE_BYTES = 1 << 28
 _CALL_PRODUCTS = 1 << 33
-_SAMPLES_PER_CHUNK = 256
+_SAMPLES_PER_CHUNK = 64
 
 Real = NDArray[np.float64]
 
@@ -57,9 +59,10 @@ class NeuralNetwork:
         See above.
     n_outputs : int, optional
         Classes; by default one more than the largest label.
-    assignment : "even", "sorted", rule or (n_rows,) integer array
+    assignment : "even", "sorted", "shared", rule, (n_rows,) integer or (n_nodes, n_rows) bool array
         Which node holds each row: "even" deals the rows out in turn, "sorted" orders them by target first, so
-        that every node sees other labels; :mod:`desgd_fast.partitions` has more rules.
+        that every node sees other labels, "shared" lets every node draw from all rows, kept once;
+        :mod:`desgd_fast.partitions` has more rules.
     replacement : bool
         Whether a minibatch may hold the same row twice.
 
@@ -205,12 +208,13 @@ def train(
     network: NeuralNetwork,
     W: Any,
     *,
-    step_size: ArrayLike,
+    step_size: ArrayLike | Schedule,
     batch_size: ArrayLike,
     n_steps: int,
     n_runs: int = 1,
     average_last: int = 0,
     order: str = "combine-then-adapt",
+    update: Update = Update(),  # noqa: B008
     initial: str | float | ArrayLike = "uniform",
     common_start: bool = True,
     record_every: int | None = None,
@@ -233,8 +237,9 @@ def train(
         The network, its loss and the samples.
     W : (n_nodes, n_nodes) array or sparse array
         Doubly stochastic mixing matrix; ``[[1.0]]`` is one node, the identity Dis-SGD.
-    step_size : scalar, (n_nodes,), (n_runs, 1) or (n_runs, n_nodes) array
-        η, for all, for each node, or for each run: a grid of step sizes is one call.
+    step_size : scalar, (n_nodes,), (n_runs, 1) or (n_runs, n_nodes) array, or schedule
+        η, for all, for each node, or for each run: a grid of step sizes is one call. Or a function of the
+        steps' numbers, such as ``dsf.schedules`` makes, for all runs.
     batch_size : int or (n_nodes,) integer array
         Rows of a minibatch.
     n_steps, n_runs : int
@@ -243,6 +248,9 @@ def train(
         Also average the last so many iterates of each node; 0 for none.
     order : {"combine-then-adapt", "adapt-then-combine"}
         Which recursion.
+    update : Update
+        What comes in place of the gradient: momentum, a tracked gradient, clipping, weight decay, and steps
+        between mixings; see ``dsf.updates``. A gradient is clipped as one vector of all P entries.
     initial : "uniform", float or array
         "uniform" draws every weight and bias from U(−1/√n_in, 1/√n_in), PyTorch's default; a number σ draws
         weights from N(0, σ²/n_in) and leaves biases zero (√2 is He's for ReLU, see
@@ -301,10 +309,11 @@ def train(
     n_nodes = int(weights.shape[0])
     n_runs = _validate.integer("n_runs", n_runs, 1, 2**32 - 1)
     first_run = _validate.integer("first_run", first_run, 0, 2**32 - n_runs)
-    step_sizes = _validate.step_sizes_of_runs("step_size", step_size, n_runs, n_nodes)
     batch_sizes = _validate.counts_per_node("batch_size", batch_size, n_nodes)
     _validate.distinct_counters("batch_size", batch_sizes, random.MOST_INTEGERS, "for a network")
     n_steps = _validate.integer("n_steps", n_steps, 1, 2**32 - 1)
+    step_sizes = _validate.step_sizes_of_runs("step_size", step_size, n_steps, n_runs, n_nodes)
+    _validate.instance("update", update, (Update,))
     average_last = _validate.integer("average_last", average_last, 0, n_steps)
     adapt_first = _validate.choice("order", order, ORDERS) == "adapt-then-combine"
     start = _validate.initial_parameters("initial", initial, n_runs, n_nodes, network.n_parameters)
@@ -316,17 +325,17 @@ def train(
     progress = _validate.flag("progress", progress)
     key = key_from(rng)
 
-    rows, nodes = assign_rows(
-        network.targets, network.assignment, network.replacement, step_sizes, batch_sizes
-    )
+    rows, nodes = assign_rows(network.targets, network.assignment, network.replacement, batch_sizes)
     graph = weights.indptr, weights.indices, weights.data
     samples = network.features, network._outputs, rows
-    size = n_nodes * network.n_parameters
+    vectors, keepers = update.memory(n_nodes)
+    run_bytes = 8 * (2 * n_nodes + vectors * keepers) * network.n_parameters
     final = np.empty((n_runs, n_nodes, network.n_parameters))
     sums = np.zeros(final.shape) if average_last else np.empty((n_runs, 0, 0))
     records = np.empty((2, len(data), n_runs, record_steps.size, n_nodes))
+    together = np.empty((len(data), n_runs, record_steps.size))
     distance = np.empty((n_runs, record_steps.size))
-    portion = max(1, _STATE_BYTES // (16 * size))
+    portion = max(1, _STATE_BYTES // run_bytes)
     with (
         _threads.limited_to(threads) as count,
         count_steps(progress, n_runs * n_steps) as tick,
@@ -340,6 +349,9 @@ def train(
                 state[:] = start[here]
             else:
                 state[:] = _drawn(network, start, n_nodes, runs, key, common_start)
+            memory = np.zeros((len(runs), vectors, keepers, network.n_parameters))
+            sizes = step_sizes[:, here] if len(step_sizes) == 1 else step_sizes
+            moving = memory, graph, nodes, sizes, update.rule
             kernel = networks.train_runs if len(runs) >= count else networks.train_nodes
             products = len(runs) * network.n_parameters * 3 * int(batch_sizes.sum())
             stride = max(1, _CALL_PRODUCTS // products)
@@ -349,7 +361,7 @@ def train(
                     length = min(stride, int(step) - done)
                     plan = [done, length, n_steps - average_last, runs.start, 0, 0, 0]
                     full = np.array([*plan, int(adapt_first), int(network.replacement)])
-                    kernel(state, sums[here], *graph, nodes[here], network._code, *samples, key, full)
+                    kernel(state, sums[here], *moving, network._code, samples, key, full)
                     done += length
                     tick(length * len(runs))
                 if i == record_steps.size:
@@ -357,7 +369,9 @@ def train(
                 centre = state.mean(axis=1, keepdims=True)
                 distance[here, i] = np.sqrt(np.square(state - centre).sum(axis=2).mean(axis=1))
                 for j, (features, outputs) in enumerate(data):
-                    records[:, j, here, i] = _measured(network, state, features, outputs)
+                    records[:, j, here, i], together[j, here, i] = _measured(
+                        network, state, features, outputs
+                    )
     diverged = np.asarray(~np.isfinite(final).all(axis=(1, 2)))
     if diverged.any():
         warnings.warn(
@@ -366,7 +380,9 @@ def train(
             DivergenceWarning,
             stacklevel=2,
         )
-    right = records[1] if network.loss == "cross-entropy" else np.full(records[1].shape, np.nan)
+    right = records[1]
+    if network.loss != "cross-entropy":
+        right[:], together[:] = np.nan, np.nan
     return Training(
         final=final,
         average=sums / average_last if average_last else None,
@@ -377,6 +393,8 @@ def train(
         train_accuracy=right[0],
         test_loss=records[0, 1] if len(data) > 1 else None,
         test_accuracy=right[1] if len(data) > 1 else None,
+        train_ensemble_accuracy=together[0],
+        test_ensemble_accuracy=together[1] if len(data) > 1 else None,
         names=network.names,
         shapes=tuple(shape for layer in network.shapes for shape in (layer, layer[:1])[: 1 + network.bias]),
         first_run=first_run,
@@ -391,25 +409,14 @@ def records_of(name: str, every: int | None, n_steps: int) -> NDArray[np.int64]:
 
 
 def assign_rows(
-    targets: NDArray[Any],
-    assignment: Any,
-    replacement: bool,
-    step_sizes: Real,
-    batch_sizes: NDArray[np.int64],
-) -> tuple[NDArray[np.int64], Real]:
+    targets: NDArray[Any], assignment: Any, replacement: bool, batch_sizes: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows grouped by the node that holds them, and what kernels know of the nodes."""
-    # With the rows' own numbers for features nothing else is copied.
-    numbers = np.arange(float(len(targets)))[:, None]
-    first_column = np.asarray(targets, np.float64).reshape(len(numbers), -1)[:, 0]
-    partition = partitions.group(
-        numbers, first_column, assignment, len(batch_sizes), batch_sizes, not replacement
+    first_column = np.asarray(targets, np.float64).reshape(len(targets), -1)[:, 0]
+    rows, offsets = partitions.deal(
+        assignment, first_column, len(batch_sizes), batch_sizes, distinct=not replacement
     )
-    nodes = np.empty((*step_sizes.shape, 4))
-    nodes[..., networks.STEP_SIZE] = step_sizes
-    nodes[..., networks.BATCH_SIZE] = batch_sizes
-    nodes[..., networks.FIRST_ROW] = partition.offsets[:-1]
-    nodes[..., networks.N_ROWS] = partition.shares
-    return partition.features[:, 0].astype(np.int64), nodes
+    return rows, np.column_stack([batch_sizes, offsets[:-1], np.diff(offsets)])
 
 
 def _held_out(network: NeuralNetwork, test: Any) -> tuple[Real, Real]:
@@ -421,13 +428,17 @@ def _held_out(network: NeuralNetwork, test: Any) -> tuple[Real, Real]:
     return inputs, _as_outputs(check("test", targets, len(inputs), network.sizes[-1]), network.sizes[-1])
 
 
-def _measured(network: NeuralNetwork, state: Real, features: Real, outputs: Real) -> Real:
-    """Mean loss and share of samples classified correctly, (2, n_runs, n_nodes)."""
-    n_runs, n_nodes, size = state.shape
+def _measured(network: NeuralNetwork, state: Real, features: Real, outputs: Real) -> tuple[Real, Real]:
+    """Mean loss and share of samples classified correctly, (2, runs, nodes), and by all nodes, (runs,)."""
+    n_runs, n_nodes, _ = state.shape
+    # Nodes that are all alike, as at a common start, are measured once.
+    if n_nodes > 1 and (state == state[:, :1]).all():
+        state = np.ascontiguousarray(state[:, :1])
     n_chunks = -(-len(features) // _SAMPLES_PER_CHUNK)
-    totals = np.empty((2, n_chunks, n_runs * n_nodes))
-    networks.measure_networks(state.reshape(-1, size), network._code, features, outputs, *totals)
-    return np.asarray(totals.sum(axis=1) / len(features)).reshape(2, n_runs, n_nodes)
+    totals, together = np.empty((2, n_chunks, *state.shape[:2])), np.empty((n_chunks, n_runs))
+    networks.measure_networks(state, network._code, features, outputs, totals[0], totals[1], together)
+    each = np.broadcast_to(totals.sum(axis=1), (2, n_runs, n_nodes))
+    return each / len(features), together.sum(axis=0) / len(features)
 
 
 def layer_tails(

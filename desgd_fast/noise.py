@@ -1,6 +1,7 @@
 """Gradient noise, a minibatch gradient minus the whole one: how heavy its tails are beside the iterates'."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,39 +17,37 @@ from desgd_fast.simulation import PROBLEMS, Problem, simulate
 
 def gradient_noise(
     problem: Problem,
-    points: Runs | ArrayLike,
+    points: ArrayLike,
     *,
     batch_size: ArrayLike,
     n_samples: int = 1000,
-    max_points: int = 20,
     groups: Mapping[str, ArrayLike] | None = None,
     k: Any = 0.05,
     rng: RNG = None,
     threads: int | None = None,
 ) -> GradientNoise:
-    """Sample g_i(x) − ∇f_i(x) at given points or where runs ended, and measure its tail index.
+    """Sample g_i(x) − ∇f_i(x) at given points, and measure its tail index.
 
     Şimşekli, Sagun & Gürbüzbalaban (ICML 2019) and Battash, Wolf & Lindenbaum (2024) study this noise; the
-    iterates' own tail, which the recursion makes, is another thing, and is given beside it.
+    iterates' own tail, which the recursion makes, is another thing: ``runs.gradient_noise(problem)`` samples
+    where runs ended, and gives both.
 
     Parameters
     ----------
     problem : GaussianRegression, DatasetRegression, EmpiricalRisk or StreamingRisk
         What the nodes minimise.
-    points : Runs, (n_nodes, dim) or (n_points, n_nodes, dim) array
-        Where each node takes its gradients: the last iterates of runs that did not diverge, or as given.
+    points : (n_nodes, dim) or (n_points, n_nodes, dim) array
+        Where each node takes its gradients.
     batch_size : scalar or (n_nodes,) array
         The minibatch b.
     n_samples : int
         Minibatches drawn at each point by each node.
-    max_points : int
-        Most runs to take points from: the first that did not diverge.
     groups : mapping of names to coordinates, optional
         Groups of coordinates to measure apart, such as ``{"bias": [0], "rest": range(1, 5)}``.
         All coordinates together always come first, as ``"all"``.
     k : int or fraction
-        Order statistics above the threshold, of the n_points · n_samples norms of a node and of the
-        iterates' norms, as in :func:`desgd_fast.tails.hill`.
+        Order statistics above the threshold, of the n_points · n_samples norms of a node, as in
+        :func:`desgd_fast.tails.hill`.
     rng, threads
         As in :func:`desgd_fast.simulate`.
 
@@ -76,12 +75,6 @@ def gradient_noise(
     ((1, 1, 20000, 2), True)
     """
     _validate.instance("problem", problem, PROBLEMS)
-    iterates = None
-    if isinstance(points, Runs):
-        _validate.was_kept_all("points", points.final)
-        iterates = points.norms()[~points.diverged]
-        assert points.final is not None
-        points = points.final[~points.diverged][: _validate.positive_integer("max_points", max_points)]
     array = _validate.points("points", points, problem.dim)
     n_nodes = array.shape[1]
     n_samples = _validate.integer("n_samples", n_samples, 2, 2**31)
@@ -112,8 +105,28 @@ def gradient_noise(
         groups=tuple(places),
         norms=norms,
         tail=tails.hill(pooled, k=k, axis=1, threads=threads),
-        iterates=None if iterates is None else tails.hill(iterates, k=k, axis=0, threads=threads),
+        iterates=None,
     )
+
+
+def noise_of_runs(
+    runs: Runs,
+    problem: Problem,
+    *,
+    batch_size: ArrayLike,
+    max_points: int,
+    k: Any,
+    threads: int | None,
+    **options: Any,
+) -> GradientNoise:
+    """:meth:`desgd_fast.results.Runs.gradient_noise`, which tells the parameters."""
+    _validate.was_kept_all("runs", runs.final)
+    assert runs.final is not None
+    _validate.some_converged("runs", runs.diverged)
+    sound = ~runs.diverged
+    points = runs.final[sound][: _validate.positive_integer("max_points", max_points)]
+    noise = gradient_noise(problem, points, batch_size=batch_size, k=k, threads=threads, **options)
+    return replace(noise, iterates=tails.hill(runs.norms()[sound], k=k, axis=0, threads=threads))
 
 
 def true_gradients(problem: Problem, points: NDArray[np.float64]) -> list[NDArray[np.float64] | None]:

@@ -399,6 +399,7 @@ EXPERIMENTS: Mapping[str, Curves | Map | Layers] = {
         effort=Drill(n_runs=8, n_steps=10_000, average_last=1000),
         mnist_effort=Drill(n_runs=1, n_steps=80_000, average_last=1000),
         quick=Drill(n_runs=3, n_steps=1000, average_last=200),
+        mnist_quick=Drill(n_runs=1, n_steps=300, average_last=100),
         quick_points=6,
         quirks=(_STAR,),
     ),

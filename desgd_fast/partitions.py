@@ -1,7 +1,8 @@
 """Which node holds which row: rules that take the targets and the number of nodes.
 
-A rule is any function ``rule(targets, n_nodes)`` that returns the node of every row; here are those of the
-literature on data that differ from node to node.
+A rule is any function ``rule(targets, n_nodes)`` that returns the node of every row, or where nodes hold rows
+in common an (n_nodes, n_rows) array of bools, who holds what; here are those of the literature on data that
+differ from node to node.
 """
 
 from dataclasses import dataclass
@@ -27,11 +28,14 @@ class Partition(NamedTuple):
         C-contiguous float64; rows ``offsets[i]:offsets[i + 1]`` belong to node i.
     targets : (n_rows,) array
     offsets : (n_nodes + 1,) int64 array
+    rows : int64 array
+        Where each row stood in the data set; a row that several nodes hold is there once for each.
     """
 
     features: NDArray[np.float64]
     targets: NDArray[np.float64]
     offsets: NDArray[np.int64]
+    rows: NDArray[np.int64]
 
     @property
     def shares(self) -> NDArray[np.int64]:
@@ -71,6 +75,25 @@ class Sorted:
         nodes = np.arange(targets.size) % n_nodes
         nodes[np.argsort(targets, kind="stable")] = np.sort(nodes)
         return nodes
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Give every row to every node: each draws from the whole data set, independently of the others.
+
+    The setting of the theory, where all nodes draw from one law; nodes that do not communicate then differ
+    from one centralized node by the size of the batch only.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf, numpy as np
+    >>> dsf.partitions.Shared()(np.zeros(2), 3).tolist()
+    [[True, True], [True, True], [True, True]]
+    """
+
+    def __call__(self, targets: NDArray[np.float64], n_nodes: int) -> NDArray[np.bool_]:
+        """Return who holds what, (n_nodes, n_rows)."""
+        return np.ones((n_nodes, targets.size), bool)
 
 
 @dataclass(frozen=True)
@@ -188,27 +211,44 @@ def group(
 
     So are minibatches, if given, which must fit the nodes' shares where their rows are ``distinct``.
     """
+    rows, offsets = deal(assignment, targets, n_nodes, batch_size, distinct)
+    # mode="raise" would go through a buffer.
+    grouped = np.take(features, rows, axis=0, out=aligned_zeros(rows.size, features.shape[1]), mode="clip")
+    return Partition(grouped, targets[rows], offsets, rows)
+
+
+def deal(
+    assignment: Any,
+    targets: NDArray[np.float64],
+    n_nodes: int,
+    batch_size: ArrayLike | None = None,
+    distinct: bool = False,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The ``rows`` and ``offsets`` of :func:`group`."""
     n_nodes = _validate.positive_integer("n_nodes", n_nodes)
     _validate.enough_rows("n_nodes", n_nodes, targets.size)
-    nodes = node_of_row(assignment, targets, n_nodes)
-    order = np.argsort(nodes, kind="stable")
-    offsets = np.concatenate(([0], np.cumsum(np.bincount(nodes, minlength=n_nodes)))).astype(np.int64)
-    # mode="raise" would go through a buffer.
-    grouped = np.take(features, order, axis=0, out=aligned_zeros(*features.shape), mode="clip")
-    parts = Partition(grouped, targets[order], offsets)
+    nodes, rows = _holders(assignment, targets, n_nodes)
+    shares = np.bincount(nodes, minlength=n_nodes)
     if batch_size is not None:
         batch_sizes = _validate.counts_per_node("batch_size", batch_size, n_nodes)
         if distinct:
-            _validate.batches_within("batch_size", batch_sizes, parts.shares)
-    return parts
+            _validate.batches_within("batch_size", batch_sizes, shares)
+    return rows, np.concatenate(([0], np.cumsum(shares))).astype(np.int64)
 
 
-def node_of_row(assignment: Any, targets: NDArray[np.float64], n_nodes: int) -> NDArray[np.int64]:
-    """The node of every row, by a rule's name, a rule, or as given."""
+def _holders(
+    assignment: Any, targets: NDArray[np.float64], n_nodes: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Nodes and the rows they hold, node by node; by a rule's name, a rule, or as given."""
     if isinstance(assignment, str):
-        assignment = {"even": Even(), "sorted": Sorted()}[assignment]
+        assignment = {"even": Even(), "sorted": Sorted(), "shared": Shared()}[assignment]
     if callable(assignment):
         assignment = _validate.nodes_of_rows("assignment", assignment(targets.copy(), n_nodes), targets.size)
-    nodes = np.asarray(assignment)
-    _validate.every_node_used("assignment", nodes, n_nodes)
-    return nodes
+    holders = np.asarray(assignment)
+    _validate.every_node_used("assignment", holders, n_nodes)
+    if holders.ndim == 2:
+        nodes, rows = map(np.ascontiguousarray, np.nonzero(holders))
+    else:
+        rows = np.argsort(holders, kind="stable")
+        nodes = holders[rows]
+    return nodes, rows

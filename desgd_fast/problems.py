@@ -97,11 +97,12 @@ class DatasetRegression:
         :meth:`from_csv`), and an intercept is a column of ones.
     targets : (n_rows,) array
         What the features predict.
-    assignment : "even", "sorted" or (n_rows,) integer array
+    assignment : "even", "sorted", "shared", rule, (n_rows,) integer or (n_nodes, n_rows) bool array
         Which node holds each row. "even" deals the rows out in turn, row r to node r mod n_nodes;
         "sorted" orders them by target and cuts the order into blocks, so that every node sees
-        another part of the target's range. Either way the shares differ by at most one row. An
-        array names each row's node, from 0 to n_nodes − 1, and leaves no node empty.
+        another part of the target's range. Either way the shares differ by at most one row. "shared"
+        gives every node all rows. An array names each row's node, from 0 to n_nodes − 1, and leaves no
+        node empty; see :class:`desgd_fast.EmpiricalRisk` for the others.
     replacement : bool
         Whether a minibatch may hold the same row twice. Without replacement a batch is at most
         as large as the node's share.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from desgd_fast import _validate
 
@@ -128,6 +128,59 @@ class Runs:
         _validate.was_kept("of", of, norms)
         assert norms is not None
         return euclidean(norms) if stacked else norms
+
+    def gradient_noise(
+        self,
+        problem: Any,
+        *,
+        batch_size: ArrayLike,
+        max_points: int = 20,
+        k: Any = 0.05,
+        threads: int | None = None,
+        **options: Any,
+    ) -> "GradientNoise":
+        """The noise of minibatches where these runs ended, and its tail index beside the iterates' own.
+
+        Parameters
+        ----------
+        problem : GaussianRegression, DatasetRegression, EmpiricalRisk or StreamingRisk
+            What was simulated; runs do not keep it.
+        batch_size : scalar or (n_nodes,) array
+            The minibatch b.
+        max_points : int
+            Most runs to take points from: the first that did not diverge.
+        k : int or fraction
+            Order statistics above the threshold, of the noise and of the iterates' distances ‖x_i − x*‖.
+        threads : int or None
+            Most threads to use; None for all.
+        **options
+            ``n_samples``, ``groups`` and ``rng`` of :func:`desgd_fast.gradient_noise`, which samples the
+            noise at points of your own.
+
+        Returns
+        -------
+        GradientNoise
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is out of range, all runs diverged, or iterates were not kept.
+
+        Examples
+        --------
+        >>> import numpy as np, desgd_fast as dsf
+        >>> problem = dsf.GaussianRegression(dim=2)
+        >>> runs = dsf.simulate(
+        ...     problem, np.full((4, 4), 0.25), step_size=0.3, batch_size=1, n_steps=50, n_runs=200, rng=0)
+        >>> noise = runs.gradient_noise(problem, batch_size=1, n_samples=100, rng=0)
+        >>> noise.norms.shape, noise.iterates.alpha.shape
+        ((1, 20, 100, 4), (4,))
+        """
+        from desgd_fast.noise import noise_of_runs
+
+        return noise_of_runs(
+            self, problem, batch_size=batch_size, max_points=max_points, k=k, threads=threads, **options
+        )
 
     def to_xarray(self) -> "xarray.Dataset":
         """Everything kept, over the axes run, node and coordinate."""
@@ -825,6 +878,9 @@ class Training:
         Of each node's network on all training samples; accuracy is nan for the squared loss.
     test_loss, test_accuracy : (n_runs, n_records, n_nodes) array or None
         On the held-out samples.
+    train_ensemble_accuracy, test_ensemble_accuracy : (n_runs, n_records) array, or None likewise
+        Of all nodes' networks together: a sample is given the class that the mean of their probabilities, the
+        softmax of the outputs, makes the likeliest.
     names, shapes : tuple
         Name and shape of each of the network's parameters, in the order in which they make up the P entries.
     first_run : int
@@ -842,6 +898,8 @@ class Training:
     train_accuracy: NDArray[np.float64]
     test_loss: NDArray[np.float64] | None
     test_accuracy: NDArray[np.float64] | None
+    train_ensemble_accuracy: NDArray[np.float64]
+    test_ensemble_accuracy: NDArray[np.float64] | None
     names: tuple[str, ...]
     shapes: tuple[tuple[int, ...], ...]
     first_run: int
@@ -898,6 +956,9 @@ class Training:
         for name in ("train_loss", "train_accuracy", "test_loss", "test_accuracy"):
             if getattr(self, name) is not None:
                 variables[name] = (("run", "step", "node"), getattr(self, name))
+        for name in ("train_ensemble_accuracy", "test_ensemble_accuracy"):
+            if getattr(self, name) is not None:
+                variables[name] = (("run", "step"), getattr(self, name))
         for name in ("final", "average"):
             if getattr(self, name) is not None:
                 variables[name] = (("run", "node", "parameter"), getattr(self, name))
@@ -926,8 +987,8 @@ class PartitionReport:
     gradient_distance : (n_nodes,) array
         ‖∇f_i(x) − ∇f(x)‖, f being the mean over all rows: what keeps the nodes' optima apart.
     effective_sample_size : float
-        n_nodes² / Σ 1/n_i. The unweighted average of the nodes' means varies as the mean of so many rows
-        would: all rows where shares are equal, fewer otherwise.
+        n_nodes² / Σ 1/n_i where no two nodes hold the same row. The unweighted average of the nodes' means
+        varies as the mean of so many rows would: all rows where shares are equal, fewer otherwise.
     """
 
     shares: NDArray[np.int64]
@@ -950,7 +1011,7 @@ class PartitionReport:
 
 @dataclass(frozen=True, eq=False)
 class GradientNoise:
-    """What :func:`desgd_fast.gradient_noise` returns; prints as a table.
+    """What :func:`desgd_fast.gradient_noise` and :meth:`Runs.gradient_noise` return; prints as a table.
 
     Attributes
     ----------
@@ -961,7 +1022,8 @@ class GradientNoise:
     tail : TailEstimate
         Tail index of the noise, over (n_groups, n_nodes).
     iterates : TailEstimate or None
-        Tail index of ‖x_i − x*‖ of the runs that the points come from, over (n_nodes,).
+        Tail index of ‖x_i − x*‖ of the runs that the points come from, over (n_nodes,); None for points of
+        your own.
     """
 
     groups: tuple[str, ...]

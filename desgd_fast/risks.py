@@ -48,9 +48,11 @@ class EmpiricalRisk:
         One row per sample, finite, used as they are; an intercept is a column of ones.
     targets : (n_rows,) array
         What the features predict; labels where the loss expects them.
-    assignment : "even", "sorted", rule or (n_rows,) integer array
+    assignment : "even", "sorted", "shared", rule, (n_rows,) integer or (n_nodes, n_rows) bool array
         Which node holds each row: a rule of ``dsf.partitions``, any function ``rule(targets, n_nodes)`` that
-        returns the node of every row, or the nodes themselves. No node may be left without a row.
+        returns the node of every row, or the nodes themselves; or, where nodes hold rows in common, who holds
+        what, with a copy of the row for each ("shared": every node holds all). No node may be left without
+        a row.
     sampling : {"replacement", "without-replacement", "reshuffle", "shuffle-once", "flip-flop"}
         How a node picks its minibatches. The first two draw every batch anew, its rows independent or
         distinct. The others go through permutations of the node's rows, one an epoch, a batch taking up
@@ -178,18 +180,21 @@ class EmpiricalRisk:
         parts = self.partition(n_nodes)
         point = self.optimum if x is None else _validate.vector("x", x, self.dim)
         local = local_gradients(self.loss, np.tile(point, (1, n_nodes, 1)), parts)[0]
-        labels, label_of_row = np.unique(parts.targets, return_inverse=True)
+        labels, label_of_row = np.unique(self.targets, return_inverse=True)
         node_of_row = np.repeat(np.arange(n_nodes), parts.shares)
         counts = np.zeros((n_nodes, labels.size), np.int64)
-        np.add.at(counts, (node_of_row, label_of_row), 1)
+        np.add.at(counts, (node_of_row, label_of_row[parts.rows]), 1)
         proportions = counts / parts.shares[:, None]
+        overall = np.bincount(label_of_row) / self.n_rows
+        # Of every row in the average of the nodes' means.
+        row_weights = np.bincount(parts.rows, 1 / (n_nodes * parts.shares[node_of_row]))
         return PartitionReport(
             shares=parts.shares,
             labels=labels,
             label_counts=counts,
-            label_distance=0.5 * np.abs(proportions - counts.sum(axis=0) / self.n_rows).sum(axis=1),
+            label_distance=0.5 * np.abs(proportions - overall).sum(axis=1),
             gradient_distance=np.linalg.norm(local - self.gradient(point), axis=1),
-            effective_sample_size=float(n_nodes**2 / (1 / parts.shares).sum()),
+            effective_sample_size=float(1 / np.square(row_weights).sum()),
         )
 
 

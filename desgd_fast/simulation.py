@@ -249,7 +249,7 @@ class _Moving:
     @property
     def memory(self) -> tuple[int, int]:
         """Vectors of memory that a node keeps, and nodes that keep them."""
-        return (2 if self.update.tracking else 1), (self.n_nodes if self.update.remembers else 0)
+        return self.update.memory(self.n_nodes)
 
 
 @dataclass

@@ -9,6 +9,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,12 @@ from desgd_fast import _validate
 from desgd_fast._progress import count_steps
 from desgd_fast._rng import RNG, key_from
 from desgd_fast.kernels import random
-from desgd_fast.kernels.networks import draw_minibatches
+from desgd_fast.kernels.networks import BATCH_SIZE, draw_minibatches
 from desgd_fast.mixing import ORDERS
 from desgd_fast.networks import assign_rows, records_of
 from desgd_fast.results import DivergenceWarning, Training
+from desgd_fast.schedules import Schedule
+from desgd_fast.updates import Update
 
 try:
     import torch
@@ -42,8 +45,8 @@ def train(
     targets: ArrayLike | torch.Tensor,
     W: Any,
     *,
-    step_size: ArrayLike,
-    batch_size: int,
+    step_size: ArrayLike | Schedule,
+    batch_size: ArrayLike,
     n_steps: int,
     n_runs: int = 1,
     loss: Loss = torch.nn.functional.cross_entropy,
@@ -52,6 +55,7 @@ def train(
     keep_every: int = 1,
     keep_node: int = 0,
     order: str = "combine-then-adapt",
+    update: Update = Update(),  # noqa: B008
     initial: ArrayLike | None = None,
     assignment: Any = "even",
     replacement: bool = True,
@@ -76,10 +80,11 @@ def train(
         Labels (integers), or numbers to predict.
     W : (n_nodes, n_nodes) array or sparse array
         Doubly stochastic mixing matrix.
-    step_size : scalar, (n_nodes,), (n_runs, 1) or (n_runs, n_nodes) array
-        η, for all, for each node, or for each run.
-    batch_size : int
-        Rows of every minibatch.
+    step_size : scalar, (n_nodes,), (n_runs, 1) or (n_runs, n_nodes) array, or schedule
+        η, for all, for each node, or for each run; or a function of the steps' numbers, as for
+        :func:`desgd_fast.train`.
+    batch_size : int or (n_nodes,) integer array
+        Rows of a minibatch. Nodes whose batches are equal compute together, so that few sizes are fast.
     n_steps, n_runs : int
         Steps of a run, and independent runs.
     loss : callable
@@ -90,6 +95,8 @@ def train(
         Keep the last so many checkpoints of one node, so many steps apart, in the memory of the host.
     order : {"combine-then-adapt", "adapt-then-combine"}
         Which recursion, as in :func:`desgd_fast.simulate`.
+    update : Update
+        What comes in place of the gradient, as for :func:`desgd_fast.train`.
     initial : None or (P,), (n_nodes, P) or (n_runs, n_nodes, P) array
         Start, in the order of ``torch.nn.utils.parameters_to_vector``; None is the module's own parameters.
     assignment, replacement
@@ -139,9 +146,11 @@ def train(
     n_nodes = int(weights.shape[0])
     n_runs = _validate.integer("n_runs", n_runs, 1, 2**32 - 1)
     first_run = _validate.integer("first_run", first_run, 0, 2**32 - n_runs)
-    step_sizes = _validate.step_sizes_of_runs("step_size", step_size, n_runs, n_nodes)
-    batch_size = _validate.integer("batch_size", batch_size, 1, random.MOST_INTEGERS)
+    batch_sizes = _validate.counts_per_node("batch_size", batch_size, n_nodes)
+    _validate.distinct_counters("batch_size", batch_sizes, random.MOST_INTEGERS, "for a network")
     n_steps = _validate.integer("n_steps", n_steps, 1, 2**32 - 1)
+    step_sizes = _validate.step_sizes_of_runs("step_size", step_size, n_steps, n_runs, n_nodes)
+    _validate.instance("update", update, (Update,))
     average_last = _validate.integer("average_last", average_last, 0, n_steps)
     keep_every = _validate.positive_integer("keep_every", keep_every)
     keep_last = _validate.integer("keep_last", keep_last, 0, n_steps // keep_every)
@@ -168,20 +177,23 @@ def train(
         start = _validate.initial_parameters("initial", initial, n_runs, n_nodes, size, drawn=False)
         nodes.parameters.copy_(torch.tensor(np.reshape(start, nodes.parameters.shape)))
 
-    batch_sizes = np.full(n_nodes, batch_size)
     assignment = _validate.assignment("assignment", assignment, len(labels))
-    rows, columns = assign_rows(labels, assignment, replacement, step_sizes, batch_sizes)
-    batches = _minibatches(key, columns, rows, first_run, n_steps, batch_size, replacement, place)
+    rows, columns = assign_rows(labels, assignment, replacement, batch_sizes)
+    runs = range(first_run, first_run + n_runs)
+    batches = _minibatches(key, columns, rows, runs, n_steps, replacement, place)
+    alike = _alike(np.tile(batch_sizes, n_runs), place)
     dense = torch.tensor(weights.toarray(), dtype=nodes.dtype, device=place)
     identity = bool((weights.toarray() == np.eye(n_nodes)).all())
-    eta = torch.tensor(step_sizes.reshape(-1, 1), dtype=nodes.dtype, device=place)
+    sizes = torch.tensor(step_sizes, dtype=nodes.dtype, device=place)
+    steps = _Steps(update, torch.zeros_like(nodes.parameters[: None if update.remembers else 0]))
 
-    def mix(parameters: torch.Tensor) -> torch.Tensor:
-        if identity:
-            return parameters
-        return (dense @ parameters.view(n_runs, n_nodes, -1)).view_as(parameters)
+    def mix_at(step: int, values: torch.Tensor) -> torch.Tensor:
+        if identity or (step + 1) % update.local_steps:
+            return values
+        return (dense @ values.view(n_runs, n_nodes, -1)).view_as(values)
 
     table = np.empty((len(data), 2, n_runs, record_steps.size, n_nodes))
+    together = np.empty((len(data), n_runs, record_steps.size))
     distances = np.empty((n_runs, record_steps.size))
     sums = torch.zeros_like(nodes.parameters) if average_last else None
     kept: list[NDArray[Any]] = []
@@ -192,15 +204,17 @@ def train(
                 apart = (stacked - stacked.mean(dim=1, keepdim=True)).square().sum(dim=2).mean(dim=1).sqrt()
                 distances[:, i] = apart.cpu()
                 for j, part in enumerate(data):
-                    table[j, :, :, i] = nodes.measure(*part).reshape(2, n_runs, n_nodes)
+                    table[j, :, :, i], together[j, :, i] = nodes.measure(*part, n_runs)
             if step == n_steps:
                 break
-            chosen = next(batches)
-            gradient = nodes.gradient(data[0][0][chosen], data[0][1][chosen])
+            mix = partial(mix_at, step)
+            gradient = nodes.gradient(*data[0], next(batches), alike)
+            eta = sizes[step % len(sizes)].expand(n_runs, n_nodes).reshape(-1, 1)
+            moved = eta * steps.direction(nodes.parameters, gradient, mix)
             if adapt_first:
-                nodes.parameters = mix(nodes.parameters - eta * gradient)
+                nodes.parameters = mix(nodes.parameters - moved)
             else:
-                nodes.parameters = mix(nodes.parameters) - eta * gradient
+                nodes.parameters = mix(nodes.parameters) - moved
             if sums is not None and step >= n_steps - average_last:
                 sums += nodes.parameters
             left = n_steps - 1 - step
@@ -226,11 +240,41 @@ def train(
         train_accuracy=table[0, 1],
         test_loss=table[1, 0] if len(data) > 1 else None,
         test_accuracy=table[1, 1] if len(data) > 1 else None,
+        train_ensemble_accuracy=together[0],
+        test_ensemble_accuracy=together[1] if len(data) > 1 else None,
         names=nodes.names,
         shapes=nodes.shapes,
         first_run=first_run,
         checkpoints=np.stack(kept, axis=1) if kept else None,
     )
+
+
+@dataclass
+class _Steps:
+    """What becomes of gradients: the rules of :mod:`desgd_fast.updates` on one row for every copy."""
+
+    update: Update
+    velocity: torch.Tensor
+    last_gradient: torch.Tensor | float = 0.0
+
+    def direction(
+        self, parameters: torch.Tensor, gradient: torch.Tensor, mix: Callable[[torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
+        """Of this step; ``mix`` is what the nodes do to what they send each other."""
+        rule = self.update
+        if rule.clip_norm < math.inf:
+            lengths = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
+            gradient = torch.where(lengths > rule.clip_norm, gradient * (rule.clip_norm / lengths), gradient)
+        if rule.weight_decay:
+            gradient = gradient + rule.weight_decay * parameters
+        if rule.tracking:
+            self.velocity = mix(self.velocity) + gradient - self.last_gradient
+            self.last_gradient = gradient
+            return self.velocity
+        if not rule.momentum:
+            return gradient
+        self.velocity = rule.momentum * self.velocity + gradient
+        return gradient + rule.momentum * self.velocity if rule.nesterov else self.velocity
 
 
 @dataclass
@@ -265,15 +309,24 @@ class _Nodes:
     def dtype(self) -> torch.dtype:
         return self.parameters.dtype
 
-    def _named(self) -> dict[str, torch.Tensor]:
-        parts = self.parameters.split([math.prod(shape) for shape in self.shapes], dim=1)
+    def _named(self, copies: Any = slice(None)) -> dict[str, torch.Tensor]:
+        parts = self.parameters[copies].split([math.prod(shape) for shape in self.shapes], dim=1)
         return {
             name: part.view(-1, *shape)
             for name, shape, part in zip(self.names, self.shapes, parts, strict=True)
         }
 
-    def gradient(self, features: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Of every copy's loss on its own batch, (copies, P); buffers move on as the module moves them."""
+    def gradient(
+        self,
+        features: torch.Tensor,
+        targets: torch.Tensor,
+        chosen: torch.Tensor,
+        alike: list[tuple[int, Any]],
+    ) -> torch.Tensor:
+        """Of every copy's loss on its own batch, (copies, P); buffers move on as the module moves them.
+
+        The batches are ``chosen`` rows (copies, most); of the copies that are ``alike``, the first so many.
+        """
 
         def loss(
             parameters: dict[str, torch.Tensor],
@@ -285,13 +338,22 @@ class _Nodes:
             return self.loss(outputs, y), buffers
 
         each = vmap(grad(loss, has_aux=True), randomness="different")
-        gradients, self.buffers = each(self._named(), self.buffers, features, targets)
-        return torch.cat([gradients[name].reshape(len(self.parameters), -1) for name in self.names], dim=1)
+        result = torch.empty_like(self.parameters)
+        for batch_size, copies in alike:
+            rows = chosen[copies, :batch_size]
+            buffers = {name: value[copies] for name, value in self.buffers.items()}
+            gradients, buffers = each(self._named(copies), buffers, features[rows], targets[rows])
+            result[copies] = torch.cat([gradients[name].flatten(1) for name in self.names], dim=1)
+            for name, value in buffers.items():
+                self.buffers[name][copies] = value
+        return result
 
-    def measure(self, features: torch.Tensor, targets: torch.Tensor) -> NDArray[np.float64]:
-        """Mean loss of every copy, and share of samples classified correctly, (2, copies)."""
-        classes = not targets.is_floating_point()
-        totals = torch.zeros(2, len(self.parameters), dtype=torch.float64)
+    def measure(
+        self, features: torch.Tensor, targets: torch.Tensor, n_runs: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean loss and share of samples classified right, (2, runs, nodes), and by all nodes, (runs,)."""
+        totals = torch.zeros(2, n_runs, len(self.parameters) // n_runs, dtype=torch.float64)
+        together = torch.zeros(n_runs, dtype=torch.float64)
 
         def outputs_and_loss(
             parameters: dict[str, torch.Tensor],
@@ -300,16 +362,23 @@ class _Nodes:
             y: torch.Tensor,
         ) -> tuple[torch.Tensor, torch.Tensor]:
             outputs = functional_call(self.module, (parameters, buffers), (x,))
-            right = (outputs.argmax(dim=1) == y).double().mean() if classes else outputs.sum() * math.nan
-            return self.loss(outputs, y), right
+            return self.loss(outputs, y), outputs
 
         self.module.eval()
         each = vmap(outputs_and_loss, in_dims=(0, 0, None, None))
         for x, y in zip(features.split(_SAMPLES_PER_PASS), targets.split(_SAMPLES_PER_PASS), strict=True):
-            for total, value in zip(totals, each(self._named(), self.buffers, x, y), strict=True):
-                total += value.cpu().double() * len(x)
+            losses, outputs = each(self._named(), self.buffers, x, y)
+            totals[0] += losses.view(n_runs, -1).cpu().double() * len(x)
+            if targets.is_floating_point():
+                continue
+            right = (outputs.argmax(dim=2) == y).flatten(1).double().mean(dim=1)
+            totals[1] += right.view(n_runs, -1).cpu() * len(x)
+            shares = outputs.softmax(dim=2).unflatten(0, (n_runs, -1)).mean(dim=1)
+            together += (shares.argmax(dim=2) == y).flatten(1).double().mean(dim=1).cpu() * len(x)
+        if targets.is_floating_point():
+            totals[1], together = math.nan, together + math.nan
         self.module.train()
-        return np.asarray(totals / len(features))
+        return np.asarray(totals / len(features)), np.asarray(together / len(features))
 
 
 def _split(test: Any) -> tuple[Any, str, Any]:
@@ -327,23 +396,30 @@ def _samples(
     return inputs, outputs.to(dtype) if outputs.is_floating_point() else outputs.long()
 
 
+def _alike(batch_sizes: NDArray[np.int64], place: torch.device) -> list[tuple[int, Any]]:
+    """Each batch size, and the copies that have it: a slice, without copying, where that is all of them."""
+    distinct = np.unique(batch_sizes)
+    if distinct.size == 1:
+        return [(int(distinct[0]), slice(None))]
+    return [(int(size), torch.tensor(np.flatnonzero(batch_sizes == size), device=place)) for size in distinct]
+
+
 def _minibatches(
     key: NDArray[np.uint64],
-    nodes: NDArray[np.float64],
+    nodes: NDArray[np.int64],
     rows: NDArray[np.int64],
-    first_run: int,
+    runs: range,
     n_steps: int,
-    batch_size: int,
     replacement: bool,
     place: torch.device,
 ) -> Iterator[torch.Tensor]:
-    """Rows of every copy's minibatch, (runs · nodes, batch_size), step by step."""
-    n_runs, n_nodes = nodes.shape[:2]
+    """Rows of every copy's minibatch, (runs · nodes, largest batch), step by step; smaller ones end in 0."""
+    n_nodes, most = len(nodes), int(nodes[:, BATCH_SIZE].max())
     for first in range(0, n_steps, _STEPS_PER_DRAW):
         count = min(_STEPS_PER_DRAW, n_steps - first)
-        drawn = np.empty((n_runs, count, n_nodes, batch_size), np.int64)
-        plan = np.array([first, count, n_steps, first_run, 0, 0, 0, 0, int(replacement)])
-        for run in range(n_runs):
-            draw_minibatches(key, np.uint64(first_run + run), nodes[run], rows, plan, drawn[run])
-        ordered = np.swapaxes(drawn, 0, 1).reshape(count, n_runs * n_nodes, batch_size)
+        drawn = np.zeros((len(runs), count, n_nodes, most), np.int64)
+        plan = np.array([first, count, n_steps, runs.start, 0, 0, 0, 0, int(replacement)])
+        for own, run in zip(drawn, runs, strict=True):
+            draw_minibatches(key, np.uint64(run), nodes, rows, plan, own)
+        ordered = np.swapaxes(drawn, 0, 1).reshape(count, len(runs) * n_nodes, most)
         yield from torch.tensor(ordered, device=place)

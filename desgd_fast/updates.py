@@ -68,6 +68,10 @@ class Update:
         """Whether the step depends on earlier gradients."""
         return self.tracking or self.momentum > 0
 
+    def memory(self, n_nodes: int) -> tuple[int, int]:
+        """Vectors of memory that a node keeps, and the nodes that keep them."""
+        return (2 if self.tracking else 1), (n_nodes if self.remembers else 0)
+
     @property
     def rule(self) -> NDArray[np.float64]:
         """The numbers as the kernels take them."""

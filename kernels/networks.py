@@ -21,16 +21,30 @@ from ._lanes import SAMPLES, load_entries, load_samples, spread_entry, store, st
 from ._lanes import multiply_add as multiply_add_samples
 from ._math import exp, multiply_add, wide_vectors
 from .random import ROWS, fill_integers
-from .steps import ADAPT_FIRST, FIRST_RUN, FIRST_STEP, N_STEPS, copy_nodes, finish_nodes, mix_row
+from .steps import ADAPT_FIRST, AVERAGE_FROM, FIRST_RUN, FIRST_STEP, N_STEPS, copy_nodes
+from .updates import TRACKING, communicates, keeps_gradient, mix_node, take_step, update_gradient
 
 # Entries of ``network``, followed by the numbers of units of every layer, the inputs first.
 TANH, SLOPE, CROSS_ENTROPY, BIASES, SIZES = range(5)
 
 # Columns of ``nodes``: what distinguishes one node from another. Rows FIRST_ROW … + N_ROWS - 1 are its own.
-STEP_SIZE, BATCH_SIZE, FIRST_ROW, N_ROWS = range(4)
+BATCH_SIZE, FIRST_ROW, N_ROWS = range(3)
 
 # Entries of ``plan`` that mean something else here.
 REPLACEMENT = 8
+
+Graph = tuple[Integers, Integers, Reals]
+Data = tuple[Reals, Reals, Integers]
+
+# Three matrices with a row for each node: the memory of an update rule, the same after mixing, and the last
+# gradients.
+Memory = tuple[Reals, Reals, Reals]
+
+# What a step writes to: values and errors of units, values sample by sample, the rows drawn, and lengths.
+Work = tuple[Reals, Reals, Reals, Integers, Reals]
+
+# Rows of ``vectors``, with one direction for each node, or one that all nodes use in turn.
+SCALE, CENTRE, DIRECTIONS = range(3)
 
 
 @exact
@@ -372,7 +386,7 @@ def draw_batch(
     step: Word,
     node: int,
     run: Word,
-    nodes: Reals,
+    nodes: Integers,
     bounds: Words,
     plan: Integers,
     drawn: Integers,
@@ -380,267 +394,345 @@ def draw_batch(
     """Which of the node's rows make its minibatch: drawn[:batch size, 0]."""
     fill_integers(key, ROWS, step, np.uint64(node), run, bounds, 1, drawn)
     if not plan[REPLACEMENT]:
-        keep_apart(drawn, int(nodes[node, BATCH_SIZE]), int(nodes[node, N_ROWS]))
+        keep_apart(drawn, nodes[node, BATCH_SIZE], nodes[node, N_ROWS])
+
+
+@exact
+def largest_entry(matrix: Reals, row: int) -> int:
+    """The column of a row's maximum, the first of several."""
+    best = 0
+    for c in range(1, matrix.shape[1]):
+        best = c if matrix[row, c] > matrix[row, best] else best
+    return best
 
 
 @exact
 def measure_outputs(
-    values: Reals, first: int, q: int, targets: Reals, row: int, network: Reals
+    values: Reals,
+    first: int,
+    q: int,
+    targets: Reals,
+    row: int,
+    network: Reals,
+    shares: Reals,
+    place: int,
 ) -> tuple[float, float]:
-    """Loss of sample q, whose target is that ``row``, and 1 if it is classified correctly, else 0."""
-    best, aim = 0, 0
+    """Loss of sample q, whose target is that ``row``, and 1 if it is classified correctly, else 0.
+
+    Its softmax is added to ``shares[place]``.
+    """
+    best = 0
     for c in range(1, targets.shape[1]):
         best = c if values[first + c, q] > values[first + best, q] else best
-        aim = c if targets[row, c] > targets[row, aim] else aim
     loss = 0.0
     if network[CROSS_ENTROPY]:
         total = 0.0
         for c in range(targets.shape[1]):
             total += math.exp(values[first + c, q] - values[first + best, q])
         for c in range(targets.shape[1]):
+            shares[place, c] += math.exp(values[first + c, q] - values[first + best, q]) / total
             if targets[row, c] != 0.0:
                 loss += targets[row, c] * (math.log(total) + values[first + best, q] - values[first + c, q])
     else:
         for c in range(targets.shape[1]):
             loss += 0.5 * (values[first + c, q] - targets[row, c]) ** 2
-    return loss, 1.0 if best == aim else 0.0
+    return loss, 1.0 if best == largest_entry(targets, row) else 0.0
 
 
 @exact
-def step_network(
-    x: Reals,
-    y: Reals,
-    node: int,
-    indptr: Integers,
-    indices: Integers,
-    weights: Reals,
-    nodes: Reals,
-    network: Reals,
-    features: Reals,
-    targets: Reals,
-    rows: Integers,
-    bounds: Words,
-    key: Words,
-    step: Word,
-    run: Word,
-    plan: Integers,
-    values: Reals,
-    errors: Reals,
-    across: Reals,
-    drawn: Integers,
+def find_errors(
+    parameters: Reals, network: Reals, targets: Reals, batch_size: int, factor: float, work: Work
 ) -> None:
-    """One minibatch of one node: y[node] = Σ_j W[node, j] x[j] − step size · gradient at x[node].
-
-    With ADAPT_FIRST x[node] loses its step in place, and mixing is left to :func:`.steps.finish_nodes`.
-    """
-    wide_vectors()
+    """From a gathered minibatch, what :func:`add_gradient` takes: errors, times ``factor``, and values."""
+    values, errors, across = work[0], work[1], work[2]
     n_layers = network.size - SIZES - 1
     n_units, outputs = units_below(network, n_layers + 1), units_below(network, n_layers)
-    batch_size, step_size = int(nodes[node, BATCH_SIZE]), nodes[node, STEP_SIZE]
-    draw_batch(key, step, node, run, nodes, bounds, plan, drawn)
-    gather_batch(
-        features, targets, rows, int(nodes[node, FIRST_ROW]), drawn, batch_size, network, values, errors
-    )
-    parameters = x[node]
     for group in range((batch_size + SAMPLES - 1) // SAMPLES):
         first, n_samples = group * n_units, min(SAMPLES, batch_size - group * SAMPLES)
         propagate_forward(parameters, network, group, values)
         for q in range(n_samples):
             for i in range(outputs):
                 across[group * SAMPLES + q, i] = values[first + i, q]
-        measure_errors(
-            values, first + outputs, targets.shape[1], n_samples, -step_size / batch_size, network, errors
-        )
+        measure_errors(values, first + outputs, targets.shape[1], n_samples, factor, network, errors)
         propagate_backward(parameters, network, group, values, errors)
-    if plan[ADAPT_FIRST]:
-        add_gradient(network, batch_size, across, errors, parameters)
-    else:
-        mix_row(indptr, indices, weights, node, x, y)
-        add_gradient(network, batch_size, across, errors, y[node])
 
 
 @exact
-def most_drawn(nodes: Reals) -> int:
+def step_network(
+    x: Reals,
+    y: Reals,
+    memory: Memory,
+    node: int,
+    graph: Graph,
+    nodes: Integers,
+    step_size: float,
+    rule: Reals,
+    network: Reals,
+    data: Data,
+    bounds: Words,
+    key: Words,
+    step: Word,
+    run: Word,
+    plan: Integers,
+    work: Work,
+    vectors: Reals,
+) -> None:
+    """One minibatch of one node: y[node] = Σ_j W[node, j] x[j] − step size · what the rule makes of it.
+
+    With ADAPT_FIRST x[node] loses its step in place, and mixing is left to :func:`finish_node`.
+    """
+    wide_vectors()
+    features, targets, rows = data
+    values, errors, across, drawn = work[0], work[1], work[2], work[3]
+    batch_size, mixing, plain = nodes[node, BATCH_SIZE], communicates(rule, step), keeps_gradient(rule)
+    draw_batch(key, step, node, run, nodes, bounds, plan, drawn)
+    gather_batch(features, targets, rows, nodes[node, FIRST_ROW], drawn, batch_size, network, values, errors)
+    # A plain step needs no gradient of its own: it is added to the parameters as it is summed.
+    factor = -step_size / batch_size if plain else 1.0 / batch_size
+    find_errors(x[node], network, targets, batch_size, factor, work)
+    moved = x if plan[ADAPT_FIRST] else y
+    if not plan[ADAPT_FIRST]:
+        mix_node(mixing, graph, node, x, y)
+    if plain:
+        add_gradient(network, batch_size, across, errors, moved[node])
+        return
+    before, velocity, last_gradient = memory
+    direction = vectors[DIRECTIONS + node % (vectors.shape[0] - DIRECTIONS)]
+    for t in range(direction.size):
+        direction[t] = 0.0
+    add_gradient(network, batch_size, across, errors, direction)
+    if rule[TRACKING] != 0.0:
+        mix_node(mixing, graph, node, before, velocity)
+    scale, centre = vectors[SCALE], vectors[CENTRE]
+    update_gradient(node, x, rule, scale, centre, 1, work[4], velocity, last_gradient, direction)
+    take_step(step_size, direction, node, moved)
+
+
+@exact
+def finish_node(
+    graph: Graph, rule: Reals, node: int, x: Reals, y: Reals, step: Word, plan: Integers, sums: Reals
+) -> None:
+    """Mix if that is still to be done, and add to the running sum of the last iterates."""
+    wide_vectors()
+    if plan[ADAPT_FIRST]:
+        mix_node(communicates(rule, step), graph, node, x, y)
+    if step >= np.uint64(plan[AVERAGE_FROM]):
+        for t in range(y.shape[1]):
+            sums[node, t] += y[node, t]
+
+
+@exact
+def reserve(nodes: Integers, network: Reals) -> Work:
+    """Room for one step of one node."""
+    most, n_units = most_drawn(nodes), units_below(network, network.size - SIZES)
+    n_rows = (most + SAMPLES - 1) // SAMPLES * n_units
+    values, errors = np.zeros((n_rows, SAMPLES)), np.zeros((n_rows, SAMPLES))
+    return values, errors, np.empty((most, n_units)), np.empty((most, 1), np.int64), np.empty(SAMPLES)
+
+
+@exact
+def reserve_vectors(rule: Reals, n_directions: int, size: int) -> Reals:
+    """Rows for :func:`.updates.update_gradient`: ones, zeros, and directions; none where steps are plain."""
+    vectors = np.zeros((0 if keeps_gradient(rule) else DIRECTIONS + n_directions, size))
+    if vectors.shape[0] > 0:
+        for t in range(size):
+            vectors[SCALE, t] = 1.0
+    return vectors
+
+
+@exact
+def most_drawn(nodes: Integers) -> int:
     """The largest batch, padded to the fours that integers are drawn in."""
     most = 1
-    for run in range(nodes.shape[0]):
-        for node in range(nodes.shape[1]):
-            most = max(most, int(nodes[run, node, BATCH_SIZE]))
+    for node in range(nodes.shape[0]):
+        most = max(most, nodes[node, BATCH_SIZE])
     return (most + 3) // 4 * 4
 
 
 @exact
-def count_choices(nodes: Reals, replacement: int, bounds: Words) -> None:
-    """Set bounds[q, node] to the number of rows that draw q chooses from; unused draws choose from one."""
+def count_choices(nodes: Integers, replacement: int) -> Words:
+    """The number of rows that draw q of a node chooses from, at [q, node]; unused draws choose from one."""
+    bounds = np.empty((most_drawn(nodes), nodes.shape[0]), np.uint64)
     for node in range(nodes.shape[0]):
-        batch_size = int(nodes[node, BATCH_SIZE])
+        batch_size = nodes[node, BATCH_SIZE]
         for q in range(bounds.shape[0]):
             later = 0 if replacement else batch_size - 1 - q
-            bounds[q, node] = np.uint64(int(nodes[node, N_ROWS]) - later if q < batch_size else 1)
+            bounds[q, node] = np.uint64(nodes[node, N_ROWS] - later if q < batch_size else 1)
+    return bounds
 
 
 @kernel()
 def draw_minibatches(
-    key: Words, run: Word, nodes: Reals, rows: Integers, plan: Integers, out: Integers
+    key: Words, run: Word, nodes: Integers, rows: Integers, plan: Integers, out: Integers
 ) -> None:
     """Which ``rows`` the minibatches of one run hold: out[k, node, q] at step FIRST_STEP + k < + N_STEPS."""
-    n_nodes, most = nodes.shape[0], (out.shape[2] + 3) // 4 * 4
-    bounds, drawn = np.empty((most, n_nodes), np.uint64), np.empty((most, 1), np.int64)
-    count_choices(nodes, plan[REPLACEMENT], bounds)
+    n_nodes, bounds = nodes.shape[0], count_choices(nodes, plan[REPLACEMENT])
+    drawn = np.empty((bounds.shape[0], 1), np.int64)
     for k in range(plan[N_STEPS]):
         step = np.uint64(plan[FIRST_STEP] + k)
         for node in range(n_nodes):
-            batch_size = int(nodes[node, BATCH_SIZE])
             draw_batch(key, step, node, run, nodes, bounds, plan, drawn)
-            for q in range(batch_size):
-                out[k, node, q] = rows[int(nodes[node, FIRST_ROW]) + drawn[q, 0]]
+            for q in range(nodes[node, BATCH_SIZE]):
+                out[k, node, q] = rows[nodes[node, FIRST_ROW] + drawn[q, 0]]
 
 
 @kernel(parallel=True)
 def train_runs(
     state: Reals,
     sums: Reals,
-    indptr: Integers,
-    indices: Integers,
-    weights: Reals,
-    nodes: Reals,
+    memory: Reals,
+    graph: Graph,
+    nodes: Integers,
+    step_sizes: Reals,
+    rule: Reals,
     network: Reals,
-    features: Reals,
-    targets: Reals,
-    rows: Integers,
+    data: Data,
     key: Words,
     plan: Integers,
 ) -> None:
     """Advance state[run, node, parameter] by N_STEPS steps, runs in parallel.
 
-    ``nodes[run, node]`` holds (step size, batch size, first of its ``rows``, their number), ``targets`` one
-    row of outputs for each of ``features``. Plan, averaging and ``sums`` as in :func:`.steps.advance_runs`.
+    ``nodes[node]`` holds (batch size, first of its rows, their number). ``step_sizes[k, run, node]`` belongs
+    to step k of a run; an axis of length 1 to all of them. ``data`` is (features, targets, rows): one row of
+    outputs for each of the features, and the rows of all nodes. ``graph``, ``rule`` and ``memory`` as in
+    :func:`.descent.advance_losses`, plan, averaging and ``sums`` as in :func:`.steps.advance_runs`.
     """
     n_nodes, size = state.shape[1], state.shape[2]
-    n_units = units_below(network, network.size - SIZES)
-    most = most_drawn(nodes)
-    n_rows = (most + SAMPLES - 1) // SAMPLES * n_units
+    bounds = count_choices(nodes, plan[REPLACEMENT])
     for run in prange(state.shape[0]):
         label = np.uint64(plan[FIRST_RUN] + run)
         x, y, total = state[run], np.empty((n_nodes, size)), sums[run]
-        bounds = np.empty((most, n_nodes), np.uint64)
-        count_choices(nodes[run], plan[REPLACEMENT], bounds)
-        values, errors = np.zeros((n_rows, SAMPLES)), np.zeros((n_rows, SAMPLES))
-        across, drawn = np.empty((most, n_units)), np.empty((most, 1), np.int64)
+        before, last_gradient = memory[run, 0], memory[run, memory.shape[1] - 1]
+        after = np.empty((n_nodes, size)) if rule[TRACKING] != 0.0 else before
+        work, vectors = reserve(nodes, network), reserve_vectors(rule, 1, size)
         for k in range(plan[N_STEPS]):
             step = np.uint64(plan[FIRST_STEP] + k)
+            sizes = step_sizes[np.int64(step) % step_sizes.shape[0], np.int64(run) % step_sizes.shape[1]]
             for node in range(n_nodes):
                 step_network(
                     x,
                     y,
+                    (before, after, last_gradient),
                     node,
-                    indptr,
-                    indices,
-                    weights,
-                    nodes[run],
+                    graph,
+                    nodes,
+                    sizes[node],
+                    rule,
                     network,
-                    features,
-                    targets,
-                    rows,
+                    data,
                     bounds,
                     key,
                     step,
                     label,
                     plan,
-                    values,
-                    errors,
-                    across,
-                    drawn,
+                    work,
+                    vectors,
                 )
-            finish_nodes(0, n_nodes, x, y, indptr, indices, weights, step, plan, total)
+            for node in range(n_nodes):
+                finish_node(graph, rule, node, x, y, step, plan, total)
             x, y = y, x
+            before, after = after, before
         if plan[N_STEPS] % 2:
             copy_nodes(x, y)
+            if rule[TRACKING] != 0.0:
+                copy_nodes(before, after)
 
 
 @kernel(parallel=True)
 def train_nodes(
     state: Reals,
     sums: Reals,
-    indptr: Integers,
-    indices: Integers,
-    weights: Reals,
-    nodes: Reals,
+    memory: Reals,
+    graph: Graph,
+    nodes: Integers,
+    step_sizes: Reals,
+    rule: Reals,
     network: Reals,
-    features: Reals,
-    targets: Reals,
-    rows: Integers,
+    data: Data,
     key: Words,
     plan: Integers,
 ) -> None:
     """:func:`train_runs` with the nodes of each step in parallel: for fewer runs than threads."""
     n_nodes, size = state.shape[1], state.shape[2]
-    n_units = units_below(network, network.size - SIZES)
-    most = most_drawn(nodes)
-    n_rows = (most + SAMPLES - 1) // SAMPLES * n_units
-    spare = np.empty((n_nodes, size))
-    bounds = np.empty((most, n_nodes), np.uint64)
+    bounds, vectors = count_choices(nodes, plan[REPLACEMENT]), reserve_vectors(rule, n_nodes, size)
+    spare, spare_memory = np.empty((n_nodes, size)), np.empty((n_nodes, size))
     for run in range(state.shape[0]):
         label = np.uint64(plan[FIRST_RUN] + run)
-        x, y, total, own = state[run], spare, sums[run], nodes[run]
-        count_choices(own, plan[REPLACEMENT], bounds)
+        x, y, total = state[run], spare, sums[run]
+        before, last_gradient = memory[run, 0], memory[run, memory.shape[1] - 1]
+        after = spare_memory if rule[TRACKING] != 0.0 else before
         for k in range(plan[N_STEPS]):
             step = np.uint64(plan[FIRST_STEP] + k)
+            sizes = step_sizes[np.int64(step) % step_sizes.shape[0], np.int64(run) % step_sizes.shape[1]]
             for node in prange(n_nodes):
-                values, errors = np.zeros((n_rows, SAMPLES)), np.zeros((n_rows, SAMPLES))
                 step_network(
                     x,
                     y,
+                    (before, after, last_gradient),
                     int(np.int64(node)),
-                    indptr,
-                    indices,
-                    weights,
-                    own,
+                    graph,
+                    nodes,
+                    sizes[node],
+                    rule,
                     network,
-                    features,
-                    targets,
-                    rows,
+                    data,
                     bounds,
                     key,
                     step,
                     label,
                     plan,
-                    values,
-                    errors,
-                    np.empty((most, n_units)),
-                    np.empty((most, 1), np.int64),
+                    reserve(nodes, network),
+                    vectors,
                 )
             for node in prange(n_nodes):
-                finish_nodes(node, node + 1, x, y, indptr, indices, weights, step, plan, total)
+                finish_node(graph, rule, int(np.int64(node)), x, y, step, plan, total)
             x, y = y, x
+            before, after = after, before
         if plan[N_STEPS] % 2:
             copy_nodes(x, y)
+            if rule[TRACKING] != 0.0:
+                copy_nodes(before, after)
 
 
 @kernel(parallel=True)
 def measure_networks(
-    parameters: Reals, network: Reals, features: Reals, targets: Reals, losses: Reals, right: Reals
+    parameters: Reals,
+    network: Reals,
+    features: Reals,
+    targets: Reals,
+    losses: Reals,
+    right: Reals,
+    together: Reals,
 ) -> None:
-    """Sum over chunks of samples: losses[chunk, row of parameters], and how many are classified ``right``.
+    """Sum over chunks of samples: losses[chunk, run, node], and how many each node classifies ``right``.
 
-    A sample is classified correctly where its largest output is that of its largest target.
+    ``together[chunk, run]`` are right by the mean of the nodes' softmax. A sample is classified correctly
+    where its largest output is that of its largest target.
     """
     n_layers = network.size - SIZES - 1
     n_units, outputs = units_below(network, n_layers + 1), units_below(network, n_layers)
-    n_chunks, n_networks = losses.shape
-    for task in prange(n_chunks * n_networks):
-        chunk, which = task // n_networks, task % n_networks
-        last = (chunk + 1) * features.shape[0] // n_chunks
-        values = np.zeros((n_units, SAMPLES))
-        losses[chunk, which] = 0.0
-        right[chunk, which] = 0.0
-        for start in range(chunk * features.shape[0] // n_chunks, last, SAMPLES):
-            count = min(SAMPLES, last - start)
-            for q in range(count):
-                for i in range(features.shape[1]):
-                    values[i, q] = features[start + q, i]
-            propagate_forward(parameters[which], network, 0, values)
-            for q in range(count):
-                loss, hit = measure_outputs(values, outputs, q, targets, start + q, network)
-                losses[chunk, which] += loss
-                right[chunk, which] += hit
+    n_chunks, n_runs, n_nodes = losses.shape
+    for task in prange(n_chunks * n_runs):
+        chunk, run = task // n_runs, task % n_runs
+        first, last = chunk * features.shape[0] // n_chunks, (chunk + 1) * features.shape[0] // n_chunks
+        values, shares = np.zeros((n_units, SAMPLES)), np.zeros((last - first, targets.shape[1]))
+        for node in range(n_nodes):
+            losses[chunk, run, node] = 0.0
+            right[chunk, run, node] = 0.0
+            for start in range(first, last, SAMPLES):
+                count = min(SAMPLES, last - start)
+                for q in range(count):
+                    for i in range(features.shape[1]):
+                        values[i, q] = features[start + q, i]
+                propagate_forward(parameters[run, node], network, 0, values)
+                for q in range(count):
+                    row = start + q
+                    loss, hit = measure_outputs(
+                        values, outputs, q, targets, row, network, shares, row - first
+                    )
+                    losses[chunk, run, node] += loss
+                    right[chunk, run, node] += hit
+        together[chunk, run] = 0.0
+        for row in range(first, last):
+            if largest_entry(shares, row - first) == largest_entry(targets, row):
+                together[chunk, run] += 1.0

@@ -76,7 +76,7 @@ def largest(values: Integers) -> int:
 @exact
 def nodes_of_group(plan: Integers) -> int:
     """Nodes whose chi-squares are drawn together: one tile or several."""
-    return max(plan[TILE], CHI_SQUARES >> plan[SHIFT])
+    return int(max(plan[TILE], CHI_SQUARES >> plan[SHIFT]))
 
 
 @exact
@@ -519,8 +519,9 @@ def advance_nodes(
         for k in range(plan[N_STEPS]):
             step = np.uint64(plan[FIRST_STEP] + k)
             for number in prange(n_groups):
+                first_node: Any = np.int64(number) * group
                 step_group(
-                    np.int64(number) * group,
+                    first_node,
                     x,
                     y,
                     indptr,

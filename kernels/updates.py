@@ -40,10 +40,13 @@ def clip_gradient(scale: Reals, bound: float, lanes: int, factors: Reals, direct
     width = factors.size
     for t in range(width):
         factors[t] = 0.0
-    for start in range(0, direction.size, width):
+    whole = direction.size - direction.size % width
+    for start in range(0, whole, width):
         for t in range(width):
             value = direction[start + t]
             factors[t] = multiply_add(scale[start + t] * value, value, factors[t])
+    for t in range(whole, direction.size):
+        factors[t - whole] = multiply_add(scale[t] * direction[t], direction[t], factors[t - whole])
     while width > lanes:
         width //= 2
         for t in range(width):
@@ -56,9 +59,11 @@ def clip_gradient(scale: Reals, bound: float, lanes: int, factors: Reals, direct
         for t in range(lanes):
             factors[lanes + t] = factors[t]
         lanes *= 2
-    for start in range(0, direction.size, factors.size):
+    for start in range(0, whole, factors.size):
         for t in range(factors.size):
             direction[start + t] *= factors[t]
+    for t in range(whole, direction.size):
+        direction[t] *= factors[t - whole]
 
 
 @exact
@@ -118,6 +123,18 @@ def take_step(step_size: float, direction: Reals, node: int, y: Reals) -> None:
     wide_vectors()
     for t in range(direction.size):
         y[node, t] = multiply_add(-step_size, direction[t], y[node, t])
+
+
+@exact
+def mix_node(mixing: bool, graph: tuple[Integers, Integers, Reals], node: int, x: Reals, y: Reals) -> None:
+    """y[node] = Σ_j W[node, j] x[j], or x[node] where the nodes do not communicate."""
+    kept_apart()
+    wide_vectors()
+    if mixing:
+        mix_row(graph[0], graph[1], graph[2], node, x, y)
+    else:
+        for t in range(x.shape[1]):
+            y[node, t] = x[node, t]
 
 
 @exact

@@ -42,6 +42,24 @@ def test_rows_drawn_equal_the_plain_truth(sampling: str, batch_size: object) -> 
         np.testing.assert_allclose(runs.final[run], path[-1], rtol=0, atol=1e-13)
 
 
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_rows_in_common_are_drawn_by_each_node_for_itself(sampling: str) -> None:
+    held = np.array([np.arange(13) % 2 == 0, np.ones(13, bool), np.arange(13) > 3])
+    for assignment, shares in (("shared", [range(13)] * 3), (held, [np.flatnonzero(own) for own in held])):
+        problem = dsf.EmpiricalRisk(
+            dsf.losses.least_squares(), UNIT, np.ones(13), assignment, sampling, reference=np.zeros(13)
+        )
+        runs = dsf.simulate(problem, np.eye(3), step_size=0.5, batch_size=2, n_steps=11, rng=1)
+
+        def gradient(step: int, node: int, x: np.ndarray, shares: list = shares) -> np.ndarray:
+            rows = np.array(shares[node])
+            a = UNIT[rows[truth.batch(sampling, KEY, rows.size, 2, step, node, 0)]]
+            return (a @ x - 1) @ a / 2
+
+        path = truth.run(np.zeros((3, 13)), np.eye(3), [0.5] * 11, gradient, 11)
+        np.testing.assert_allclose(runs.final[0], path[-1], rtol=0, atol=1e-13)
+
+
 @pytest.mark.parametrize("sampling", ["reshuffle", "shuffle-once", "flip-flop"])
 def test_an_epoch_visits_every_row_once(sampling: str) -> None:
     problem = dsf.EmpiricalRisk(
@@ -307,9 +325,30 @@ def test_report_states_shares_labels_and_effective_sample_size() -> None:
     assert "effective sample size 5.3" in str(report)
 
 
+def test_report_counts_rows_in_common_once() -> None:
+    features, targets = np.ones((4, 1)), [0.0, 0.0, 1.0, 1.0]
+    least_squares = dsf.losses.least_squares()
+    report = dsf.EmpiricalRisk(least_squares, features, targets, "shared").report(3)
+    assert report.shares.tolist() == [4, 4, 4]
+    np.testing.assert_array_equal(report.label_distance, 0)
+    np.testing.assert_allclose(report.gradient_distance, 0, atol=1e-15)
+    assert report.effective_sample_size == pytest.approx(4)
+    held = np.array([[True, True, True, False], [False, False, True, True]])
+    report = dsf.EmpiricalRisk(least_squares, features, targets, held).report(2)
+    assert report.label_counts.tolist() == [[2, 1], [0, 2]]
+    np.testing.assert_allclose(report.label_distance, [1 / 6, 1 / 2])
+    # Weights of the rows in the average of the two means: 1/6, 1/6, 1/6 + 1/4, 1/4.
+    expected = 1 / (2 / 36 + (5 / 12) ** 2 + 1 / 16)
+    assert report.effective_sample_size == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
+        (np.ones((2, 4), bool), r"assignment must have a row for each of 3 nodes, got shape \(2, 4\)"),
+        (np.eye(3, 4) > 0, "assignment must give every row at least one node, but row 3 has none"),
+        (np.arange(3)[:, None] > [0] * 4, "assignment must give every node at least one row, but node 0 has"),
+        (lambda y, n: np.ones((n, 3), bool), r"assignment must return the node of every row.*\(n_nodes, 4\)"),
         ([0, 0, 0, 0], "assignment must give every node at least one row, but node 1 has none"),
         ([0, 1, 2, 3], "assignment must name nodes from 0 to 2, got 3"),
         (lambda y, n: np.zeros(3, int), r"assignment must return the node of every row.*\(4,\)"),

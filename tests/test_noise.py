@@ -1,5 +1,7 @@
 """Gradient noise: centred, of the right size, and as heavy as the data make it."""
 
+from dataclasses import replace
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -66,7 +68,7 @@ def test_noise_is_as_heavy_as_the_targets_noise() -> None:
 def test_noise_along_runs_comes_with_the_iterates_index() -> None:
     problem = dsf.GaussianRegression(dim=2)
     runs = dsf.simulate(problem, CYCLE, step_size=0.3, batch_size=1, n_steps=50, n_runs=500, rng=0)
-    noise = dsf.gradient_noise(problem, runs, batch_size=1, n_samples=200, max_points=5, rng=0)
+    noise = runs.gradient_noise(problem, batch_size=1, n_samples=200, max_points=5, rng=0)
     assert noise.norms.shape == (1, 5, 200, 4)
     assert noise.iterates is not None
     direct = dsf.tails.hill(runs.norms(), k=0.05, axis=0)
@@ -101,4 +103,17 @@ def test_runs_without_iterates_are_refused() -> None:
     problem = dsf.GaussianRegression(dim=2)
     runs = dsf.simulate(problem, CYCLE, step_size=0.1, batch_size=1, n_steps=5, keep="norms", rng=0)
     with pytest.raises(ValueError, match="keep='all'"):
-        dsf.gradient_noise(problem, runs, batch_size=1)
+        runs.gradient_noise(problem, batch_size=1)
+
+
+def test_diverged_runs_give_no_points() -> None:
+    problem = dsf.GaussianRegression(dim=2)
+    runs = dsf.simulate(problem, CYCLE, step_size=0.3, batch_size=1, n_steps=50, n_runs=50, rng=0)
+    marked = replace(runs, diverged=np.arange(50) < 2)
+    noise = marked.gradient_noise(problem, batch_size=1, n_samples=20, max_points=3, rng=0)
+    at_others = dsf.gradient_noise(problem, runs.final[2:5], batch_size=1, n_samples=20, rng=0)
+    np.testing.assert_array_equal(noise.norms, at_others.norms)
+    with pytest.raises(ValueError, match="max_points must be"):
+        runs.gradient_noise(problem, batch_size=1, max_points=0)
+    with pytest.raises(ValueError, match="runs must hold a run that did not diverge, but all 50 did"):
+        replace(runs, diverged=np.ones(50, bool)).gradient_noise(problem, batch_size=1)

@@ -20,7 +20,7 @@ TINY = Drill(n_runs=2, n_steps=20, average_last=10)
 def experiment() -> Layers:
     figure = paper.EXPERIMENTS["figure4a"]
     assert isinstance(figure, Layers)
-    return replace(figure, quick=TINY, mnist_effort=TINY, quick_points=2)
+    return replace(figure, quick=TINY, mnist_effort=TINY, mnist_quick=TINY, quick_points=2)
 
 
 def test_declared_settings_are_the_published_ones() -> None:

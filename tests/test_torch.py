@@ -3,6 +3,7 @@
 import networkx as nx
 import numpy as np
 import pytest
+from test_updates import ORDERS, RULES, SCHEDULES, every_extra, rule_of
 
 import desgd_fast as dsf
 
@@ -84,6 +85,8 @@ def test_the_same_run_step_for_step_in_both(order: str, replacement: bool, bias:
         np.testing.assert_allclose(getattr(theirs, name), getattr(ours, name), rtol=1e-11, atol=1e-13)
     np.testing.assert_allclose(theirs.train_accuracy, ours.train_accuracy)
     np.testing.assert_allclose(theirs.test_accuracy, ours.test_accuracy)
+    np.testing.assert_allclose(theirs.train_ensemble_accuracy, ours.train_ensemble_accuracy)
+    np.testing.assert_allclose(theirs.test_ensemble_accuracy, ours.test_ensemble_accuracy)
     assert theirs.names == ours.names
     assert theirs.shapes == ours.shapes
     for steps in range(1, 6):  # not only at the end
@@ -91,6 +94,34 @@ def test_the_same_run_step_for_step_in_both(order: str, replacement: bool, bias:
         np.testing.assert_allclose(
             theirs.checkpoints[:, steps - 1], shorter.final[:, 0], rtol=1e-11, atol=1e-13
         )
+
+
+@pytest.mark.parametrize("name", RULES)
+@every_extra
+def test_every_rule_step_for_step_in_both(name: str, extras: dict) -> None:
+    network = dsf.NeuralNetwork(FEATURES, LABELS, hidden=(7,), bias=True)
+    W = dsf.mixing_matrix(nx.path_graph(3))
+    start = network.parameters(1.0, 3, range(2), 7, common_start=False)
+    module = twin(network)
+    for order, step_size in zip(ORDERS, ("per node", "schedule per node"), strict=True):
+        common = {
+            "step_size": SCHEDULES[step_size],
+            "batch_size": [4, 9, 4],
+            "n_steps": 7,
+            "n_runs": 2,
+            "order": order,
+            "update": rule_of(name, extras)[0],
+            "initial": start,
+            "rng": 7,
+        }
+        ours = dsf.train(network, W, **common)
+        theirs = dsf.torch.train(module, FEATURES, LABELS, W, keep_last=7, **common)
+        np.testing.assert_allclose(theirs.final, ours.final, rtol=1e-11, atol=1e-12)
+        for steps in range(1, 7):  # not only at the end
+            shorter = dsf.train(network, W, record_every=0, **common | {"n_steps": steps})
+            np.testing.assert_allclose(
+                theirs.checkpoints[:, steps - 1], shorter.final[:, 0], rtol=1e-11, atol=1e-12
+            )
 
 
 def test_checkpoints_are_the_window_that_was_asked_for() -> None:
@@ -131,6 +162,18 @@ def test_running_statistics_of_batch_norm_move_with_their_node() -> None:
     assert training.train_loss[0, -1].max() < training.train_loss[0, 0].min()
 
 
+def test_running_statistics_stay_apart_where_batches_differ() -> None:
+    module = torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 3))
+    common = {**SETTING, "n_steps": 12}
+    sizes = [4, 9, 4, 9, 6]
+    together = dsf.torch.train(module, FEATURES, LABELS, np.eye(5), **common | {"batch_size": sizes})
+    for node, batch_size in enumerate(sizes):
+        # Without mixing, a node does what it does among nodes that all have its batch size.
+        alike = dsf.torch.train(module, FEATURES, LABELS, np.eye(5), **common | {"batch_size": batch_size})
+        np.testing.assert_allclose(together.final[:, node], alike.final[:, node], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(together.train_loss[..., node], alike.train_loss[..., node], rtol=1e-5)
+
+
 def test_divergence_is_flagged() -> None:
     module = twin(dsf.NeuralNetwork(FEATURES, LABELS, hidden=(4,), activation="linear"))
     with pytest.warns(dsf.networks.DivergenceWarning, match="1 of 1 runs"):
@@ -147,7 +190,10 @@ def test_divergence_is_flagged() -> None:
         ({"module": torch.nn.ReLU()}, "module must have at least one parameter"),
         ({"targets": LABELS[:-1]}, r"targets must have one entry per row of features \(40\)"),
         ({"W": np.eye(3)[:2]}, "W must be a square matrix"),
-        ({"batch_size": 0}, "batch_size must be an integer"),
+        ({"batch_size": 0}, "batch_size must be"),
+        ({"batch_size": [1, 2]}, "batch_size must be"),
+        ({"update": "heavy ball"}, "update must be a Update"),
+        ({"step_size": lambda k: np.ones(3)}, r"step_size must return shape \(6,\) or \(6, 5\)"),
         ({"keep_last": 7}, "keep_last must be an integer from 0 to 6"),
         ({"keep_node": 5}, "keep_node must be an integer from 0 to 4"),
         ({"initial": np.zeros(2)}, "initial must have shape"),
