@@ -86,7 +86,7 @@ def log_loss(s: float, y: float) -> float:
 @inlined
 def log_loss_slope(s: float, y: float) -> float:
     """Derivative of :func:`log_loss`."""
-    return -y / (1.0 + bounded_exp(y * s))
+    return float(-y / (1.0 + bounded_exp(y * s)))
 
 
 @inlined

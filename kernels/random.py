@@ -91,13 +91,13 @@ def philox(c0: Word, c1: Word, c2: Word, c3: Word, k0: Word, k1: Word) -> tuple[
 
 
 @elementary
-def unit(bits: Word) -> float:
+def unit(bits: Any) -> Any:
     """Uniform on (0, 1] in steps of 2^-52, from the upper 52 of 64 bits."""
     return 2.0 - bits_to_double((bits >> _12) | _ONE_BITS)
 
 
 @elementary
-def squared_radius(bits: Word) -> float:
+def squared_radius(bits: Word) -> Any:
     """Box–Muller's -2 log U."""
     return -2.0 * log(unit(bits))
 
