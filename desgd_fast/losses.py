@@ -98,9 +98,9 @@ class Loss:
     def oracle(self) -> oracles.Oracle:
         """What the step loops take for gradients of minibatches."""
         if self.slope is None:
-            return False, 0.0, oracles.no_link(), oracles.free_gradients(self.gradient)
+            return False, 0.0, oracles.NO_LINK, oracles.free_gradients(self.gradient)
         link = (oracles.link_slopes if self.outputs == 1 else oracles.link_scores)(self.slope)
-        return True, self.ridge, link, oracles.no_gradient()
+        return True, self.ridge, link, oracles.NO_GRADIENT
 
 
 def linear_model(

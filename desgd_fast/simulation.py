@@ -14,7 +14,7 @@ from desgd_fast._layout import Layout
 from desgd_fast._progress import count_steps
 from desgd_fast._rng import RNG, key_from
 from desgd_fast.kernels import descent, gaussian, gram, oracles, random, steps
-from desgd_fast.kernels._lanes import LANES
+from desgd_fast.kernels._lanes import LANES, SAMPLES
 from desgd_fast.kernels.samples import DISTINCT
 from desgd_fast.losses import Loss
 from desgd_fast.mixing import ORDERS
@@ -429,12 +429,10 @@ def _rows(problem: DatasetRegression | EmpiricalRisk, moving: _Moving) -> _Vecto
     distinct = np.maximum(shares - batch_sizes + draws + 1, 1)
     chosen = np.where(draws < batch_sizes, distinct if sampling == DISTINCT else shares, 1)
     # Whole registers of nodes.
-    bounds = np.ones((draws.size, steps.padded(moving.n_nodes)), np.uint64)
+    bounds = np.ones((draws.size, -(-moving.n_nodes // SAMPLES) * SAMPLES), np.uint64)
     bounds[:, : moving.n_nodes] = chosen
     data = partition.features, partition.targets, partition.offsets, bounds
-    return _descent(
-        problem, problem.loss, oracles.draw_nothing(), data, moving, (sampling, problem.dim, 0, 0)
-    )
+    return _descent(problem, problem.loss, oracles.NO_LAW, data, moving, (sampling, problem.dim, 0, 0))
 
 
 def _stream(problem: StreamingRisk, moving: _Moving) -> _Vectors:

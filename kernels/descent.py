@@ -6,8 +6,8 @@ import numpy as np
 from numba import prange
 
 from ._jit import Integers, Reals, Word, Words, elementary, exact, kernel
-from ._lanes import LANES
-from ._math import aligned_empty, borrow, kept_apart
+from ._lanes import LANES, SAMPLES, store_entries, zeros
+from ._math import aligned_empty, borrow, compact, kept_apart
 from .linear import MOST_NODES, add_gradients
 from .oracles import Oracle, work_size
 from .random import FEATURES, ROWS, UNIFORMS, fill_integers, fill_normals, fill_uniforms
@@ -116,6 +116,7 @@ def choose_rows(
     rows: Integers,
 ) -> None:
     """The rows of the nodes' minibatches; draws are made for a tile of nodes at once."""
+    compact()
     if sampling < RESHUFFLE and first % TILE == 0:
         count = min(TILE, bounds.shape[1] - first)
         fill_integers(key, ROWS, step, np.uint64(first), run, bounds, count, drawn)
@@ -205,9 +206,8 @@ def step_nodes(
         weights[node - first] = -step_sizes[row_of_step, node] if straight else 1.0
     out = y[first:last] if straight else directions[: last - first]
     if not straight:
-        for i in range(last - first):
-            for t in range(out.shape[1]):
-                out[i, t] = 0.0
+        for t in range(0, out.size, SAMPLES):
+            store_entries(out, t, zeros())
     add_gradients(
         oracle,
         x[first:last],

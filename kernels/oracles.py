@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba import prange, types
 
-from ._jit import Integers, Matrix, Reals, adopted, exact, kernel, pointer
+from ._jit import Absent, Integers, Matrix, Reals, adopted, exact, kernel, pointer
 from ._math import borrow, kept_apart, wide_vectors
 from .linear import MOST_NODES, MOST_ROWS, add_gradients
 from .steps import padded
@@ -26,6 +26,9 @@ LAW = types.void(_VECTOR, _VECTOR, types.int64, types.int64, _MATRIX, _VECTOR)
 
 # Told in :func:`.linear.add_gradients`.
 Oracle = tuple[bool, float, Any, Any]
+
+# What stands for a link, a gradient or a law where there is none.
+NO_LINK, NO_GRADIENT, NO_LAW = Absent(LINK), Absent(GRADIENT), Absent(LAW)
 
 # Samples whose gradients are added up together.
 FOUR = 4
@@ -113,38 +116,6 @@ def link_scores(slopes: Callable[..., Any]) -> Any:
 
 
 @cache
-def no_link() -> Any:
-    """Pointer that stands for a link where the model is not linear."""
-
-    @pointer(LINK)
-    def link(scores: Reals, labels: Reals, n: int, n_scores: int) -> None:
-        return
-
-    return link
-
-
-@cache
-def no_gradient() -> Any:
-    """Pointer that stands for a gradient where the link tells it."""
-
-    @pointer(GRADIENT)
-    def add(
-        x: Matrix,
-        dim: int,
-        features: Matrix,
-        targets: Reals,
-        rows: Integers,
-        counts: Integers,
-        factors: Reals,
-        work: Reals,
-        out: Matrix,
-    ) -> None:
-        return
-
-    return add
-
-
-@cache
 def mean_value(value: Callable[..., Any]) -> Any:
     """Pointer to the mean of value(x, a, y) over rows ``first`` … ``last`` - 1."""
     of_sample = adopted(value)
@@ -197,19 +168,6 @@ def draw_samples(sample: Callable[..., Any], n_normals: int, n_uniforms: int) ->
                 node,
                 features[q],
             )
-
-    return draw
-
-
-@cache
-def draw_nothing() -> Any:
-    """Pointer that stands for a law where the data are finite."""
-
-    @pointer(LAW)
-    def draw(
-        normals: Reals, uniforms: Reals, node: int, count: int, features: Matrix, targets: Reals
-    ) -> None:
-        return
 
     return draw
 

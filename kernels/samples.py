@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from ._jit import Integers, Word, Words, elementary, exact
+from ._math import compact
 from .random import PERMUTATION, fill_permutation
 
 # How a node goes through its rows; from RESHUFFLE on, in permutations.
@@ -17,6 +18,7 @@ def keep_distinct(drawn: Integers, i: int, batch_size: int, n_rows: int, marks: 
 
     Rows taken in this batch carry its number in ``marks``, whose last place counts the batches.
     """
+    compact()
     last = marks.size - 1
     marks[last] += 1
     for q in range(batch_size):
@@ -28,6 +30,7 @@ def keep_distinct(drawn: Integers, i: int, batch_size: int, n_rows: int, marks: 
 @elementary
 def take_drawn(drawn: Integers, i: int, batch_size: int, first_row: int, rows: Integers, to: int) -> None:
     """rows[to]: what column i of ``drawn`` counts from ``first_row``."""
+    compact()
     column, row = np.uint64(i), np.uint64(to)
     for q in range(batch_size):
         rows[row, np.uint64(q)] = first_row + drawn[np.uint64(q), column]
@@ -53,6 +56,7 @@ def take_next(
     ``order[first_row:]`` keeps the permutation numbered ``current[node]``, and is drawn anew when another
     one's turn comes. FLIP_FLOP runs through each backwards before it draws the next.
     """
+    compact()
     position: Any = np.int64(step) * batch_size
     epoch, place = position // n_rows, position % n_rows
     for q in range(batch_size):
