@@ -1,5 +1,6 @@
 """Where a run's coordinates lie in the state that the step loops advance (see ``kernels/steps.py``)."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,11 +50,7 @@ class Layout:
 
     def zeros(self, n_rows: int, dtype: Any = np.float64) -> NDArray[Any]:
         """(n_rows, n_nodes, size) zeros on a cache-line boundary."""
-        count = n_rows * self.n_nodes * self.size
-        item = np.dtype(dtype).itemsize
-        raw = np.zeros(count + 64 // item - 1, dtype)
-        skip = -raw.ctypes.data % 64 // item
-        return raw[skip : skip + count].reshape(n_rows, self.n_nodes, self.size)
+        return aligned_zeros(n_rows, self.n_nodes, self.size, dtype=dtype)
 
     def pack(self, values: NDArray[np.float64], out: NDArray[Any]) -> None:
         """Write values (..., dim) into every run of out (..., size)."""
@@ -73,3 +70,11 @@ class Layout:
         n_blocks, n_nodes, _ = state.shape
         used = state[:, :, : self.dim * self.lanes].reshape(n_blocks, n_nodes, *self.shape)
         return np.ascontiguousarray(used.transpose(0, 2, 4, 1, 3)).reshape(-1, n_nodes, self.dim)
+
+
+def aligned_zeros(*shape: int, dtype: Any = np.float64) -> NDArray[Any]:
+    """Zeros that start on a cache line."""
+    count, item = math.prod(shape), np.dtype(dtype).itemsize
+    raw = np.zeros(count + 64 // item - 1, dtype)
+    skip = -raw.ctypes.data % 64 // item
+    return raw[skip : skip + count].reshape(shape)

@@ -95,12 +95,12 @@ class Loss:
         return f"Loss({self.name})"
 
     @property
-    def mean_gradient(self) -> Any:
-        """What the step loops call for a minibatch."""
+    def oracle(self) -> oracles.Oracle:
+        """What the step loops take for gradients of minibatches."""
         if self.slope is None:
-            return oracles.mean_gradient(self.gradient)
-        make = oracles.mean_linear_gradient if self.outputs == 1 else oracles.mean_scores_gradient
-        return make(self.slope, self.ridge)
+            return False, 0.0, oracles.NO_LINK, oracles.free_gradients(self.gradient)
+        link = (oracles.link_slopes if self.outputs == 1 else oracles.link_scores)(self.slope)
+        return True, self.ridge, link, oracles.NO_GRADIENT
 
 
 def linear_model(

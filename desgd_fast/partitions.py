@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from desgd_fast import _validate
+from desgd_fast._layout import aligned_zeros
 from desgd_fast._rng import RNG, generator_from
 
 # Draws of a whole partition before a rule gives up on its smallest share.
@@ -211,7 +212,9 @@ def group(
     So are minibatches, if given, which must fit the nodes' shares where their rows are ``distinct``.
     """
     rows, offsets = deal(assignment, targets, n_nodes, batch_size, distinct)
-    return Partition(features[rows], targets[rows], offsets, rows)
+    # mode="raise" would go through a buffer.
+    grouped = np.take(features, rows, axis=0, out=aligned_zeros(rows.size, features.shape[1]), mode="clip")
+    return Partition(grouped, targets[rows], offsets, rows)
 
 
 def deal(

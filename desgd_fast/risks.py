@@ -314,10 +314,10 @@ def _gradients(
     features: Real,
     targets: Real,
 ) -> Real:
-    pointer = loss.mean_gradient
-    out = np.full(points.shape, np.nan)
+    oracle = loss.oracle
+    out = np.zeros(points.shape)
     with _threads.limited_to(None):
-        oracles.evaluate_gradients(pointer, points, first, last, features, targets, out)
+        oracles.evaluate_gradients(oracle, points, first, last, features, targets, out)
     return out
 
 

@@ -14,7 +14,7 @@ from desgd_fast._layout import Layout
 from desgd_fast._progress import count_steps
 from desgd_fast._rng import RNG, key_from
 from desgd_fast.kernels import descent, gaussian, gram, oracles, random, steps
-from desgd_fast.kernels._lanes import LANES
+from desgd_fast.kernels._lanes import LANES, SAMPLES
 from desgd_fast.kernels.samples import DISTINCT
 from desgd_fast.losses import Loss
 from desgd_fast.mixing import ORDERS
@@ -428,11 +428,12 @@ def _rows(problem: DatasetRegression | EmpiricalRisk, moving: _Moving) -> _Vecto
     draws = np.arange(-(-int(batch_sizes.max()) // 4) * 4)[:, None]
     # Floyd's algorithm lets draw q of b choose among the first n - b + q + 1 rows; unused draws among one.
     distinct = np.maximum(shares - batch_sizes + draws + 1, 1)
-    bounds = np.where(draws < batch_sizes, distinct if sampling == DISTINCT else shares, 1)
-    data = partition.features, partition.targets, partition.offsets, bounds.astype(np.uint64)
-    return _descent(
-        problem, problem.loss, oracles.draw_nothing(), data, moving, (sampling, problem.dim, 0, 0)
-    )
+    chosen = np.where(draws < batch_sizes, distinct if sampling == DISTINCT else shares, 1)
+    # Whole registers of nodes.
+    bounds = np.ones((draws.size, -(-moving.n_nodes // SAMPLES) * SAMPLES), np.uint64)
+    bounds[:, : moving.n_nodes] = chosen
+    data = partition.features, partition.targets, partition.offsets, bounds
+    return _descent(problem, problem.loss, oracles.NO_LAW, data, moving, (sampling, problem.dim, 0, 0))
 
 
 def _stream(problem: StreamingRisk, moving: _Moving) -> _Vectors:
@@ -461,7 +462,7 @@ def _descent(
         layout=layout,
         kernels=(descent.advance_losses, descent.advance_losses),
         arrays=(
-            loss.mean_gradient,
+            loss.oracle,
             draw,
             moving.graph,
             data,

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
+from numba import types
 from numpy.typing import NDArray
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -75,7 +76,7 @@ def exact(function: F) -> F:
     What a run's bits depend on: a sum that LLVM may reorder, or a product it may fuse, comes out otherwise
     in another caller.
     """
-    return cast(F, numba.njit(fastmath=False, **_COMMON)(function))
+    return cast(F, numba.njit(forceinline=False, fastmath=False, **_COMMON)(function))
 
 
 def elementary(function: F) -> F:
@@ -89,7 +90,9 @@ def adopted(function: Callable[..., Any]) -> Any:
     The options of its own decorator would depend on whether it had been called before.
     """
     plain = getattr(function, "py_func", function)
-    return numba.njit(forceinline=True, nogil=True, error_model="numpy", fastmath=set(FASTMATH))(plain)
+    # Python has the original to call.
+    flags = {"forceinline": True, "fastmath": set(FASTMATH), "no_cpython_wrapper": True, **_COMMON}
+    return numba.njit(**flags)(plain)
 
 
 def pointer(signature: Any) -> Callable[[F], F]:
@@ -102,3 +105,18 @@ def pointer(signature: Any) -> Callable[[F], F]:
         return cast(F, numba.cfunc(signature, **flags)(function))
 
     return decorate
+
+
+class Absent(types.WrapperAddressProtocol):  # type: ignore[misc]
+    """A pointer that nothing calls, where a parameter wants one: a function would have to be compiled."""
+
+    def __init__(self, signature: Any) -> None:
+        self._signature = signature
+
+    def __wrapper_address__(self) -> int:
+        """Numba's word for no address."""
+        return -1
+
+    def signature(self) -> Any:
+        """Type of the function."""
+        return self._signature

@@ -166,6 +166,48 @@ store = _storer(True, "Write a vector as row ``row`` of a C-contiguous array wit
 store_entries = _storer(False, "Write a vector from a flat position on, counted in the vector's own numbers.")
 
 
+def _first(builder: Any, kind: Any, count: Any) -> Any:
+    """Which lanes of a vector come before the one of this number."""
+    numbers = ir.Constant(ir.VectorType(count.type, kind.count), list(range(kind.count)))
+    one = builder.insert_element(ir.Constant(numbers.type, ir.Undefined), count, ir.IntType(32)(0))
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), kind.count), None)
+    return builder.icmp_signed(
+        "<", numbers, builder.shuffle_vector(one, ir.Constant(numbers.type, ir.Undefined), mask)
+    )
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def load_some(typingctx: Any, array: Any, position: Any, count: Any) -> Any:
+    """The first ``count`` of what :func:`load_entries` reads, then zeros: the others are not touched."""
+    kind = LanesType(array.dtype, SAMPLES)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _pointer(context, builder, signature.args[0], args[0], args[1], kind.vector)
+        mask, align = _first(builder, kind, args[2]), ir.IntType(32)(array.dtype.bitwidth // 8)
+        function = ir.FunctionType(kind.vector, [place.type, align.type, mask.type, kind.vector])
+        name = f"llvm.masked.load.v{SAMPLES}f{array.dtype.bitwidth}.p0"
+        read = cgutils.get_or_insert_function(builder.module, function, name)
+        return builder.call(read, [place, align, mask, ir.Constant(kind.vector, None)])
+
+    return kind(array, types.int64, types.int64), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def store_some(typingctx: Any, array: Any, position: Any, count: Any, value: Any) -> Any:
+    """Write the first ``count`` lanes of a vector from a flat position on."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _pointer(context, builder, signature.args[0], args[0], args[1], value.vector)
+        mask, align = _first(builder, value, args[2]), ir.IntType(32)(value.dtype.bitwidth // 8)
+        function = ir.FunctionType(ir.VoidType(), [args[3].type, place.type, align.type, mask.type])
+        name = f"llvm.masked.store.v{value.count}f{value.dtype.bitwidth}.p0"
+        write = cgutils.get_or_insert_function(builder.module, function, name)
+        builder.call(write, [args[3], place, align, mask])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64, value), codegen
+
+
 @intrinsic  # type: ignore[untyped-decorator]
 def prefetch(typingctx: Any, array: Any, position: Any) -> Any:
     """Ask for the cache line of a flat position, soon to be read."""
@@ -286,7 +328,6 @@ def _reinterpreter(dtype: Any, doc: str) -> Any:
     return intrinsic(reinterpret)
 
 
-as_doubles = _reinterpreter(types.float64, "The doubles with the bits of a vector.")
 as_singles = _reinterpreter(types.float32, "The floats with the bits of a vector.")
 as_long_words = _reinterpreter(types.uint64, "The bits of a vector in words of 64.")
 as_words = _reinterpreter(types.uint32, "The bits of a vector in words of 32.")
@@ -340,7 +381,8 @@ def total(typingctx: Any, value: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         double = ir.DoubleType()
         kind = ir.FunctionType(double, [double, value.vector])
-        add = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.fadd.v{LANES}f64")
+        name = f"llvm.vector.reduce.fadd.v{value.count}f64"
+        add = cgutils.get_or_insert_function(builder.module, kind, name)
         return builder.call(add, [double(-0.0), args[0]], fastmath=("reassoc",))
 
     return types.float64(value), codegen

@@ -42,4 +42,4 @@ def log_ratio(x: float, y: float) -> float:
     p = 0.2857142874366239149 + z * p
     p = 0.3999999999940941908 + z * p
     p = 0.6666666666666735130 + z * p
-    return exponent * _LN2 + s * (2.0 + z * p)
+    return float(exponent * _LN2 + s * (2.0 + z * p))

@@ -10,54 +10,36 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
 from ._jit import Reals, elementary, inlined
-from ._lanes import LanesType, as_doubles, as_long_words, elementwise
+from ._lanes import LanesType, elementwise
+
+
+def _reinterpreter(to: Any, element: Any, doc: str) -> Any:
+    def reinterpret(typingctx: Any, value: Any) -> Any:
+        kind = LanesType(to, value.count) if isinstance(value, LanesType) else to
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.bitcast(args[0], kind.vector if isinstance(value, LanesType) else element)
+
+        return kind(value), codegen
+
+    reinterpret.__doc__ = doc
+    return intrinsic(reinterpret)
+
+
+double_to_bits = _reinterpreter(
+    types.uint64, ir.IntType(64), "The 64 bits of a double, or of each in a vector."
+)
+bits_to_double = _reinterpreter(
+    types.float64, ir.DoubleType(), "The double with these 64 bits, or the vector."
+)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _double_to_bits(typingctx: Any, value: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.bitcast(args[0], ir.IntType(64))
-
-    return types.uint64(types.float64), codegen
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _bits_to_double(typingctx: Any, value: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.bitcast(args[0], ir.DoubleType())
-
-    return types.float64(types.uint64), codegen
-
-
-def double_to_bits(value: float) -> np.uint64:
-    """The 64 bits of a double."""
-    return np.float64(value).view(np.uint64)
-
-
-def bits_to_double(bits: np.uint64) -> np.float64:
-    """The double with these 64 bits."""
-    return np.uint64(bits).view(np.float64)
-
-
-@overload(double_to_bits)
-def _overload_double_to_bits(value):  # type: ignore[no-untyped-def]
-    if isinstance(value, LanesType):
-        return lambda value: as_long_words(value)
-    return lambda value: _double_to_bits(value)
-
-
-@overload(bits_to_double)
-def _overload_bits_to_double(bits):  # type: ignore[no-untyped-def]
-    if isinstance(bits, LanesType):
-        return lambda bits: as_doubles(bits)
-    return lambda bits: _bits_to_double(bits)
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _multiply_add(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
+def multiply_add(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
+    """The sum a·b + c, rounded once where the processor can do that: stated, not left to the compiler."""
     vectors = elementwise(a, b, c)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -70,18 +52,13 @@ def _multiply_add(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
     return vectors or types.float64(types.float64, types.float64, types.float64), codegen
 
 
-def multiply_add(a: float, b: float, c: float) -> float:
-    """The sum a·b + c, rounded once where the processor can do that: stated, not left to the compiler."""
-    return a * b + c
-
-
-@overload(multiply_add, inline="always")
-def _overload_multiply_add(a, b, c):  # type: ignore[no-untyped-def]
-    return lambda a, b, c: _multiply_add(a, b, c)
-
-
 @intrinsic  # type: ignore[untyped-decorator]
-def _borrow(typingctx: Any, array: Any) -> Any:
+def borrow(typingctx: Any, array: Any) -> Any:
+    """The same array without a claim on its memory: passing it on costs no atomic reference counts.
+
+    Only for an argument of the function that calls this, which its own caller keeps alive.
+    """
+
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         view = context.make_array(signature.args[0])(context, builder, args[0])
         for owner in ("meminfo", "parent"):
@@ -89,19 +66,6 @@ def _borrow(typingctx: Any, array: Any) -> Any:
         return view._getvalue()
 
     return array(array), codegen
-
-
-def borrow(array: Any) -> Any:
-    """The same array without a claim on its memory: passing it on costs no atomic reference counts.
-
-    Only for an argument of the function that calls this, which its own caller keeps alive.
-    """
-    return array
-
-
-@overload(borrow, inline="always")
-def _overload_borrow(array):  # type: ignore[no-untyped-def]
-    return lambda array: _borrow(array)
 
 
 _SQRT_HALF = np.uint64(0x3FE6A09E667F3BCD)
@@ -141,8 +105,19 @@ def kept_apart(typingctx: Any) -> Any:
     return types.void(), codegen
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def compact(typingctx: Any) -> Any:
+    """Keep LLVM from unrolling loops of the calling function: those over lanes gain nothing but length."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.function.attributes.add("optsize")
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
 @elementary
-def sqrt(value: float) -> float:
+def sqrt(value: Any) -> Any:
     """Square root of 0 or a number in [1e-300, 1e300] to 2e-16, by multiplications: the divider is slower."""
     y = bits_to_double(_RSQRT_MAGIC - (double_to_bits(value) >> np.uint64(1)))
     half = -0.5 * value
@@ -154,7 +129,7 @@ def sqrt(value: float) -> float:
 
 
 @elementary
-def log(value: float) -> float:
+def log(value: Any) -> Any:
     """Natural logarithm of a positive normal double."""
     # The exponent k with value = 2^k m, m in [√½, √2); biased by 1023 so that it stays unsigned.
     offset = double_to_bits(value) - _SQRT_HALF + _ONE
@@ -174,7 +149,7 @@ def log(value: float) -> float:
 
 
 @elementary
-def exp(value: float) -> float:
+def exp(value: Any) -> Any:
     """Exponential of a number in [-700, 700]."""
     # Adding 1.5·2^52 rounds to an integer and leaves it in the low bits.
     shifted = multiply_add(value, 1.4426950408889634, 6755399441055744.0)
@@ -194,7 +169,14 @@ def exp(value: float) -> float:
 
 
 @elementary
-def sin_cos_pi(t: float) -> tuple[float, float]:
+def bounded_exp(value: Any) -> Any:
+    """Exponential of any number as if it were the nearest in [-700, 700]; nan of nan."""
+    value = -700.0 if value < -700.0 else value
+    return exp(700.0 if value > 700.0 else value)
+
+
+@elementary
+def sin_cos_pi(t: Any) -> tuple[Any, Any]:
     """(sin πt, cos πt) for |t| ≤ ½."""
     y = t * t
     s = multiply_add(y, -2.113362735205297e-05, 0.0004659870158043378)

@@ -11,130 +11,108 @@ from typing import Any
 import numpy as np
 from numba import prange, types
 
-from ._jit import Integers, Matrix, Reals, adopted, kernel, pointer
-from ._math import wide_vectors
+from ._jit import Absent, Integers, Matrix, Reals, adopted, exact, kernel, pointer
+from ._math import borrow, kept_apart, wide_vectors
+from .linear import MOST_NODES, MOST_ROWS, add_gradients
+from .steps import padded
 
 _VECTOR, _MATRIX, _ROWS = types.float64[::1], types.float64[:, ::1], types.int64[::1]
-GRADIENT = types.void(_VECTOR, _MATRIX, _VECTOR, _ROWS, types.int64, _MATRIX, _VECTOR)
+_MANY_ROWS = types.int64[:, ::1]
+GRADIENT = types.void(_MATRIX, types.int64, _MATRIX, _VECTOR, _MANY_ROWS, _ROWS, _VECTOR, _VECTOR, _MATRIX)
+LINK = types.void(_VECTOR, _VECTOR, types.int64, types.int64)
 VALUE = types.float64(_VECTOR, _MATRIX, _VECTOR, types.int64, types.int64)
 HESSIAN = types.void(_VECTOR, _MATRIX, _VECTOR, types.int64, types.int64, _MATRIX, _MATRIX)
 LAW = types.void(_VECTOR, _VECTOR, types.int64, types.int64, _MATRIX, _VECTOR)
+
+# Told in :func:`.linear.add_gradients`.
+Oracle = tuple[bool, float, Any, Any]
+
+# What stands for a link, a gradient or a law where there is none.
+NO_LINK, NO_GRADIENT, NO_LAW = Absent(LINK), Absent(GRADIENT), Absent(LAW)
 
 # Samples whose gradients are added up together.
 FOUR = 4
 
 
-@cache
-def mean_gradient(gradient: Callable[..., Any]) -> Any:
-    """Pointer to the mean of gradient(x, a, y, out) over the first ``count`` of ``rows``.
+@exact
+def work_size(dim: int, n_features: int) -> int:
+    """Entries of ``work`` that :func:`add_gradients` needs for iterates of so many coordinates."""
+    return padded(max(FOUR * dim, MOST_NODES * MOST_ROWS * (dim // n_features + 1)))
 
-    Gradients are written to FOUR rows of ``samples`` and added up from there together, which spares the
-    memory most of the sum's own coming and going.
+
+@cache
+def free_gradients(gradient: Callable[..., Any]) -> Any:
+    """Pointer to out[i] += factors[i] · mean of gradient(x[i], a, y, ·) over rows[i, :counts[i]].
+
+    x[i] has ``dim`` coordinates and may have some more places; out is not x. Gradients are written to
+    FOUR parts of ``work`` and added up from there together, which spares the memory most of the sum's own
+    coming and going.
     """
     of_sample = adopted(gradient)
 
     @pointer(GRADIENT)
-    def mean(
-        x: Reals, features: Matrix, targets: Reals, rows: Integers, count: int, samples: Matrix, out: Reals
+    def add(
+        x: Matrix,
+        dim: int,
+        features: Matrix,
+        targets: Reals,
+        rows: Integers,
+        counts: Integers,
+        factors: Reals,
+        work: Reals,
+        out: Matrix,
     ) -> None:
         wide_vectors()
-        factor = 1.0 / count
-        for t in range(out.size):
-            out[t] = 0.0
-        for start in range(0, count, FOUR):
-            last = min(start + FOUR, count)
-            for q in range(start, last):
-                of_sample(x, features[rows[q]], targets[rows[q]], samples[q - start])
-            if last == start + FOUR:
-                for t in range(out.size):
-                    four = (samples[0, t] + samples[1, t]) + (samples[2, t] + samples[3, t])
-                    out[t] += factor * four
-            else:
-                for q in range(last - start):
-                    for t in range(out.size):
-                        out[t] += factor * samples[q, t]
+        kept_apart()  # from a caller in C that has no wide vectors
+        x, features, targets, rows = borrow(x), borrow(features), borrow(targets), borrow(rows)
+        counts, factors, work, out = borrow(counts), borrow(factors), borrow(work), borrow(out)
+        for i in range(x.shape[0]):
+            factor = factors[i] / counts[i]
+            for start in range(0, counts[i], FOUR):
+                last = min(start + FOUR, counts[i])
+                for q in range(start, last):
+                    place = (q - start) * dim
+                    row = rows[i, q]
+                    of_sample(x[i, :dim], features[row], targets[row], work[place : place + dim])
+                if last == start + FOUR:
+                    for t in range(dim):
+                        four = (work[t] + work[dim + t]) + (work[2 * dim + t] + work[3 * dim + t])
+                        out[i, t] += factor * four
+                else:
+                    for q in range(last - start):
+                        for t in range(dim):
+                            out[i, t] += factor * work[q * dim + t]
 
-    return mean
+    return add
 
 
 @cache
-def mean_linear_gradient(slope: Callable[..., Any], ridge: float) -> Any:
-    """The same for slope(aᵀx, y)·a + ridge·x: FOUR samples at a time, so that none waits for another."""
-    of_prediction = adopted(slope)
+def link_slopes(slope: Callable[..., Any]) -> Any:
+    """Pointer to scores[q] = slope(scores[q], labels[q]), q < n, for a model with one score."""
+    of_score = adopted(slope)
 
-    @pointer(GRADIENT)
-    def mean(
-        x: Reals, features: Matrix, targets: Reals, rows: Integers, count: int, samples: Matrix, out: Reals
-    ) -> None:
+    @pointer(LINK)
+    def link(scores: Reals, labels: Reals, n: int, n_scores: int) -> None:
         wide_vectors()
-        for t in range(out.size):
-            out[t] = ridge * x[t]
-        for start in range(0, count - FOUR + 1, FOUR):
-            i, j, k, m = rows[start], rows[start + 1], rows[start + 2], rows[start + 3]
-            p, q, r, s = 0.0, 0.0, 0.0, 0.0
-            for t in range(x.size):
-                p += features[i, t] * x[t]
-                q += features[j, t] * x[t]
-                r += features[k, t] * x[t]
-                s += features[m, t] * x[t]
-            p = of_prediction(p, targets[i]) / count
-            q = of_prediction(q, targets[j]) / count
-            r = of_prediction(r, targets[k]) / count
-            s = of_prediction(s, targets[m]) / count
-            for t in range(x.size):
-                two = p * features[i, t] + q * features[j, t]
-                out[t] += two + (r * features[k, t] + s * features[m, t])
-        for start in range(count - count % FOUR, count):
-            i, p = rows[start], 0.0
-            for t in range(x.size):
-                p += features[i, t] * x[t]
-            p = of_prediction(p, targets[i]) / count
-            for t in range(x.size):
-                out[t] += p * features[i, t]
+        for q in range(n):
+            u = np.uint64(q)
+            scores[u] = of_score(scores[u], labels[u])
 
-    return mean
+    return link
 
 
 @cache
-def mean_scores_gradient(slopes: Callable[..., Any], ridge: float) -> Any:
-    """The same for a matrix x = X: slopes(scores, y) turns the scores X a into the factors of a in place."""
+def link_scores(slopes: Callable[..., Any]) -> Any:
+    """Pointer to slopes(scores, label) on the scores of each of n samples, for a model with several."""
     of_scores = adopted(slopes)
 
-    @pointer(GRADIENT)
-    def mean(
-        x: Reals, features: Matrix, targets: Reals, rows: Integers, count: int, samples: Matrix, out: Reals
-    ) -> None:
+    @pointer(LINK)
+    def link(scores: Reals, labels: Reals, n: int, n_scores: int) -> None:
         wide_vectors()
-        width = features.shape[1]
-        n_scores = x.size // width
-        for t in range(out.size):
-            out[t] = ridge * x[t]
-        for start in range(0, count, FOUR):
-            last = min(start + FOUR, count)
-            for c in range(n_scores):
-                for q in range(start, last):
-                    total = 0.0
-                    for t in range(width):
-                        total += features[rows[q], t] * x[c * width + t]
-                    samples[q - start, c] = total
-            for q in range(start, last):
-                of_scores(samples[q - start, :n_scores], targets[rows[q]])
-            if last < start + FOUR:
-                for c in range(n_scores):
-                    for q in range(start, last):
-                        p = samples[q - start, c] / count
-                        for t in range(width):
-                            out[c * width + t] += p * features[rows[q], t]
-                continue
-            i, j, k, m = rows[start], rows[start + 1], rows[start + 2], rows[start + 3]
-            for c in range(n_scores):
-                p, q0 = samples[0, c] / count, samples[1, c] / count
-                r, s = samples[2, c] / count, samples[3, c] / count
-                for t in range(width):
-                    two = p * features[i, t] + q0 * features[j, t]
-                    out[c * width + t] += two + (r * features[k, t] + s * features[m, t])
+        for q in range(n):
+            of_scores(scores[q * n_scores : (q + 1) * n_scores], labels[q])
 
-    return mean
+    return link
 
 
 @cache
@@ -194,22 +172,9 @@ def draw_samples(sample: Callable[..., Any], n_normals: int, n_uniforms: int) ->
     return draw
 
 
-@cache
-def draw_nothing() -> Any:
-    """Pointer that stands for a law where the data are finite."""
-
-    @pointer(LAW)
-    def draw(
-        normals: Reals, uniforms: Reals, node: int, count: int, features: Matrix, targets: Reals
-    ) -> None:
-        return
-
-    return draw
-
-
 @kernel(parallel=True)
 def evaluate_gradients(
-    gradient: Any,
+    oracle: Oracle,
     points: Matrix,
     first: Integers,
     last: Integers,
@@ -217,11 +182,19 @@ def evaluate_gradients(
     targets: Reals,
     out: Matrix,
 ) -> None:
-    """out[i] = mean gradient at points[i] over rows first[i] … last[i] - 1."""
+    """out[i] += mean gradient at points[i] over rows first[i] … last[i] - 1."""
     for i in prange(points.shape[0]):
-        count = last[i] - first[i]
-        rows, samples = np.arange(first[i], last[i]), np.full((FOUR, points.shape[1]), np.nan)
-        gradient(points[i], features, targets, rows, count, samples, out[i])
+        dim = points.shape[1]
+        rows, work = np.empty((1, last[i] - first[i]), np.int64), np.empty(work_size(dim, features.shape[1]))
+        counts, factors = np.empty(1, np.int64), np.empty(1)
+        counts[0], factors[0] = rows.size, 1.0
+        for q in range(rows.size):
+            rows[0, q] = first[i] + q
+        # What a gradient leaves unwritten shows.
+        for t in range(work.size):
+            work[t] = np.nan
+        point, total = points[i : i + 1], out[i : i + 1]
+        add_gradients(oracle, point, dim, features, targets, rows, counts, factors, work, total)
 
 
 @kernel(parallel=True)

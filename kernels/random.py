@@ -19,7 +19,17 @@ from numpy.typing import NDArray
 
 from ._jit import Integers, Reals, Word, Words, elementary, exact, kernel
 from ._lanes import LANES, as_long_words, counters, load_from, spread, store_entries
-from ._math import bits_to_double, double_to_bits, exp, log, multiply_add, sin_cos_pi, sqrt, wide_vectors
+from ._math import (
+    bits_to_double,
+    double_to_bits,
+    exp,
+    kept_apart,
+    log,
+    multiply_add,
+    sin_cos_pi,
+    sqrt,
+    wide_vectors,
+)
 from ._single import turn_singles
 
 # What a variate is for: the top four bits of the first counter word.
@@ -82,13 +92,13 @@ def philox(c0: Word, c1: Word, c2: Word, c3: Word, k0: Word, k1: Word) -> tuple[
 
 
 @elementary
-def unit(bits: Word) -> float:
+def unit(bits: Any) -> Any:
     """Uniform on (0, 1] in steps of 2^-52, from the upper 52 of 64 bits."""
     return 2.0 - bits_to_double((bits >> _12) | _ONE_BITS)
 
 
 @elementary
-def squared_radius(bits: Word) -> float:
+def squared_radius(bits: Word) -> Any:
     """Box–Muller's -2 log U."""
     return -2.0 * log(unit(bits))
 
@@ -268,23 +278,48 @@ def fill_integers(
     wide_vectors()
     k0, k1 = key[0], key[1]
     for q in range(0, bounds.shape[0], 4):
-        index = purpose | np.uint64(q >> 2)
+        first, second, index = np.uint64(q), np.uint64(q + 2), purpose | np.uint64(q >> 2)
         for i in range(count):
-            c0, c1, c2, c3 = philox(index, step, first_node + np.uint64(i), run, k0, k1)
-            out[q, i] = c0
-            out[q + 1, i] = c1
-            out[q + 2, i] = c2
-            out[q + 3, i] = c3
+            u = np.uint64(i)
+            out[first, u], out[second, u] = philox_pair(index, step, first_node + u, run, k0, k1)
+    doubtful = np.uint64(0)
+    for q in range(0, bounds.shape[0], 2):
+        upper, lower = np.uint64(q), np.uint64(q + 1)
+        for i in range(count):
+            u = np.uint64(i)
+            words = np.uint64(out[upper, u])
+            b, c = bounds[upper, first_node + u], bounds[lower, first_node + u]
+            p, r = (words >> _32) * b, (words & _LOW) * c
+            out[upper, u], out[lower, u] = p >> _32, r >> _32
+            # A low word below the bound may be rejected: that is looked into apart.
+            doubtful |= np.uint64((p & _LOW) < b) | np.uint64((r & _LOW) < c)
+    if doubtful > 0:
+        redo_integers(key, purpose, step, first_node, run, bounds, count, out)
+
+
+@exact
+def redo_integers(
+    key: Words,
+    purpose: Word,
+    step: Word,
+    first_node: Word,
+    run: Word,
+    bounds: Words,
+    count: int,
+    out: Integers,
+) -> None:
+    """:func:`fill_integers` with rejections, of probability below bound / 2^32 each."""
+    kept_apart()
+    k0, k1 = key[0], key[1]
     for q in range(bounds.shape[0]):
         for i in range(count):
             node = first_node + np.uint64(i)
-            bound = bounds[q, node]
-            value = below(np.uint64(out[q, i]), bound)
-            attempt = _1
+            # The first attempts of four share a counter.
+            index, place, attempt, value = np.uint64(q >> 2), q & 3, np.uint64(0), np.int64(-1)
             while value < 0:
-                word, _, _, _ = philox(purpose | (attempt << _24) | np.uint64(q), step, node, run, k0, k1)
-                value = below(word, bound)
-                attempt += _1
+                words = philox(purpose | (attempt << _24) | index, step, node, run, k0, k1)
+                value = below(words[place], bounds[q, node])
+                index, place, attempt = np.uint64(q), 0, attempt + _1
             out[q, i] = value
 
 

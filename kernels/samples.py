@@ -4,19 +4,21 @@ from typing import Any
 
 import numpy as np
 
-from ._jit import Integers, Word, Words, exact
+from ._jit import Integers, Word, Words, elementary, exact
+from ._math import compact
 from .random import PERMUTATION, fill_permutation
 
 # How a node goes through its rows; from RESHUFFLE on, in permutations.
 REPLACEMENT, DISTINCT, RESHUFFLE, SHUFFLE_ONCE, FLIP_FLOP = range(5)
 
 
-@exact
+@elementary
 def keep_distinct(drawn: Integers, i: int, batch_size: int, n_rows: int, marks: Integers) -> None:
     """Floyd's subset: draw q lies in [0, n_rows - batch_size + q]; if taken, it becomes the upper end.
 
     Rows taken in this batch carry its number in ``marks``, whose last place counts the batches.
     """
+    compact()
     last = marks.size - 1
     marks[last] += 1
     for q in range(batch_size):
@@ -25,11 +27,13 @@ def keep_distinct(drawn: Integers, i: int, batch_size: int, n_rows: int, marks: 
         marks[drawn[q, i]] = marks[last]
 
 
-@exact
-def take_drawn(drawn: Integers, i: int, batch_size: int, first_row: int, rows: Integers) -> None:
-    """The rows that column i of ``drawn`` counts from ``first_row``."""
+@elementary
+def take_drawn(drawn: Integers, i: int, batch_size: int, first_row: int, rows: Integers, to: int) -> None:
+    """rows[to]: what column i of ``drawn`` counts from ``first_row``."""
+    compact()
+    column, row = np.uint64(i), np.uint64(to)
     for q in range(batch_size):
-        rows[q] = first_row + drawn[q, i]
+        rows[row, np.uint64(q)] = first_row + drawn[np.uint64(q), column]
 
 
 @exact
@@ -45,12 +49,14 @@ def take_next(
     order: Integers,
     current: Integers,
     rows: Integers,
+    to: int,
 ) -> None:
-    """The next rows of the node's permutations, one permutation an epoch.
+    """rows[to]: the next rows of the node's permutations, one permutation an epoch.
 
     ``order[first_row:]`` keeps the permutation numbered ``current[node]``, and is drawn anew when another
     one's turn comes. FLIP_FLOP runs through each backwards before it draws the next.
     """
+    compact()
     position: Any = np.int64(step) * batch_size
     epoch, place = position // n_rows, position % n_rows
     for q in range(batch_size):
@@ -65,7 +71,7 @@ def take_next(
             )
             current[node] = number
         backwards = sampling == FLIP_FLOP and epoch % 2 == 1
-        rows[q] = first_row + order[first_row + (n_rows - 1 - place if backwards else place)]
+        rows[to, q] = first_row + order[first_row + (n_rows - 1 - place if backwards else place)]
         place += 1
         if place == n_rows:
             epoch, place = epoch + 1, 0

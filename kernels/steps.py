@@ -20,8 +20,21 @@ import numpy as np
 from numba import prange
 
 from ._jit import Integers, Reals, Word, Words, elementary, exact, kernel
-from ._lanes import LANES, load_from, prefetch, repeat_period, spread, spread_from, store_entries, sum_period
-from ._math import aligned_empty, borrow, multiply_add, wide_vectors
+from ._lanes import (
+    LANES,
+    SAMPLES,
+    load_entries,
+    load_from,
+    load_some,
+    prefetch,
+    repeat_period,
+    spread,
+    spread_from,
+    store_entries,
+    store_some,
+    sum_period,
+)
+from ._math import aligned_empty, borrow, kept_apart, multiply_add, wide_vectors
 from .random import CHI_SQUARE, FEATURES, FILL, fill_chi_square, fill_normals
 
 # Columns of ``nodes``: what distinguishes one node from another.
@@ -53,6 +66,15 @@ def filled(count: int) -> int:
 
 
 @exact
+def largest(values: Integers) -> int:
+    """The maximum, at least 0; NumPy's compiles a formatted error message."""
+    most = 0
+    for value in values:
+        most = max(most, value)
+    return most
+
+
+@exact
 def nodes_of_group(plan: Integers) -> int:
     """Nodes whose chi-squares are drawn together: one tile or several."""
     return int(max(plan[TILE], CHI_SQUARES >> plan[SHIFT]))
@@ -70,7 +92,7 @@ def first_neighbours(
     return indices[first], j, k, weights[first], v, w
 
 
-@exact
+@elementary
 def mix_others(indptr: Integers, indices: Integers, weights: Reals, node: int, x: Reals, y: Reals) -> None:
     """Add what all neighbours but the first three weigh, two in a pass."""
     wide_vectors()
@@ -86,7 +108,7 @@ def mix_others(indptr: Integers, indices: Integers, weights: Reals, node: int, x
             y[node, t] = multiply_add(v, x[j, t], multiply_add(u, x[i, t], y[node, t]))
 
 
-@exact
+@elementary
 def mix_row(indptr: Integers, indices: Integers, weights: Reals, node: int, x: Reals, y: Reals) -> None:
     """y[node] = Σ_j W[node, j] x[j], W in compressed rows, each with at least one entry."""
     wide_vectors()
@@ -410,9 +432,12 @@ def finish_nodes(
 @exact
 def copy_nodes(x: Reals, y: Reals) -> None:
     """y = x; a slice assignment would compile a formatted error message, which takes seconds."""
-    for node in range(x.shape[0]):
-        for t in range(x.shape[1]):
-            y[node, t] = x[node, t]
+    kept_apart()
+    rest = x.size % SAMPLES
+    last = x.size - rest
+    store_some(y, last, rest, load_some(x, last, rest))
+    for t in range(0, last, SAMPLES):
+        store_entries(y, t, load_entries(x, t))
 
 
 @exact

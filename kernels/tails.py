@@ -112,7 +112,7 @@ def find_level(values: Reals, m: int, slack: int, least: float) -> float:
         reached = np.int64(count) if enough else reached
         low = middle if enough else low
         high = high if enough else middle - np.uint64(1)
-    return bits_to_double(low)
+    return float(bits_to_double(low))
 
 
 @inlined

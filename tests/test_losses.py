@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import desgd_fast as dsf
-from desgd_fast.results import OptimumWarning
+from desgd_fast.kernels import oracles
+from desgd_fast.results import DivergenceWarning, OptimumWarning
 
 PATH = dsf.mixing_matrix(nx.path_graph(3)).toarray()
 KEY = np.random.default_rng(1).integers(0, 2**32, size=2, dtype=np.uint64)
@@ -128,6 +129,121 @@ def test_risk_and_its_gradient_are_means_over_all_rows(
 
     np.testing.assert_allclose(problem.value(x), mean(x.astype(complex)).real, rtol=1e-12)
     np.testing.assert_allclose(problem.gradient(x), truth.complex_step(mean, x), rtol=0, atol=1e-12)
+
+
+def mean_gradients(
+    loss: dsf.Loss, points: np.ndarray, counts: np.ndarray, features: np.ndarray, targets: np.ndarray
+) -> np.ndarray:
+    """Mean gradients at points[i] over the first counts[i] rows, as the step loops add them up."""
+    out = np.zeros(points.shape)
+    oracles.evaluate_gradients(loss.oracle, points, np.zeros_like(counts), counts, features, targets, out)
+    return out
+
+
+@pytest.mark.parametrize("width", [*range(1, 18), 64])
+@pytest.mark.parametrize("name", ["logistic", "multinomial"])
+def test_gradients_touch_their_own_coordinates_whatever_the_width(name: str, width: int) -> None:
+    loss, _, _, labels = LOSSES[name]
+    counts = np.arange(1, 19)
+    _, targets = rows(loss, labels, counts.size)
+    generator = np.random.default_rng(width)
+    # What lies behind the last row must not be read, nor what lies behind a point be written.
+    features = np.full((counts.size + 1, width), np.nan)
+    features[:-1] = generator.standard_normal((counts.size, width))
+    points = generator.standard_normal((counts.size, loss.outputs * width))
+    expected, out = np.zeros(points.shape), np.empty(points.shape[1])
+    for i, count in enumerate(counts):
+        for a, y in zip(features[:count], targets[:count], strict=True):
+            loss.gradient(points[i], a, y, out)
+            expected[i] += out / count
+    found = mean_gradients(loss, points, counts, features[:-1], targets)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * width)
+
+
+@pytest.mark.parametrize("width", [1, 2, 7, 8, 9, 15, 16, 17, 64])
+@pytest.mark.parametrize("name", ["logistic", "multinomial"])
+def test_a_linear_model_steps_as_its_whole_gradient_does(name: str, width: int) -> None:
+    loss, _, _, labels = LOSSES[name]
+    features, targets = rows(loss, labels, 60, width)
+    whole = dsf.Loss(loss.gradient, loss.value, outputs=loss.outputs, labels=loss.labels)
+    W = dsf.mixing_matrix(nx.cycle_graph(10))
+    origin = np.zeros(loss.outputs * width)
+    batch_size = [1, 2, 3, 4, 5, 6, 4, 5, 6, 1]
+    finals = [
+        dsf.simulate(
+            dsf.EmpiricalRisk(one, features, targets, reference=origin),
+            W,
+            step_size=0.1,
+            batch_size=batch_size,
+            n_steps=20,
+            n_runs=2,
+            rng=KEY,
+            keep="all",
+        ).final
+        for one in (loss, whole)
+    ]
+    np.testing.assert_allclose(finals[0], finals[1], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["logistic", "multinomial"])
+def test_a_linear_model_takes_the_same_steps_for_any_threads_and_any_cut(name: str) -> None:
+    loss, _, _, labels = LOSSES[name]
+    features, targets = rows(loss, labels, 130, 13)
+    problem = dsf.EmpiricalRisk(loss, features, targets, reference=np.zeros(loss.outputs * 13))
+    W = dsf.mixing_matrix(nx.cycle_graph(13))
+
+    def final(n_runs: int, first_run: int, threads: int) -> np.ndarray:
+        runs = dsf.simulate(
+            problem,
+            W,
+            step_size=0.2,
+            batch_size=9,
+            n_steps=30,
+            n_runs=n_runs,
+            first_run=first_run,
+            rng=KEY,
+            keep="all",
+            threads=threads,
+        )
+        return runs.final
+
+    whole = final(5, 0, 1)
+    np.testing.assert_array_equal(final(5, 0, 2), whole)
+    np.testing.assert_array_equal(np.concatenate([final(2, 0, 2), final(3, 2, 1)]), whole)
+
+
+@pytest.mark.parametrize("margin", [1.0, 699.0, 701.0, 745.0, 1e4, 1e300, np.inf])
+def test_slopes_of_extreme_margins_are_the_limits(margin: float) -> None:
+    features, targets = np.ones((3, 1)), np.array([1.0, -1.0, 1.0])
+    counts = np.arange(1, 4)
+    for sign in (-1.0, 1.0):
+        points = np.full((3, 1), sign * margin)
+        slopes = -targets / (1 + np.exp(np.minimum(targets * sign * margin, 709.0)))
+        expected = slopes.cumsum() / counts
+        found = mean_gradients(dsf.losses.logistic(), points, counts, features, targets)
+        # Beyond 700 the smaller slope stays at exp(-700).
+        np.testing.assert_allclose(found[:, 0], expected, rtol=1e-14, atol=1e-304)
+
+
+@pytest.mark.parametrize("name", ["least squares", "logistic", "multinomial", "huber", "welsch"])
+def test_nan_passes_through_every_link(name: str) -> None:
+    loss, _, _, labels = LOSSES[name]
+    features, targets = rows(loss, labels, 20)
+    points = np.zeros((2, 3 * loss.outputs))
+    points[1] = np.nan
+    found = mean_gradients(loss, points, np.array([19, 19]), features, targets)
+    assert np.isfinite(found[0]).all()
+    assert np.isnan(found[1]).all()
+
+
+@pytest.mark.parametrize("name", ["logistic", "multinomial"])
+def test_a_ridge_that_overflows_is_divergence(name: str) -> None:
+    loss, _, _, labels = LOSSES[name]
+    features, targets = rows(loss, labels, 20)
+    problem = dsf.EmpiricalRisk(loss, features, targets, reference=np.zeros(3 * loss.outputs))
+    with pytest.warns(DivergenceWarning):
+        runs = dsf.simulate(problem, PATH, step_size=1e9, batch_size=2, n_steps=100, n_runs=3, rng=KEY)
+    assert runs.diverged.all()
 
 
 @pytest.mark.parametrize("name", ["logistic", "multinomial", "huber", "welsch"])
