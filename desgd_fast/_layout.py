@@ -58,7 +58,7 @@ class Layout:
         out[..., : self.dim * self.lanes] = every_run.reshape(*values.shape[:-1], -1)
 
     def scale(self, values: NDArray[np.float64], dtype: Any) -> NDArray[Any]:
-        """Values (dim,) as ``steps.scale_at`` reads them: at every position, or once where it is common."""
+        """Values (dim,) as ``steps.scale_of`` reads them: at every position, or once where it is common."""
         if self.lanes >= LANES:
             return values.astype(dtype)
         packed = np.zeros(self.size, dtype)
