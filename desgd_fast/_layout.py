@@ -44,10 +44,6 @@ class Layout:
         parts = max(1, self.lanes // LANES)
         return parts, self.dim, self.lanes // parts
 
-    def blocks(self, n_runs: int) -> int:
-        """Blocks that hold n_runs runs."""
-        return -(-n_runs // self.lanes)
-
     def zeros(self, n_rows: int, dtype: Any = np.float64) -> NDArray[Any]:
         """(n_rows, n_nodes, size) zeros on a cache-line boundary."""
         return aligned_zeros(n_rows, self.n_nodes, self.size, dtype=dtype)

@@ -329,7 +329,6 @@ def _reinterpreter(dtype: Any, doc: str) -> Any:
 
 
 as_singles = _reinterpreter(types.float32, "The floats with the bits of a vector.")
-as_long_words = _reinterpreter(types.uint64, "The bits of a vector in words of 64.")
 as_words = _reinterpreter(types.uint32, "The bits of a vector in words of 32.")
 
 

@@ -7,11 +7,11 @@ are rounded to single precision where they meet a vector.
 from typing import Any
 
 from ._jit import Reals, elementary, exact
-from ._lanes import as_singles, as_words, load_two, signed_to_single, store_entries
+from ._lanes import TWO_REGISTERS, as_singles, as_words, load_two, signed_to_single, store_entries
 from ._math import multiply_add, wide_vectors
 
 # Floats in the two registers that a loop takes.
-_WIDE = 32
+_WIDE = TWO_REGISTERS // 4
 
 _SQRT_HALF = 0x3F3504F3
 _ONE = 0x3F800000

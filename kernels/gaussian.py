@@ -6,7 +6,6 @@ from numba import prange
 from ._jit import Integers, Reals, Word, Words, exact, kernel
 from ._lanes import LANES, load_from, repeat_period, store_entries
 from ._math import aligned_empty, borrow, multiply_add, wide_vectors
-from .random import CHI_SQUARE, fill_chi_square
 from .steps import (
     ADAPT_FIRST,
     AVERAGE_FROM,
@@ -20,8 +19,8 @@ from .steps import (
     copy_nodes,
     draw_collapsed,
     draw_minibatch,
+    fill_group,
     nodes_of_group,
-    padded,
     work_space,
 )
 from .updates import TRACKING, add_nodes, communicates, mix_nodes, take_step, update_gradient
@@ -87,19 +86,8 @@ def step_gaussian(
     for node in range(x.shape[0]):
         n = node % tile
         if not plan[DIRECT] and node % group == 0:
-            count = padded(min(group, x.shape[0] - node) * lanes)
-            fill_chi_square(
-                key,
-                CHI_SQUARE,
-                step,
-                np.uint64(node),
-                first_run,
-                np.uint64(plan[SHIFT]),
-                chi_parameters,
-                node * lanes,
-                count,
-                chi_squares,
-            )
+            last_node = min(node + group, x.shape[0])
+            fill_group(node, last_node, chi_parameters, key, step, first_run, plan, chi_squares)
         if plan[DIRECT]:
             draw_minibatch(node, x, nodes, key, step, first_run, plan, direction, samples, along, across)
         elif n == 0:

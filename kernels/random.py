@@ -18,7 +18,7 @@ from numba.extending import overload
 from numpy.typing import NDArray
 
 from ._jit import Integers, Reals, Word, Words, elementary, exact, kernel
-from ._lanes import LANES, as_long_words, counters, load_from, spread, store_entries
+from ._lanes import LANES, counters, load_from, spread, store_entries
 from ._math import (
     bits_to_double,
     double_to_bits,
@@ -117,11 +117,11 @@ def turn_doubles(out: Reals, half: int) -> None:
     wide_vectors()
     # In stages, in place: one loop's dependency chain would be too long to overlap with itself.
     for t in range(0, half, LANES):
-        store_entries(out, t, squared_radius(as_long_words(load_from(out, t))))
+        store_entries(out, t, squared_radius(double_to_bits(load_from(out, t))))
     for t in range(0, half, LANES):
         store_entries(out, t, sqrt(load_from(out, t)))
     for t in range(0, half, LANES):
-        cosine, sine = turn(load_from(out, t), as_long_words(load_from(out, half + t)))
+        cosine, sine = turn(load_from(out, t), double_to_bits(load_from(out, half + t)))
         store_entries(out, t, cosine)
         store_entries(out, half + t, sine)
 

@@ -236,6 +236,25 @@ def mix_and_step(
 
 
 @exact
+def fill_group(
+    first_node: int,
+    last_node: int,
+    chi_parameters: Reals,
+    key: Words,
+    step: Word,
+    first_run: Word,
+    plan: Integers,
+    chi_squares: Reals,
+) -> None:
+    """The chi-squares of a group of nodes, those of a node's runs side by side."""
+    label, shift = np.uint64(first_node), np.uint64(plan[SHIFT])
+    offset, count = first_node << plan[SHIFT], padded((last_node - first_node) << plan[SHIFT])
+    fill_chi_square(
+        key, CHI_SQUARE, step, label, first_run, shift, chi_parameters, offset, count, chi_squares
+    )
+
+
+@exact
 def draw_collapsed(
     first_node: int,
     last_node: int,
@@ -347,20 +366,7 @@ def step_group(
     shift, tile, n_nodes = plan[SHIFT], plan[TILE], x.shape[0]
     last_node = min(first_node + nodes_of_group(plan), n_nodes)
     if not plan[DIRECT]:
-        label, offset = np.uint64(first_node), first_node << shift
-        count = padded((last_node - first_node) << shift)
-        fill_chi_square(
-            key,
-            CHI_SQUARE,
-            step,
-            label,
-            first_run,
-            np.uint64(shift),
-            chi_parameters,
-            offset,
-            count,
-            chi_squares,
-        )
+        fill_group(first_node, last_node, chi_parameters, key, step, first_run, plan, chi_squares)
     for start in range(first_node, last_node, tile):
         stop = min(start + tile, last_node)
         if plan[DIRECT]:
