@@ -24,9 +24,10 @@ _SQUARE = (compiled.square, compiled.square_slope, compiled.square_curvature)
 class Loss:
     """The loss of one sample (a, y) at the iterate x, by functions compiled with ``numba.njit``.
 
-    The step loops call them without returning to Python in between. For that they are compiled once more,
-    with the flags of the package's own kernels: sums may be reordered so that they vectorise, and
-    divisions by zero give inf or nan instead of raising.
+    The step loops call them without returning to Python in between. For that they, and the functions they
+    call, are compiled once more with the flags of the package's own kernels: sums may be reordered so that
+    they vectorise, divisions by zero give inf or nan instead of raising, and ``exp`` and ``tanh`` of
+    ``math`` and ``numpy`` give way to ones that take eight numbers at a time, to within 3e-16.
 
     Parameters
     ----------
@@ -112,7 +113,7 @@ def linear_model(
     labels: tuple[float, ...] | None = None,
     name: str = "",
 ) -> Loss:
-    """The loss phi(aᵀx, y) + ½ ridge ‖x‖², from phi and its derivatives: faster than a gradient of one's own.
+    """The loss phi(aᵀx, y) + ½ ridge ‖x‖², from phi and its derivatives: as fast as the ready losses.
 
     Parameters
     ----------

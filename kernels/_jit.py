@@ -25,7 +25,7 @@ FASTMATH = frozenset({"nsz", "arcp", "contract", "afn", "reassoc"})
 
 # Said aloud, because an option left out is inherited from whichever caller is compiled first. Wrappers for
 # callers in C, whom nothing here has, take time to compile.
-_COMMON = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+COMMON = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 
 CACHE = os.environ.get("DESGD_FAST_CACHE", "1") != "0"
 
@@ -55,9 +55,7 @@ def kernel(*, parallel: bool = False) -> Callable[[F], F]:
     """Compile a function that Python calls: cached, without the GIL, divisions that never raise."""
 
     def decorate(function: F) -> F:
-        compiled: Any = numba.njit(cache=CACHE, parallel=parallel, fastmath=set(FASTMATH), **_COMMON)(
-            function
-        )
+        compiled: Any = numba.njit(cache=CACHE, parallel=parallel, fastmath=set(FASTMATH), **COMMON)(function)
         if CACHE and hasattr(compiled, "_cache"):  # absent under NUMBA_DISABLE_JIT
             _stamp(compiled)
         return cast(F, compiled)
@@ -67,7 +65,7 @@ def kernel(*, parallel: bool = False) -> Callable[[F], F]:
 
 def inlined(function: F) -> F:
     """Compile a function that only kernels call; LLVM folds it into its caller's loop."""
-    return cast(F, numba.njit(fastmath=set(FASTMATH), **_COMMON)(function))
+    return cast(F, numba.njit(fastmath=set(FASTMATH), **COMMON)(function))
 
 
 def exact(function: F) -> F:
@@ -76,23 +74,12 @@ def exact(function: F) -> F:
     What a run's bits depend on: a sum that LLVM may reorder, or a product it may fuse, comes out otherwise
     in another caller.
     """
-    return cast(F, numba.njit(forceinline=False, fastmath=False, **_COMMON)(function))
+    return cast(F, numba.njit(forceinline=False, fastmath=False, **COMMON)(function))
 
 
 def elementary(function: F) -> F:
     """Compile as :func:`exact` does, and fold into the caller however long."""
-    return cast(F, numba.njit(forceinline=True, fastmath=False, **_COMMON)(function))
-
-
-def adopted(function: Callable[..., Any]) -> Any:
-    """Compile somebody's function anew with the flags of :func:`inlined`, and fold it into its caller.
-
-    The options of its own decorator would depend on whether it had been called before.
-    """
-    plain = getattr(function, "py_func", function)
-    # Python has the original to call.
-    flags = {"forceinline": True, "fastmath": set(FASTMATH), "no_cpython_wrapper": True, **_COMMON}
-    return numba.njit(**flags)(plain)
+    return cast(F, numba.njit(forceinline=True, fastmath=False, **COMMON)(function))
 
 
 def pointer(signature: Any) -> Callable[[F], F]:

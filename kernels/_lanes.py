@@ -21,7 +21,6 @@ LANES, SAMPLES = 16, 8
 # What two registers hold: enough for the latency of one to hide behind the other.
 TWO_REGISTERS = 128
 
-_FLAGS = ("nsz", "arcp", "contract", "afn")
 _ELEMENTS = {
     types.float64: ir.DoubleType(),
     types.float32: ir.FloatType(),
@@ -209,6 +208,26 @@ def store_some(typingctx: Any, array: Any, position: Any, count: Any, value: Any
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def store_reached(typingctx: Any, array: Any, position: Any, value: Any, floor: Any) -> Any:
+    """Write the lanes ≥ floor side by side from a flat position on; how many.
+
+    Processors with 512-bit vectors pack a register in one instruction; elsewhere LLVM writes one by one.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        first = builder.gep(context.make_array(signature.args[0])(context, builder, args[0]).data, [args[1]])
+        mask = builder.fcmp_ordered(">=", args[2], value.spread(builder, signature.args[3], args[3]))
+        function = ir.FunctionType(ir.VoidType(), [args[2].type, first.type, mask.type])
+        name = f"llvm.masked.compressstore.v{value.count}f64"
+        write = cgutils.get_or_insert_function(builder.module, function, name)
+        builder.call(write, [args[2], first, mask])
+        reached = builder.ctpop(builder.bitcast(mask, ir.IntType(value.count)))
+        return builder.zext(reached, ir.IntType(64))
+
+    return types.uint64(array, types.uint64, value, value.dtype), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def prefetch(typingctx: Any, array: Any, position: Any) -> Any:
     """Ask for the cache line of a flat position, soon to be read."""
 
@@ -344,36 +363,6 @@ def signed_to_single(typingctx: Any, words: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def multiply(typingctx: Any, a: Any, b: Any) -> Any:
-    """The product a·b."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.fmul(args[0], args[1], flags=_FLAGS)
-
-    return a(a, a), codegen
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def multiply_add(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
-    """The sum c + a·b."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.fadd(builder.fmul(args[0], args[1], flags=_FLAGS), args[2], flags=_FLAGS)
-
-    return a(a, a, a), codegen
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def multiply_subtract(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
-    """The difference c − a·b."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.fsub(args[2], builder.fmul(args[0], args[1], flags=_FLAGS), flags=_FLAGS)
-
-    return a(a, a, a), codegen
-
-
-@intrinsic  # type: ignore[untyped-decorator]
 def total(typingctx: Any, value: Any) -> Any:
     """The sum over the lanes."""
 
@@ -385,3 +374,22 @@ def total(typingctx: Any, value: Any) -> Any:
         return builder.call(add, [double(-0.0), args[0]], fastmath=("reassoc",))
 
     return types.float64(value), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def four_totals(typingctx: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+    """The sums over the lanes of four vectors of SAMPLES, in a third of the operations of four sums."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def added(x: Any, y: Any, low: list[int], high: list[int]) -> Any:
+            masks = (ir.Constant(ir.VectorType(ir.IntType(32), len(each)), each) for each in (low, high))
+            return builder.fadd(*(builder.shuffle_vector(x, y, mask) for mask in masks))
+
+        even, odd = [0, 8, 2, 10, 4, 12, 6, 14], [1, 9, 3, 11, 5, 13, 7, 15]
+        first, second = added(args[0], args[1], even, odd), added(args[2], args[3], even, odd)
+        halves = added(first, second, [0, 1, 8, 9, 4, 5, 12, 13], [2, 3, 10, 11, 6, 7, 14, 15])
+        sums = added(halves, halves, [0, 1, 2, 3], [4, 5, 6, 7])
+        four = [builder.extract_element(sums, ir.IntType(32)(k)) for k in range(4)]
+        return context.make_tuple(builder, signature.return_type, four)
+
+    return types.UniTuple(types.float64, 4)(a, b, c, d), codegen

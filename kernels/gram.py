@@ -13,8 +13,8 @@ import numpy as np
 from numba import prange
 
 from ._jit import Integers, Reals, Word, Words, inlined, kernel
-from ._lanes import LANES, load, multiply, multiply_add, multiply_subtract, spread, store
-from ._math import wide_vectors
+from ._lanes import LANES, load, spread, store
+from ._math import multiply_add, wide_vectors
 from .random import (
     BARTLETT_CHI_SQUARE,
     BARTLETT_NORMALS,
@@ -132,7 +132,7 @@ def mix_rows(
         total = spread(0.0)
         for k in range(indptr[i], indptr[i + 1]):
             if indices[k] >= first:
-                total = multiply_add(spread(weights[k]), load(x, offset + indices[k]), total)
+                total = multiply_add(weights[k], load(x, offset + indices[k]), total)
         store(out, out_offset + i, total)
 
 
@@ -152,22 +152,21 @@ def move_columns(
     wide_vectors()
     n_nodes = state.shape[0]
     spare = across + n_nodes
-    one = spread(1.0)
     for m in range(n_nodes):
         start = m * n_nodes
         if not adapt_first:
             mix_rows(indptr, indices, weights, m, state, start, work, start)
         for i in range(n_nodes):
-            moved = multiply(load(work, across + i), load(normals, start + i))
+            moved = load(work, across + i) * load(normals, start + i)
             if i >= m:
                 coordinate = load(state, start + i)
                 moved = multiply_add(load(work, along + i), coordinate, moved)
                 if adapt_first:
-                    moved = multiply_add(one, coordinate, moved)
+                    moved = moved + coordinate
             if adapt_first:
                 store(work, spare + i, moved)
             else:
-                store(work, start + i, multiply_add(one, load(work, start + i), moved))
+                store(work, start + i, load(work, start + i) + moved)
         if adapt_first:
             mix_rows(indptr, indices, weights, 0, work, spare, work, start)
 
@@ -193,10 +192,10 @@ def spread_columns(
         for lane in range(LANES):
             work[spare + m, lane] = math.sqrt(chi_squares[n_nodes + m, lane])
         out = spare if adapt_first else start
-        store(work, out + m, multiply(load(work, across + m), load(work, spare + m)))
+        store(work, out + m, load(work, across + m) * load(work, spare + m))
         for i in range(m + 1, n_nodes):
             normal = load(normals, bartlett + i * (i - 1) // 2 + m)
-            store(work, out + i, multiply(load(work, across + i), normal))
+            store(work, out + i, load(work, across + i) * normal)
         if adapt_first:
             mix_rows(indptr, indices, weights, m, work, spare, work, start)
 
@@ -248,14 +247,14 @@ def factor_gram(gram: Reals, state: Reals, inverse: Reals) -> None:
             total = load(gram, i * n_nodes + m)
             for k in range(m):
                 start = k * n_nodes
-                total = multiply_subtract(load(state, start + i), load(state, start + m), total)
+                total = multiply_add(-load(state, start + i), load(state, start + m), total)
             store(state, m * n_nodes + i, total)
         for lane in range(LANES):
             pivot = state[m, m, lane]
             kept = pivot > _RANK_TOLERANCE * gram[m, m, lane]
             inverse[lane] = 1.0 / math.sqrt(pivot) if kept else 0.0
         for i in range(m, n_nodes):
-            store(state, m * n_nodes + i, multiply(load(state, m * n_nodes + i), load(inverse, 0)))
+            store(state, m * n_nodes + i, load(state, m * n_nodes + i) * load(inverse, 0))
 
 
 @inlined

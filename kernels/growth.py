@@ -12,8 +12,8 @@ import numpy as np
 from numba import prange
 
 from ._jit import Integers, Reals, Word, Words, inlined, kernel
-from ._lanes import LANES, load, multiply, multiply_add, spread, store
-from ._math import aligned_empty, exp, log, wide_vectors
+from ._lanes import LANES, load, spread, store
+from ._math import aligned_empty, exp, log, multiply_add, wide_vectors
 from .gram import draw_gram_step, factor_gram, normal_rows, step_gram
 from .random import RESAMPLING, philox_pair, unit
 from .steps import ADAPT_FIRST, FIRST_STEP, N_STEPS, finish_nodes, nodes_of_group, step_group, work_space
@@ -71,7 +71,7 @@ def form_of_gram(form: Reals, gram: Reals, values: Reals) -> None:
     total = spread(0.0)
     for i in range(n_nodes):
         for j in range(i + 1):
-            total = multiply_add(spread(form[i, j]), load(gram, i * n_nodes + j), total)
+            total = multiply_add(form[i, j], load(gram, i * n_nodes + j), total)
     store(values, 0, total)
 
 
@@ -87,7 +87,7 @@ def form_of_vectors(forms: Reals, x: Reals, values: Reals) -> None:
         for i in range(n_nodes):
             part = spread(0.0)
             for j in range(i + 1):
-                part = multiply_add(spread(forms[which, i, j]), load(x, j * dim + c), part)
+                part = multiply_add(forms[which, i, j], load(x, j * dim + c), part)
             total = multiply_add(part, load(x, i * dim + c), total)
     store(values, 0, total)
 
@@ -142,7 +142,7 @@ def grow_gram(
             for m in range(n_nodes):
                 for i in range(m, n_nodes):
                     row = m * n_nodes + i
-                    store(state, row, multiply(load(state, row), load(values, 0)))
+                    store(state, row, load(state, row) * load(values, 0))
 
 
 @kernel(parallel=True)
@@ -196,7 +196,7 @@ def grow_vectors(
             record_growth(values, moment, weight, sums[k, block])
             invert_root(values)
             for row in range(n_nodes * size // LANES):
-                store(x, row, multiply(load(y, row), load(values, 0)))
+                store(x, row, load(y, row) * load(values, 0))
 
 
 @kernel()

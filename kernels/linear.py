@@ -12,16 +12,16 @@ import numpy as np
 from ._jit import Integers, Matrix, Reals, elementary, exact
 from ._lanes import (
     SAMPLES,
+    four_totals,
     load_entries,
     load_some,
-    multiply_add,
     spread_entry,
     store_entries,
     store_some,
     total,
     zeros,
 )
-from ._math import borrow, compact, kept_apart, wide_vectors
+from ._math import borrow, compact, kept_apart, multiply_add, wide_vectors
 from .steps import largest, padded
 
 # Rows of one node, and nodes, whose scores are held at once.
@@ -31,9 +31,7 @@ _1, _2, _3 = np.uint64(1), np.uint64(2), np.uint64(3)
 
 
 @elementary
-def score_four(
-    features: Matrix, i: int, j: int, k: int, m: int, x: Matrix, first: int, width: int
-) -> tuple[float, float, float, float]:
+def score_four(features: Matrix, i: int, j: int, k: int, m: int, x: Matrix, first: int, width: int) -> Any:
     """Inner products of x[first : first + width] with the rows of features from i, j, k and m on."""
     compact()
     p, q, r, s = zeros(), zeros(), zeros(), zeros()
@@ -51,7 +49,7 @@ def score_four(
         q = multiply_add(load_entries(features, j + t), along, q)
         r = multiply_add(load_entries(features, k + t), along, r)
         s = multiply_add(load_entries(features, m + t), along, s)
-    return total(p), total(q), total(r), total(s)
+    return four_totals(p, q, r, s)
 
 
 @elementary
@@ -129,44 +127,42 @@ def rows_now(counts: Integers, i: int, start: int) -> Any:
 
 
 @elementary
-def take_targets(
-    targets: Reals, rows: Integers, counts: Integers, start: int, n_nodes: int, labels: Reals
-) -> int:
-    """The targets of rows[i, start : start + MOST_ROWS] of all nodes i; how many."""
-    compact()
-    n: Any = np.uint64(0)
-    for i in range(n_nodes):
-        for q in range(rows_now(counts, i, start)):
-            labels[n] = targets[np.uint64(rows[np.uint64(i), np.uint64(start + q)])]
-            n += _1
-    return int(np.int64(n))
-
-
-@elementary
 def score_rows(
-    x: Matrix, n_scores: int, features: Matrix, rows: Integers, counts: Integers, start: int, scores: Reals
-) -> None:
-    """Scores of the same rows at the nodes' x, those of a row side by side."""
+    x: Matrix,
+    n_scores: int,
+    features: Matrix,
+    targets: Reals,
+    rows: Integers,
+    counts: Integers,
+    start: int,
+    scores: Reals,
+    labels: Reals,
+) -> int:
+    """Scores at x[i], a row's side by side, and targets of rows[i, start : start + MOST_ROWS]; how many."""
     compact()
     width, n, stride = features.shape[1], 0, np.uint64(n_scores)
     for i in range(x.shape[0]):
         node, count = np.uint64(i), rows_now(counts, i, start)
         fours = count - count % 4
         for q in range(0, fours, 4):
-            u = np.uint64(start + q)
-            a, b = rows[node, u] * width, rows[node, u + _1] * width
-            c, d = rows[node, u + _2] * width, rows[node, u + _3] * width
+            u, place = np.uint64(start + q), np.uint64(n + q)
+            a, b, c, d = rows[node, u], rows[node, u + _1], rows[node, u + _2], rows[node, u + _3]
+            labels[place], labels[place + _1] = targets[np.uint64(a)], targets[np.uint64(b)]
+            labels[place + _2], labels[place + _3] = targets[np.uint64(c)], targets[np.uint64(d)]
+            a, b, c, d = a * width, b * width, c * width, d * width
             for label in range(n_scores):
-                v = np.uint64((n + q) * n_scores + label)
+                v = place * stride + np.uint64(label)
                 four = score_four(features, a, b, c, d, x, i * x.shape[1] + label * width, width)
                 scores[v], scores[v + stride] = four[0], four[1]
                 scores[v + _2 * stride], scores[v + _3 * stride] = four[2], four[3]
         for q in range(fours, count):
-            a = rows[node, np.uint64(start + q)] * width
+            row, place = rows[node, np.uint64(start + q)], np.uint64(n + q)
+            labels[place] = targets[np.uint64(row)]
             for label in range(n_scores):
-                v = np.uint64((n + q) * n_scores + label)
-                scores[v] = score_one(features, a, x, i * x.shape[1] + label * width, width)
+                first = i * x.shape[1] + label * width
+                scores[place * stride + np.uint64(label)] = score_one(features, row * width, x, first, width)
         n += count
+    return n
 
 
 @elementary
@@ -250,8 +246,7 @@ def add_gradients(
     if ridge > 0.0:
         add_ridge(ridge, x, factors, out)
     for start in range(0, largest(counts), MOST_ROWS):
-        n = take_targets(targets, rows, counts, start, x.shape[0], labels)
-        score_rows(x, n_scores, features, rows, counts, start, scores)
+        n = score_rows(x, n_scores, features, targets, rows, counts, start, scores, labels)
         if n_scores == 1:
             # Whole registers: the last one's other places repeat a sample, and nobody reads them.
             last = np.uint64(n - 1)

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from ._jit import Matrix, Reals, inlined
-from ._math import bounded_exp
 
 # value, gradient and hessian of a whole loss; or phi, slope and curvature of a linear model's.
 Three = tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]
@@ -86,7 +85,7 @@ def log_loss(s: float, y: float) -> float:
 @inlined
 def log_loss_slope(s: float, y: float) -> float:
     """Derivative of :func:`log_loss`."""
-    return float(-y / (1.0 + bounded_exp(y * s)))
+    return -y / (1.0 + math.exp(y * s))
 
 
 @inlined
@@ -191,7 +190,7 @@ def softmax_slopes(scores: Reals, y: float) -> None:
     for label in range(scores.size):
         largest = max(largest, scores[label])
     for label in range(scores.size):
-        scores[label] = bounded_exp(scores[label] - largest)
+        scores[label] = math.exp(scores[label] - largest)
         total += scores[label]
     for label in range(scores.size):
         scores[label] /= total

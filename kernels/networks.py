@@ -18,8 +18,7 @@ from numba import prange
 
 from ._jit import Integers, Reals, Word, Words, elementary, exact, kernel
 from ._lanes import SAMPLES, load_entries, load_samples, spread_entry, store, store_entries, zeros
-from ._lanes import multiply_add as multiply_add_samples
-from ._math import exp, multiply_add, wide_vectors
+from ._math import exp, multiply_add, tanh, wide_vectors
 from .random import ROWS, fill_integers
 from .steps import ADAPT_FIRST, AVERAGE_FROM, FIRST_RUN, FIRST_STEP, N_STEPS, copy_nodes
 from .updates import TRACKING, communicates, keeps_gradient, mix_node, take_step, update_gradient
@@ -70,14 +69,14 @@ def add_column(matrix: Reals, at: int, row_stride: int, value: Any, sums: Any) -
     """Eight sums, plus the weights of eight rows in one column times its value."""
     s0, s1, s2, s3, s4, s5, s6, s7 = sums
     return (
-        multiply_add_samples(spread_entry(matrix, at), value, s0),
-        multiply_add_samples(spread_entry(matrix, at + row_stride), value, s1),
-        multiply_add_samples(spread_entry(matrix, at + 2 * row_stride), value, s2),
-        multiply_add_samples(spread_entry(matrix, at + 3 * row_stride), value, s3),
-        multiply_add_samples(spread_entry(matrix, at + 4 * row_stride), value, s4),
-        multiply_add_samples(spread_entry(matrix, at + 5 * row_stride), value, s5),
-        multiply_add_samples(spread_entry(matrix, at + 6 * row_stride), value, s6),
-        multiply_add_samples(spread_entry(matrix, at + 7 * row_stride), value, s7),
+        multiply_add(spread_entry(matrix, at), value, s0),
+        multiply_add(spread_entry(matrix, at + row_stride), value, s1),
+        multiply_add(spread_entry(matrix, at + 2 * row_stride), value, s2),
+        multiply_add(spread_entry(matrix, at + 3 * row_stride), value, s3),
+        multiply_add(spread_entry(matrix, at + 4 * row_stride), value, s4),
+        multiply_add(spread_entry(matrix, at + 5 * row_stride), value, s5),
+        multiply_add(spread_entry(matrix, at + 6 * row_stride), value, s6),
+        multiply_add(spread_entry(matrix, at + 7 * row_stride), value, s7),
     )
 
 
@@ -130,17 +129,10 @@ def multiply_matrix(
     while r < n_rows:
         at, total = first + r * row_stride, zero
         for c in range(n_columns):
-            total = multiply_add_samples(spread_entry(matrix, at), load_samples(vectors, source + c), total)
+            total = multiply_add(spread_entry(matrix, at), load_samples(vectors, source + c), total)
             at += column_stride
         store(out, target + r, total)
         r += 1
-
-
-@elementary
-def tanh(value: float) -> float:
-    """Hyperbolic tangent, absolute error below 3e-16."""
-    small = exp(max(-2.0 * abs(value), -700.0))
-    return math.copysign((1.0 - small) / (1.0 + small), value)
 
 
 @exact
@@ -206,7 +198,7 @@ def measure_errors(
                 largest = max(largest, values[first + c, q])
             total = 0.0
             for c in range(count):
-                values[first + c, q] = exp(max(values[first + c, q] - largest, -700.0))
+                values[first + c, q] = exp(values[first + c, q] - largest)
                 total += values[first + c, q]
             for c in range(count):
                 values[first + c, q] /= total
@@ -262,10 +254,10 @@ def spread_rows(errors: Reals, at: int) -> Any:
 @elementary
 def add_four(y: Reals, at: int, a: Any, b: Any, c: Any, d: Any, values: Any) -> None:
     """Add four samples' errors times their values to eight neighbouring weights."""
-    total = multiply_add_samples(a, values[0], load_entries(y, at))
-    total = multiply_add_samples(b, values[1], total)
-    total = multiply_add_samples(c, values[2], total)
-    store_entries(y, at, multiply_add_samples(d, values[3], total))
+    total = multiply_add(a, values[0], load_entries(y, at))
+    total = multiply_add(b, values[1], total)
+    total = multiply_add(c, values[2], total)
+    store_entries(y, at, multiply_add(d, values[3], total))
 
 
 @exact
@@ -316,7 +308,7 @@ def add_products(
                 value = load_entries(across, q * width + first + i)
                 for r in range(4):
                     place = at + r * n_in + i
-                    store_entries(y, place, multiply_add_samples(rows[r], value, load_entries(y, place)))
+                    store_entries(y, place, multiply_add(rows[r], value, load_entries(y, place)))
         if whole < n_in:
             for row in range(o, o + 4):
                 rest = position + row * n_in + whole

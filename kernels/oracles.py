@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numba import prange, types
 
-from ._jit import Absent, Integers, Matrix, Reals, adopted, exact, kernel, pointer
-from ._math import borrow, kept_apart, wide_vectors
+from ._adoption import adopted
+from ._jit import Absent, Integers, Matrix, Reals, exact, kernel, pointer
+from ._math import borrow, entries, kept_apart, wide_vectors
 from .linear import MOST_NODES, MOST_ROWS, add_gradients
 from .steps import padded
 
@@ -32,6 +33,7 @@ NO_LINK, NO_GRADIENT, NO_LAW = Absent(LINK), Absent(GRADIENT), Absent(LAW)
 
 # Samples whose gradients are added up together.
 FOUR = 4
+_2, _3 = np.uint64(2), np.uint64(3)
 
 
 @exact
@@ -66,22 +68,24 @@ def free_gradients(gradient: Callable[..., Any]) -> Any:
         kept_apart()  # from a caller in C that has no wide vectors
         x, features, targets, rows = borrow(x), borrow(features), borrow(targets), borrow(rows)
         counts, factors, work, out = borrow(counts), borrow(factors), borrow(work), borrow(out)
-        for i in range(x.shape[0]):
-            factor = factors[i] / counts[i]
-            for start in range(0, counts[i], FOUR):
-                last = min(start + FOUR, counts[i])
-                for q in range(start, last):
-                    place = (q - start) * dim
-                    row = rows[i, q]
-                    of_sample(x[i, :dim], features[row], targets[row], work[place : place + dim])
-                if last == start + FOUR:
-                    for t in range(dim):
-                        four = (work[t] + work[dim + t]) + (work[2 * dim + t] + work[3 * dim + t])
-                        out[i, t] += factor * four
-                else:
-                    for q in range(last - start):
-                        for t in range(dim):
-                            out[i, t] += factor * work[q * dim + t]
+        n_features, part = features.shape[1], np.uint64(dim)
+        for i in range(np.uint64(x.shape[0])):
+            point, factor = entries(x, i * x.shape[1], dim), factors[i] / counts[i]
+            fours = counts[i] - counts[i] % FOUR
+            for start in range(0, fours, FOUR):
+                for q in range(FOUR):
+                    row = np.uint64(rows[i, np.uint64(start + q)])
+                    sample = entries(features, row * n_features, n_features)
+                    of_sample(point, sample, targets[row], entries(work, q * dim, dim))
+                for t in range(part):
+                    four = (work[t] + work[part + t]) + (work[_2 * part + t] + work[_3 * part + t])
+                    out[i, t] += factor * four
+            for q in range(fours, counts[i]):
+                row = np.uint64(rows[i, np.uint64(q)])
+                sample = entries(features, row * n_features, n_features)
+                of_sample(point, sample, targets[row], entries(work, 0, dim))
+                for t in range(part):
+                    out[i, t] += factor * work[t]
 
     return add
 

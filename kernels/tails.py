@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from ._compress import LANES, append_reached, prefetch
 from ._jit import Integers, Reals, Word, Words, elementary, inlined, kernel
+from ._lanes import SAMPLES, load_entries, prefetch, store_reached
 from ._log_ratio import log_ratio
 from ._math import aligned_empty, bits_to_double, double_to_bits, exp, wide_vectors
 
@@ -53,7 +53,7 @@ def below(value: float) -> Any:
 
 
 @elementary
-def magnitude(value: float, kept: Word, flipped: Word) -> Any:
+def magnitude(value: Any, kept: Word, flipped: Word) -> Any:
     """What the chosen tail measures of a value, without a branch; what is not positive is no observation."""
     return bits_to_double((double_to_bits(value) & kept) ^ flipped)
 
@@ -125,7 +125,7 @@ def find_maxima(row: Reals, kept: Word, flipped: Word, maxima: Reals) -> Any:
         maxima[g] = 0.0
     for start in range(0, row.size, n_groups):
         # Half of the next row is fetched here, half when values are gathered.
-        for ahead in range(0, n_groups // 2, LANES):
+        for ahead in range(0, n_groups // 2, SAMPLES):
             prefetch(row, distance + start // 2 + ahead)
         part = row[start : min(start + n_groups, row.size)]
         for g in range(part.size):
@@ -149,10 +149,11 @@ def gather_reached(row: Reals, kept: Word, flipped: Word, floor: float, found: R
     """Copy the magnitudes ≥ floor > 0 into ``found``, one longer than the row; their number."""
     wide_vectors()
     n, n_found = np.uint64(row.size), np.uint64(0)
-    whole, distance = n - n % np.uint64(LANES), np.uint64(fetched_ahead(row.size))
-    for start in range(np.uint64(0), whole, np.uint64(LANES)):
+    whole, distance = n - n % np.uint64(SAMPLES), np.uint64(fetched_ahead(row.size))
+    for start in range(np.uint64(0), whole, np.uint64(SAMPLES)):
         prefetch(row, distance + (n + start) // np.uint64(2))
-        n_found = append_reached(row, start, kept, flipped, floor, found, n_found)
+        reached = magnitude(load_entries(row, start), kept, flipped)
+        n_found += store_reached(found, n_found, reached, floor)
     for i in range(whole, n):
         value = magnitude(row[i], kept, flipped)
         # Written always, and kept or overwritten.
@@ -433,7 +434,7 @@ def estimate_scale(row: Reals, n: int, k: int, rho: float, log_index: Reals) -> 
     weights, plain, once, twice = 0.0, 0.0, 0.0, 0.0
     log_k = log_index[k]
     for i in range(1, k + 1):
-        weight = exp(max(-700.0, -rho * (log_index[i] - log_k)))
+        weight = exp(-rho * (log_index[i] - log_k))
         spacing = i * log_ratio(row[last - i + 1], row[last - i])
         weights += weight
         plain += spacing

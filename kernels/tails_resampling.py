@@ -7,10 +7,9 @@ import numpy as np
 from numba import prange
 
 from ._jit import Integers, Reals, Word, Words, elementary, inlined, kernel
-from ._lanes import LANES, load, multiply, multiply_add, multiply_subtract, spread, store, total
+from ._lanes import LANES, load, spread, store, total
 from ._log_ratio import log_ratio
-from ._math import bits_to_double, double_to_bits, wide_vectors
-from ._math import multiply_add as fused
+from ._math import bits_to_double, double_to_bits, multiply_add, wide_vectors
 from .random import RESAMPLING, RESAMPLING_SUMS, fill_chi_square, philox
 from .tails_threshold import fit_above, search_threshold
 
@@ -36,19 +35,19 @@ def exponential_of(word: Word) -> Any:
     t = bits_to_double((offset & _MANTISSA) + _SQRT_HALF) - 1.0
     exponent = bits_to_double((offset >> np.uint64(52)) | _TWO_TO_52) - (4503599627370496.0 + 1023.0 + 32.0)
     # Chebyshev interpolant of log(1 + t)/t for 1 + t in [√½, √2].
-    p = fused(t, 0.05235939384213644, -0.09804458451007568)
-    p = fused(t, p, 0.10047199190334152)
-    p = fused(t, p, -0.09945986830064908)
-    p = fused(t, p, 0.1100603790750665)
-    p = fused(t, p, -0.124954361559447)
-    p = fused(t, p, 0.14290811811733256)
-    p = fused(t, p, -0.16667024539772607)
-    p = fused(t, p, 0.1999988813698818)
-    p = fused(t, p, -0.24999992728950937)
-    p = fused(t, p, 0.33333334249244445)
-    p = fused(t, p, -0.500000000359497)
-    p = fused(t, p, 0.9999999999874644)
-    return -fused(exponent, 0.6931471805599453, t * p)
+    p = multiply_add(t, 0.05235939384213644, -0.09804458451007568)
+    p = multiply_add(t, p, 0.10047199190334152)
+    p = multiply_add(t, p, -0.09945986830064908)
+    p = multiply_add(t, p, 0.1100603790750665)
+    p = multiply_add(t, p, -0.124954361559447)
+    p = multiply_add(t, p, 0.14290811811733256)
+    p = multiply_add(t, p, -0.16667024539772607)
+    p = multiply_add(t, p, 0.1999988813698818)
+    p = multiply_add(t, p, -0.24999992728950937)
+    p = multiply_add(t, p, 0.33333334249244445)
+    p = multiply_add(t, p, -0.500000000359497)
+    p = multiply_add(t, p, 0.9999999999874644)
+    return -multiply_add(exponent, 0.6931471805599453, t * p)
 
 
 @inlined
@@ -110,9 +109,9 @@ def draw_block_sums(
 def accumulate_tile(tile: Reals, length: int) -> Any:
     """Replace exponentials by their running sums, each lane its own; the last of these."""
     wide_vectors()
-    one, running = spread(1.0), spread(0.0)
+    running = spread(0.0)
     for t in range(length):
-        running = multiply_add(one, load(tile, t), running)
+        running = running + load(tile, t)
         store(tile, t, running)
     return running
 
@@ -137,19 +136,19 @@ def add_square_errors(
     carried (3, LANES): the value before the first, the sums of first and of second powers.
     """
     wide_vectors()
-    one, two, weight = spread(1.0), spread(2.0), load(weights, 0)
+    weight = load(weights, 0)
     previous, first, second = load(carried, 0), load(carried, 1), load(carried, 2)
     for t in range(length):
         k = start + t
-        value, reciprocal = load(tile, t), spread(inverse[k])
-        step = multiply_subtract(one, value, previous)
-        excess = multiply(spread(float(k)), step)
-        second = multiply_add(step, multiply_add(two, first, excess), second)
-        first = multiply_add(one, excess, first)
+        value = load(tile, t)
+        step = previous - value
+        excess = float(k) * step
+        second = multiply_add(step, multiply_add(2.0, first, excess), second)
+        first = first + excess
         previous = value
-        mean = multiply(first, reciprocal)
-        gap = multiply_subtract(multiply(two, mean), mean, multiply(second, reciprocal))
-        totals[k] += total(multiply(weight, multiply(gap, gap)))
+        mean = first * inverse[k]
+        gap = multiply_add(-2.0 * mean, mean, second * inverse[k])
+        totals[k] += total(weight * (gap * gap))
     store(carried, 0, previous)
     store(carried, 1, first)
     store(carried, 2, second)

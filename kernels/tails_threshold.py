@@ -17,7 +17,7 @@ N_COARSE = 32
 @inlined
 def distance_at(logs: Reals, first: Integers, i: int, j: int, alpha: float, n_tail: float) -> Any:
     """|fitted − empirical distribution function| at the j-th distinct value, fit above the i-th."""
-    fitted = 1.0 - exp(max(-alpha * (logs[j] - logs[i]), -700.0))
+    fitted = 1.0 - exp(-alpha * (logs[j] - logs[i]))
     return abs(fitted - (first[j] - first[i]) / n_tail)
 
 

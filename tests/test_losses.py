@@ -1,5 +1,9 @@
 """Losses: values equal formulas, derivatives a complex step of them, and simulated steps the plain truth."""
 
+import math
+import re
+from math import exp, tanh
+
 import networkx as nx
 import numba
 import numpy as np
@@ -212,17 +216,17 @@ def test_a_linear_model_takes_the_same_steps_for_any_threads_and_any_cut(name: s
     np.testing.assert_array_equal(np.concatenate([final(2, 0, 2), final(3, 2, 1)]), whole)
 
 
-@pytest.mark.parametrize("margin", [1.0, 699.0, 701.0, 745.0, 1e4, 1e300, np.inf])
+@pytest.mark.parametrize("margin", [1.0, 699.0, 709.0, 745.0, 1e4, 1e300, np.inf])
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 def test_slopes_of_extreme_margins_are_the_limits(margin: float) -> None:
     features, targets = np.ones((3, 1)), np.array([1.0, -1.0, 1.0])
     counts = np.arange(1, 4)
     for sign in (-1.0, 1.0):
         points = np.full((3, 1), sign * margin)
-        slopes = -targets / (1 + np.exp(np.minimum(targets * sign * margin, 709.0)))
+        slopes = -targets / (1 + np.exp(targets * sign * margin))
         expected = slopes.cumsum() / counts
         found = mean_gradients(dsf.losses.logistic(), points, counts, features, targets)
-        # Beyond 700 the smaller slope stays at exp(-700).
-        np.testing.assert_allclose(found[:, 0], expected, rtol=1e-14, atol=1e-304)
+        np.testing.assert_allclose(found[:, 0], expected, rtol=1e-14, atol=5e-324)
 
 
 @pytest.mark.parametrize("name", ["least squares", "logistic", "multinomial", "huber", "welsch"])
@@ -310,6 +314,73 @@ def test_a_users_loss_steps_as_the_plain_truth_does() -> None:
         path = truth.run(np.zeros((3, 3)), PATH, [0.2] * 7, gradient, 7)
         np.testing.assert_allclose(runs.final[run], path[-1], rtol=0, atol=1e-12)
         np.testing.assert_allclose(runs.average[run], path[-3:].mean(axis=0), rtol=0, atol=1e-12)
+
+
+# Functions within a user's functions
+
+
+@numba.njit
+def by_attribute(s, y):
+    return np.exp(s) + math.exp(y) + np.tanh(s) + math.tanh(y)
+
+
+@numba.njit
+def by_name(s, y):
+    return exp(s) + exp(y) + tanh(s) + tanh(y)
+
+
+@numba.njit
+def by_another_function(s, y):
+    return by_attribute(s, y)
+
+
+@numba.njit
+def by_a_closure(s, y):
+    def inner(z):
+        return math.exp(z) + math.tanh(z)
+
+    return inner(s) + inner(y)
+
+
+@numba.njit
+def of_arrays_and_integers(s, y):
+    both = np.array([s, y])
+    return (np.exp(both) + np.tanh(both)).sum() + 0.0 * (math.exp(1) + np.exp(np.float32(1)) + np.tanh(2))
+
+
+@pytest.mark.parametrize(
+    "function", [by_attribute, by_name, by_another_function, by_a_closure, of_arrays_and_integers]
+)
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
+def test_functions_within_a_slope_mean_what_they_mean_elsewhere(function: object) -> None:
+    slope = oracles.link_slopes(function)
+    scores = np.array([0.0, -1.5, 700.0, -740.0, 710.0, -np.inf, np.inf, np.nan])
+    labels = np.linspace(-3, 3, scores.size)
+    expected = np.exp(scores) + np.exp(labels) + np.tanh(scores) + np.tanh(labels)
+    call_link(slope, scores, labels, scores.size)
+    np.testing.assert_allclose(scores, expected, rtol=1e-15, atol=1e-15)
+
+
+@pytest.mark.parametrize("function", [by_attribute, by_name, by_another_function, by_a_closure])
+def test_a_slope_leaves_no_call_that_breaks_its_loop(function: object) -> None:
+    assert not re.search(r"call double @\S*(exp|tanh)", oracles.link_slopes(function).inspect_llvm())
+    assert re.search(r"call double @\S*exp", numba.cfunc("f8(f8, f8)")(by_attribute.py_func).inspect_llvm())
+
+
+@numba.njit
+def call_link(link, scores, labels, n):
+    link(scores, labels, n, 1)
+
+
+@numba.njit
+def descending(s, y):
+    return s if s < 1.0 else descending(s - 1.0, y)
+
+
+def test_a_slope_may_call_itself() -> None:
+    scores = np.array([0.25, 1.5, 7.75])
+    call_link(oracles.link_slopes(descending), scores, np.zeros(3), 3)
+    np.testing.assert_array_equal(scores, [0.25, 0.5, 0.75])
 
 
 # Bad input

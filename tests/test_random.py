@@ -108,15 +108,36 @@ def test_log_is_accurate(value: float) -> None:
     assert abs(_math.log(value) - math.log(value)) <= 4.5e-16 * abs(math.log(value))
 
 
-@given(st.floats(-700, 700))
+@given(st.floats(-708, 709))
 @example(0.0)
 @example(-0.0)
 @example(5e-324)
-@example(700.0)
-@example(-700.0)
+@example(709.78)
+@example(-708.39)
 @example(0.5 * math.log(2))
 def test_exp_is_accurate(value: float) -> None:
     assert abs(_math.exp(value) - math.exp(value)) <= 3e-16 * math.exp(value)
+
+
+@given(st.floats(max_value=-708))
+@example(-745.0)
+@example(-math.inf)
+def test_small_exponentials_are_rounded_to_subnormal_numbers(value: float) -> None:
+    assert abs(_math.exp(value) - math.exp(value)) <= max(3e-16 * math.exp(value), 5e-324)
+
+
+@pytest.mark.parametrize("value", [709.79, 1000.0, 1e308, math.inf])
+def test_large_exponentials_are_infinite(value: float) -> None:
+    assert _math.exp(value) == math.inf
+    assert math.isnan(_math.exp(math.nan))
+
+
+@given(st.floats())
+@example(math.inf)
+@example(-math.inf)
+@example(0.0)
+def test_tanh_is_accurate(value: float) -> None:
+    np.testing.assert_allclose(_math.tanh(value), math.tanh(value), rtol=0, atol=3e-16)
 
 
 @given(st.floats(1e-300, 1e300))
