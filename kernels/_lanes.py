@@ -244,15 +244,21 @@ def prefetch(typingctx: Any, array: Any, position: Any) -> Any:
     return types.void(array, types.int64), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def spread(typingctx: Any, value: Any) -> Any:
-    """The same number in every lane."""
-    kind = LanesType(value, LANES)
+def _spreader(count: int, doc: str) -> Any:
+    def spread_value(typingctx: Any, value: Any) -> Any:
+        kind = LanesType(value, count)
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return kind.spread(builder, value, args[0])
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return kind.spread(builder, value, args[0])
 
-    return kind(value), codegen
+        return kind(value), codegen
+
+    spread_value.__doc__ = doc
+    return intrinsic(spread_value)
+
+
+spread = _spreader(LANES, "The same number in every lane.")
+spread_samples = _spreader(SAMPLES, "The same number for every sample.")
 
 
 def _entry_spreader(count: int, doc: str) -> Any:
@@ -286,16 +292,22 @@ def zeros(typingctx: Any) -> Any:
     return kind(), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def counters(typingctx: Any, first: Any) -> Any:
-    """LANES integers from ``first`` on."""
-    kind = LanesType(types.uint64, LANES)
+def _counter(count: int, doc: str) -> Any:
+    kind = LanesType(types.uint64, count)
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        steps = ir.Constant(kind.vector, list(range(LANES)))
-        return builder.add(kind.spread(builder, types.uint64, args[0]), steps)
+    def count_from(typingctx: Any, first: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            steps = ir.Constant(kind.vector, list(range(count)))
+            return builder.add(kind.spread(builder, types.uint64, args[0]), steps)
 
-    return kind(types.uint64), codegen
+        return kind(types.uint64), codegen
+
+    count_from.__doc__ = doc
+    return intrinsic(count_from)
+
+
+counters = _counter(LANES, "LANES integers from ``first`` on.")
+counters_of_samples = _counter(SAMPLES, "SAMPLES integers from ``first`` on.")
 
 
 def _shuffled(builder: Any, value: Any, positions: list[int]) -> Any:
@@ -374,6 +386,19 @@ def total(typingctx: Any, value: Any) -> Any:
         return builder.call(add, [double(-0.0), args[0]], fastmath=("reassoc",))
 
     return types.float64(value), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def union(typingctx: Any, value: Any) -> Any:
+    """The bits that any lane has."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        word = ir.IntType(64)
+        kind = ir.FunctionType(word, [value.vector])
+        name = f"llvm.vector.reduce.or.v{value.count}i64"
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+
+    return types.uint64(value), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]

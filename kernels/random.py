@@ -18,7 +18,18 @@ from numba.extending import overload
 from numpy.typing import NDArray
 
 from ._jit import Integers, Reals, Word, Words, elementary, exact, kernel
-from ._lanes import LANES, counters, load_from, spread, store_entries
+from ._lanes import (
+    LANES,
+    SAMPLES,
+    counters,
+    counters_of_samples,
+    load_entries,
+    load_from,
+    spread,
+    spread_samples,
+    store_entries,
+    union,
+)
 from ._math import (
     bits_to_double,
     double_to_bits,
@@ -60,6 +71,7 @@ _32 = np.uint64(32)
 _12 = np.uint64(12)
 _24 = np.uint64(24)
 _63 = np.uint64(63)
+_0 = np.uint64(0)
 _1 = np.uint64(1)
 _2 = np.uint64(2)
 _ONE_BITS = np.uint64(0x3FF0000000000000)
@@ -263,6 +275,17 @@ def below(word: Word, bound: Word) -> np.int64:
     return np.int64(product >> _32) if accepted else np.int64(-1)
 
 
+@elementary
+def bounded_halves(words: Any, upper: Any, lower: Any) -> tuple[Any, Any, Any]:
+    """Integers below the two bounds from the halves of words; the highest bit tells that one is in doubt.
+
+    A low word of the product below its bound may be rejected (Lemire 2019): that is looked into apart.
+    """
+    # Only for the vector multiplier: bounds have no upper halves.
+    p, r = (words >> _32) * (upper & _LOW), (words & _LOW) * (lower & _LOW)
+    return p >> _32, r >> _32, ((p & _LOW) - upper) | ((r & _LOW) - lower)
+
+
 @exact
 def fill_integers(
     key: Words,
@@ -277,23 +300,30 @@ def fill_integers(
     """Unbiased integers out[q, i] in [0, bounds[q, first_node + i]), i < count; q a multiple of 4."""
     wide_vectors()
     k0, k1 = key[0], key[1]
+    whole = np.uint64(count - count % SAMPLES)
+    steps, runs = spread_samples(step), spread_samples(run)
+    in_doubt, doubt = spread_samples(_0), _0
+    n_nodes, width = np.uint64(bounds.shape[1]), np.uint64(out.shape[1])
     for q in range(0, bounds.shape[0], 4):
-        first, second, index = np.uint64(q), np.uint64(q + 2), purpose | np.uint64(q >> 2)
-        for i in range(count):
-            u = np.uint64(i)
-            out[first, u], out[second, u] = philox_pair(index, step, first_node + u, run, k0, k1)
-    doubtful = np.uint64(0)
-    for q in range(0, bounds.shape[0], 2):
-        upper, lower = np.uint64(q), np.uint64(q + 1)
-        for i in range(count):
-            u = np.uint64(i)
-            words = np.uint64(out[upper, u])
-            b, c = bounds[upper, first_node + u], bounds[lower, first_node + u]
-            p, r = (words >> _32) * b, (words & _LOW) * c
-            out[upper, u], out[lower, u] = p >> _32, r >> _32
-            # A low word below the bound may be rejected: that is looked into apart.
-            doubtful |= np.uint64((p & _LOW) < b) | np.uint64((r & _LOW) < c)
-    if doubtful > 0:
+        index, u = purpose | np.uint64(q >> 2), np.uint64(q)
+        for i in range(np.uint64(0), whole, np.uint64(SAMPLES)):
+            nodes = counters_of_samples(first_node + i)
+            a, b = philox_pair(spread_samples(index), steps, nodes, runs, k0, k1)
+            for half, words in ((_0, a), (_2, b)):
+                first = (u + half) * n_nodes + first_node + i
+                upper, lower = load_entries(bounds, first), load_entries(bounds, first + n_nodes)
+                x, y, unsure = bounded_halves(words, upper, lower)
+                first = (u + half) * width + i
+                store_entries(out, first, x)
+                store_entries(out, first + width, y)
+                in_doubt = in_doubt | unsure
+        for i in range(whole, np.uint64(count)):
+            a, b = philox_pair(index, step, first_node + i, run, k0, k1)
+            for half, words in ((_0, a), (_2, b)):
+                upper, lower = bounds[u + half, first_node + i], bounds[u + half + _1, first_node + i]
+                out[u + half, i], out[u + half + _1, i], unsure = bounded_halves(words, upper, lower)
+                doubt |= unsure
+    if (union(in_doubt) | doubt) >> _63:
         redo_integers(key, purpose, step, first_node, run, bounds, count, out)
 
 

@@ -22,7 +22,8 @@ KEY = np.array([0x0123ABCD, 0xFEDC4567], np.uint64)
 
 word32 = st.integers(0, 2**32 - 1)
 bound = st.sampled_from([1, 2, 3, 2**31 + 1, 3 * 2**30, 2**32 - 1]) | st.integers(1, 2**32 - 1)
-bounds_of_draws = st.lists(st.lists(bound, min_size=3, max_size=3), min_size=4, max_size=4)
+# A whole register of nodes and some more.
+bounds_of_draws = st.lists(st.lists(bound, min_size=11, max_size=11), min_size=8, max_size=8)
 
 
 def u64(value: int) -> np.uint64:
@@ -216,8 +217,8 @@ def test_chi_squares_equal_the_reference(degrees: list[float], shift: int, node:
 @given(bounds_of_draws, st.integers(0, 2**32 - 1))
 def test_integers_equal_the_reference(bounds: list[list[int]], run: int) -> None:
     drawn = draw_integers(np.array(bounds), 1, run=run)[0]
-    for q in range(4):
-        for node in range(3):
+    for q in range(8):
+        for node in range(11):
             assert drawn[q, node] == reference.integer(KEY, bounds[q][node], q, 0, node, run)
 
 
