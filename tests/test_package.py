@@ -48,9 +48,8 @@ def test_wheel_holds_the_kernels_inside_the_package(tmp_path: Path) -> None:
     )
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    for path in (*ROOT.glob("desgd_fast/*.py"), *ROOT.glob("kernels/*.py")):
-        folder = "desgd_fast/kernels" if path.parent.name == "kernels" else "desgd_fast"
-        assert f"{folder}/{path.name}" in names
+    modules = {*ROOT.glob("desgd_fast/**/*.py"), *ROOT.glob("desgd_fast/kernels/*.py")}
+    assert {path.relative_to(ROOT).as_posix() for path in modules} <= set(names)
     assert "desgd_fast/py.typed" in names
     assert {name.split("/")[0] for name in names} == {"desgd_fast", f"desgd_fast-{dsf.__version__}.dist-info"}
     assert len(names) == len(set(names))
@@ -91,12 +90,13 @@ def test_import_costs_at_most_60_ms_more_than_numba_and_numpy() -> None:
     assert statistics.median(extra) < 0.060
 
 
-@pytest.mark.parametrize("missing", ["typer", "matplotlib", "pandas"])
+@pytest.mark.parametrize("missing", ["typer", "matplotlib", "pandas", "xarray"])
 def test_a_missing_optional_library_names_its_extra(missing: str) -> None:
     use = {
         "typer": "import desgd_fast.cli",
         "matplotlib": "from desgd_fast import plots; plots.hill_plot([4.0, 3.0, 2.0, 1.0])",
         "pandas": "import desgd_fast as d; d.DatasetRegression.from_csv('examples/diabetes.csv', 'target')",
+        "xarray": "import desgd_fast as d; d.mixing_report([[1.0]]).to_xarray()",
     }[missing]
     code = f"import sys; sys.modules[{missing!r}] = None\ntry:\n    {use}\nexcept ImportError as e: print(e)"
     assert "pip install 'desgd-fast[" in python(code)
