@@ -366,7 +366,7 @@ def hill_path(
     array([1, 2, 3])
     """
     samples = _tail_samples.read(x, None, tail=tail, nan_policy=nan_policy, on_infinite=on_infinite)
-    level = _validate.level(level)
+    level = _validate.fraction("level", level)
     with _limited(samples, threads):
         top = _ordered(samples, 2)
         alpha = np.empty(top.n_positive[0] - 1)
@@ -391,7 +391,7 @@ def moment_path(
     (3,)
     """
     samples = _tail_samples.read(x, None, tail=tail, nan_policy=nan_policy, on_infinite="raise")
-    level = _validate.level(level)
+    level = _validate.fraction("level", level)
     with _limited(samples, threads):
         top = _ordered(samples, 2)
         first, second = np.empty((2, top.n_positive[0] - 1))
@@ -528,7 +528,7 @@ def mmo(
             preset=preset,
             axis=axis,
             vectors=vectors,
-            level=_validate.level(level),
+            level=_validate.fraction("level", level),
         )
 
 

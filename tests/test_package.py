@@ -48,9 +48,9 @@ def test_wheel_holds_the_kernels_inside_the_package(tmp_path: Path) -> None:
     )
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    for path in (*ROOT.glob("desgd_fast/*.py"), *ROOT.glob("kernels/*.py")):
-        folder = "desgd_fast/kernels" if path.parent.name == "kernels" else "desgd_fast"
-        assert f"{folder}/{path.name}" in names
+    for folder in ("desgd_fast", "desgd_fast/_validate", "desgd_fast/kernels"):
+        for path in (ROOT / folder).glob("*.py"):
+            assert f"{folder}/{path.name}" in names
     assert "desgd_fast/py.typed" in names
     assert {name.split("/")[0] for name in names} == {"desgd_fast", f"desgd_fast-{dsf.__version__}.dist-info"}
     assert len(names) == len(set(names))
