@@ -757,6 +757,6 @@ def compare(
     estimates["moment"] = moment(x, first.k, **series)
     estimates["Pickands"] = pickands(x, max(1, first.n_used // 40), **common)
     estimates["bias-reduced Hill"] = bias_reduced_hill(x, first.k, **series)
-    values = _validate.real_array("x", np.ma.filled(x, np.nan) if np.ma.isMaskedArray(x) else x, finite=False)
+    values = _validate.real_array("x", x, finite=False)
     estimates["MMO"] = mmo(values[~np.isnan(values)], centre="median", level=level, threads=threads)
     return _tail_fit.compare(estimates)

@@ -118,6 +118,11 @@ def test_batches_without_replacement_fit_the_smallest_share() -> None:
         ({"features": np.zeros((30, 4))}, ValueError, "features must have linearly independent columns"),
         ({"targets": np.zeros(29)}, ValueError, "targets must have one entry per row"),
         ({"targets": np.full(30, np.inf)}, ValueError, "targets must be finite"),
+        (
+            {"targets": np.ma.masked_less(np.arange(30), 2)},
+            ValueError,
+            "targets must be finite, got 2 .*masked",
+        ),
         ({"assignment": "random"}, ValueError, "assignment must be one of 'even', 'sorted'"),
         ({"assignment": np.zeros(30)}, TypeError, "assignment must be 'even', 'sorted', 'shared', a rule"),
         ({"assignment": np.zeros(29, dtype=int)}, ValueError, "assignment must have one entry per row"),

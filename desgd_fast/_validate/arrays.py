@@ -7,18 +7,19 @@ from desgd_fast._validate.values import given
 
 
 def real_array(name: str, value: ArrayLike, *, finite: bool = True) -> NDArray[np.float64]:
-    """A C-contiguous float64 array, finite unless told otherwise."""
+    """A C-contiguous float64 array, masked entries as nan; finite unless told otherwise."""
     try:
         raw = np.asarray(value)
         if raw.dtype.kind not in "fiu":
             raise TypeError
         result = np.ascontiguousarray(raw, dtype=np.float64).reshape(raw.shape)
+        if isinstance(value, np.ma.MaskedArray):
+            result = np.where(np.ma.getmaskarray(value), np.nan, result)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be an array of real numbers, got {given(value)}") from None
     if finite and not np.isfinite(result).all():
-        raise ValueError(
-            f"{name} must be finite, got {np.count_nonzero(~np.isfinite(result))} nan or infinite entries"
-        )
+        odd = np.count_nonzero(~np.isfinite(result))
+        raise ValueError(f"{name} must be finite, got {odd} nan, masked or infinite entries")
     return result
 
 

@@ -13,8 +13,6 @@ from desgd_fast._validate.values import given, integer
 
 def sample_rows(name: str, value: Any, axis: int | None) -> tuple[NDArray[np.float64], tuple[int, ...]]:
     """Samples as contiguous rows (n_samples, n), masked entries as nan, and the shape over the samples."""
-    if isinstance(value, np.ma.MaskedArray):
-        value = np.ma.filled(value.astype(np.float64), np.nan)
     array = real_array(name, value, finite=False)
     if axis is None:
         if array.ndim != 1:
@@ -34,8 +32,6 @@ def sample_rows(name: str, value: Any, axis: int | None) -> tuple[NDArray[np.flo
 
 def vectors(name: str, value: Any) -> NDArray[np.float64]:
     """An array (n, …, dim) of vectors, masked entries as nan."""
-    if isinstance(value, np.ma.MaskedArray):
-        value = np.ma.filled(value.astype(np.float64), np.nan)
     array = real_array(name, value, finite=False)
     if array.ndim < 2:
         raise ValueError(f"{name} must have shape (n, …, dim), got shape {array.shape}")
