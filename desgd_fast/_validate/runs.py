@@ -11,9 +11,9 @@ from desgd_fast._validate.values import given
 
 
 def was_kept(name: str, value: str, result: object) -> None:
-    """A result that the simulation was asked to keep."""
+    """A result that the runs were asked to keep."""
     if result is None:
-        raise ValueError(f"{name}={value!r} was not computed; call simulate with average_last of at least 1")
+        raise ValueError(f"{name}={value!r} was not computed; make the runs with average_last of at least 1")
 
 
 def was_kept_all(name: str, final: object) -> None:

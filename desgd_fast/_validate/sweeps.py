@@ -51,9 +51,9 @@ def is_a_sweep(name: str, value: object, ours: bool) -> None:
         )
 
 
-def unlocked(name: str, value: object, locked: bool) -> None:
+def unlocked(name: str, value: object, free: bool) -> None:
     """A store that no other process is writing."""
-    if not locked:
+    if not free:
         raise ValueError(
             f"{name}={given(value)} is being written by another process; wait for it, or stop it"
         )
