@@ -13,7 +13,6 @@ from desgd_fast._validate.blocks import no_remainder as no_remainder
 from desgd_fast._validate.blocks import preset_alone as preset_alone
 from desgd_fast._validate.datasets import allowed_labels as allowed_labels
 from desgd_fast._validate.datasets import held_out as held_out
-from desgd_fast._validate.datasets import held_out_features as held_out_features
 from desgd_fast._validate.datasets import labels as labels
 from desgd_fast._validate.datasets import labels_of_outputs as labels_of_outputs
 from desgd_fast._validate.datasets import one_per_row as one_per_row

@@ -40,8 +40,6 @@ def positive_per_node(
     name: str, value: ArrayLike, n_nodes: int, *, zero: bool = False
 ) -> NDArray[np.float64]:
     """A scalar or one value per node, all positive (or also zero), as an array of length n_nodes."""
-    if isinstance(value, bool):
-        raise TypeError(f"{name} must be a number or one number per node, got {value!r}")
     array = real_array(name, value)
     _per_node_shape(name, array.shape, n_nodes)
     if (array < 0).any() or (not zero and (array == 0).any()):

@@ -9,11 +9,12 @@ from desgd_fast._validate.arrays import real_array
 from desgd_fast._validate.values import given
 
 
-def samples(name: str, value: ArrayLike) -> NDArray[np.float64]:
-    """(n_rows, dim) finite numbers with at least one row and one column."""
+def samples(name: str, value: ArrayLike, dim: int | None = None) -> NDArray[np.float64]:
+    """(n_rows, dim) finite numbers with at least one row and one column, and as many columns as told."""
     array = real_array(name, value)
-    if array.ndim != 2 or 0 in array.shape:
-        raise ValueError(f"{name} must have shape (n_rows, dim), both at least 1, got shape {array.shape}")
+    if array.ndim != 2 or 0 in array.shape or dim not in (None, array.shape[1]):
+        width = "dim" if dim is None else dim
+        raise ValueError(f"{name} must have shape (n_rows, {width}), not empty, got shape {array.shape}")
     return array.copy()
 
 
@@ -88,15 +89,7 @@ def labels_of_outputs(name: str, least: int, most: int, shape: tuple[int, ...]) 
 
 
 def held_out(name: str, value: Any) -> tuple[Any, Any]:
-    """None, or a pair (features, targets)."""
+    """A pair (features, targets)."""
     if not isinstance(value, tuple) or len(value) != 2:
         raise TypeError(f"{name} must be None or a pair (features, targets), got {given(value)}")
     return value
-
-
-def held_out_features(name: str, value: ArrayLike, dim: int) -> NDArray[np.float64]:
-    """(n_rows, dim) finite numbers of at least one row."""
-    array = real_array(name, value)
-    if array.ndim != 2 or array.shape[1] != dim or array.shape[0] == 0:
-        raise ValueError(f"{name} features must have shape (n_rows, {dim}), got shape {array.shape}")
-    return array

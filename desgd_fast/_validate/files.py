@@ -11,17 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from desgd_fast._validate.arrays import real_array
-from desgd_fast._validate.values import given
+from desgd_fast._validate.values import given, installed
 
 
 def csv_columns(name: str, path: Any) -> tuple[list[str], NDArray[np.float64]]:
     """Column names and the (n_rows, n_columns) numbers of a complete numeric CSV file with a header."""
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise ImportError(
-            "reading CSV files needs pandas: pip install 'desgd-fast[cli]'", name="pandas"
-        ) from error
+    installed("CSV files", "cli", ("pandas",))
+    import pandas as pd
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)

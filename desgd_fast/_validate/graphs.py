@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from desgd_fast._validate.arrays import real_array
-from desgd_fast._validate.values import given, number, positive_number
+from desgd_fast._validate.values import belongs_to, given, number, positive_number
 
 
 def undirected_graph(name: str, graph: Any) -> None:
@@ -45,11 +45,8 @@ def edge_weights(name: str, graph: Any, weight: Any, rule: str) -> None:
 
 def laplacian_step(name: str, delta: Any, rule: str, largest_degree: float, *, allow_negative: bool) -> float:
     """The edge weight of rule="laplacian", in [0, 1 / largest degree]; absent for every other rule."""
+    belongs_to(name, delta, "rule", "laplacian", rule)
     if rule != "laplacian":
-        if delta is not None:
-            raise ValueError(
-                f"{name} belongs to rule='laplacian' only, got {given(delta)} with rule={rule!r}"
-            )
         return 0.0
     limit = np.inf if allow_negative or largest_degree == 0 else 1.0 / largest_degree
     allowed = "a number ≥ 0" if limit == np.inf else f"a number from 0 to 1/(largest degree) = {limit:.6g}"

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from desgd_fast._validate.arrays import real_array
-from desgd_fast._validate.values import given, number, positive_integer, positive_number
+from desgd_fast._validate.values import belongs_to, given, number, positive_integer, positive_number
 
 
 def layer_sizes(name: str, value: Any) -> tuple[int, ...]:
@@ -31,16 +31,12 @@ def layer_widths(name: str, value: Any) -> tuple[int, ...]:
 
 def slope_of(name: str, value: Any, activation: str) -> float:
     """The slope of a leaky ReLU below zero, in [0, 1]; fixed for every other activation."""
+    belongs_to(name, value, "activation", "leaky-relu", activation)
     if activation != "leaky-relu":
-        if value is not None:
-            raise ValueError(
-                f"{name} belongs to activation='leaky-relu' only, got {given(value)} with {activation!r}"
-            )
         return 1.0 if activation == "linear" else 0.0
-    result = 0.01 if value is None else number(name, value, "a number from 0 to 1")
-    if not 0 <= result <= 1:
-        raise ValueError(f"{name} must be a number from 0 to 1, got {given(value)}")
-    return result
+    if value is None:
+        return 0.01
+    return number(name, value, "a number from 0 to 1", lambda slope: 0 <= slope <= 1)
 
 
 def module_with_parameters(name: str, value: Any, kind: Any) -> None:

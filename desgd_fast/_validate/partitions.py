@@ -20,27 +20,17 @@ def assignment(name: str, value: Any, n_rows: int) -> Any:
             f"{name} must be 'even', 'sorted', 'shared', a rule, an integer array or an array of bools, "
             f"got {given(value)}"
         )
-    if array.dtype.kind == "b":
-        if array.ndim != 2 or array.shape[1] != n_rows:
-            raise ValueError(f"{name} must have shape (n_nodes, {n_rows}) for bools, got {array.shape}")
-        return array
-    if array.shape != (n_rows,):
-        raise ValueError(
-            f"{name} must have one entry per row of features ({n_rows},), got shape {array.shape}"
-        )
-    if array.min() < 0:
-        raise ValueError(f"{name} must name nodes from 0 on, got {array.min()}")
-    return array.astype(np.int64)
+    return nodes_of_rows(name, array, n_rows)
 
 
 def nodes_of_rows(name: str, value: Any, n_rows: int) -> NDArray[Any]:
-    """What an assignment rule returned: the node (≥ 0) of every row, or who holds what."""
+    """The node (≥ 0) of every row, or who holds what: given, or returned by a rule."""
     array = np.asarray(value)
     if array.dtype.kind == "b" and array.ndim == 2 and array.shape[1] == n_rows:
         return array
     if array.dtype.kind not in "iu" or array.shape != (n_rows,):
         raise ValueError(
-            f"{name} must return the node of every row, integers of shape ({n_rows},), or bools of shape "
+            f"{name} must give the node of every row, integers of shape ({n_rows},), or bools of shape "
             f"(n_nodes, {n_rows}), got {array.dtype} of shape {array.shape}"
         )
     if array.min() < 0:

@@ -43,8 +43,6 @@ def step_sizes_of_runs(name: str, value: Any, n_steps: int, n_runs: int, n_nodes
     """
     if callable(value):
         return step_sizes(name, value, n_steps, n_nodes)[:, np.newaxis]
-    if isinstance(value, bool):
-        raise TypeError(f"{name} must be a number or an array of numbers, got {value!r}")
     array = real_array(name, value)
     if array.shape not in ((), (n_nodes,), (n_runs, 1), (n_runs, n_nodes)):
         raise ValueError(
@@ -60,9 +58,7 @@ def update_rule(
     momentum: Any, nesterov: Any, tracking: Any, weight_decay: Any, clip_norm: Any, local_steps: Any
 ) -> None:
     """The numbers of an update rule, and that they go together."""
-    allowed = "a number from 0 to below 1"
-    if not 0 <= number("momentum", momentum, allowed) < 1:
-        raise ValueError(f"momentum must be {allowed}, got {given(momentum)}")
+    number("momentum", momentum, "a number from 0 to below 1", lambda result: 0 <= result < 1)
     flag("nesterov", nesterov)
     if flag("tracking", tracking) and momentum != 0:
         raise ValueError(f"tracking excludes momentum, got momentum={momentum!r}")

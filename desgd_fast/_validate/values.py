@@ -4,52 +4,49 @@ import importlib.util
 import math
 import operator
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
 
 
 def given(value: object) -> str:
+    """What was given, in at most 80 characters."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def number(name: str, value: Any, allowed: str = "a finite number") -> float:
-    """A real finite scalar."""
+def number(
+    name: str,
+    value: Any,
+    allowed: str = "a finite number",
+    inside: Callable[[float], bool] = math.isfinite,
+) -> float:
+    """A real finite scalar, inside the range that ``allowed`` words."""
     if isinstance(value, bool | str | bytes | complex) or np.ndim(value) != 0:
         raise TypeError(f"{name} must be {allowed}, got {given(value)}")
     try:
         result = float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be {allowed}, got {given(value)}") from None
-    if not math.isfinite(result):
+    if not (math.isfinite(result) and inside(result)):
         raise ValueError(f"{name} must be {allowed}, got {given(value)}")
     return result
 
 
 def positive_number(name: str, value: Any) -> float:
     """A finite scalar above zero."""
-    result = number(name, value, "a positive finite number")
-    if result <= 0:
-        raise ValueError(f"{name} must be a positive finite number, got {given(value)}")
-    return result
+    return number(name, value, "a positive finite number", lambda result: result > 0)
 
 
 def non_negative_number(name: str, value: Any) -> float:
     """A finite scalar of at least zero."""
-    result = number(name, value, "a finite number ≥ 0")
-    if result < 0:
-        raise ValueError(f"{name} must be a finite number ≥ 0, got {given(value)}")
-    return result
+    return number(name, value, "a finite number ≥ 0", lambda result: result >= 0)
 
 
 def fraction(name: str, value: Any) -> float:
     """A scalar strictly between 0 and 1."""
-    result = number(name, value, "a number strictly between 0 and 1")
-    if not 0 < result < 1:
-        raise ValueError(f"{name} must be a number strictly between 0 and 1, got {given(value)}")
-    return result
+    return number(name, value, "a number strictly between 0 and 1", lambda result: 0 < result < 1)
 
 
 def integer(name: str, value: Any, least: int, most: int | None = None) -> int:
@@ -85,10 +82,12 @@ def choice(name: str, value: Any, options: Collection[str]) -> str:
     return value
 
 
-def belongs_to(name: str, value: Any, right: bool, owner: str) -> None:
-    """An argument that only one choice takes."""
-    if not right:
-        raise ValueError(f"{name} belongs to {owner} only, got {given(str(value))}")
+def belongs_to(name: str, value: Any, decider: str, owner: str, chosen: str) -> None:
+    """None, unless the argument ``decider`` chose the one option that takes it."""
+    if value is not None and chosen != owner:
+        raise ValueError(
+            f"{name} belongs to {decider}={owner!r} only, got {given(value)} with {decider}={chosen!r}"
+        )
 
 
 def instance(name: str, value: object, kinds: tuple[type, ...]) -> None:
