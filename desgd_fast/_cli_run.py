@@ -145,7 +145,7 @@ def run(
 
     top = _number_or_rule(k)
     _validate.threshold_count("k", top, _tail_choice.RULES, ())
-    _validate.level(level)
+    _validate.fraction("level", level)
     W = dsf.mixing_matrix(_cli_graph.build(graph, n_nodes, degree, rng), rule, delta=delta, lazy=lazy)
     report = dsf.mixing_report(W)
     if (data is None) != (target is None):

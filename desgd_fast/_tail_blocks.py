@@ -90,8 +90,6 @@ def _arrange(
     x: ArrayLike, axis: int | None, vectors: bool | None, flatten: bool
 ) -> tuple[Array, tuple[int, ...], bool]:
     """Data as (samples, n, dim), the shape over samples, and whether they are vectors."""
-    if isinstance(x, np.ma.MaskedArray):
-        x = np.ma.filled(x.astype(np.float64), np.nan)
     array = _validate.real_array("x", x)
     if vectors is None:
         vectors = axis is None and array.ndim == 2

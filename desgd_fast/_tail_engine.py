@@ -168,7 +168,7 @@ def estimate(
     shrink: int = 1,
 ) -> TailEstimate:
     """Run an estimator over all samples; a rule's k is divided by ``shrink``."""
-    level = _validate.level(level)
+    level = _validate.fraction("level", level)
     checked = _validate.threshold_count("k", k, _tail_choice.RULES, samples.shape)
     spread = not samples.bulk if sensitivity is None else _validate.flag("sensitivity", sensitivity)
     dependent = _validate.flag("dependent", dependent)

@@ -53,12 +53,11 @@ def _options(
 
 def _raised_by_validation(error: Exception) -> bool:
     """Whether the innermost frame checks input; anything else is a bug and keeps its traceback."""
-    from desgd_fast import _rng, _validate
-
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_code.co_filename in (_validate.__file__, _rng.__file__)
+    module: str = "" if trace is None else trace.tb_frame.f_globals["__name__"]
+    return module.startswith("desgd_fast._validate.") or module == "desgd_fast._rng"
 
 
 def _names_an_extra(error: Exception) -> bool:

@@ -421,7 +421,7 @@ def assign_rows(
 
 def _held_out(network: NeuralNetwork, test: Any) -> tuple[Real, Real]:
     features, targets = _validate.held_out("test", test)
-    inputs = _validate.held_out_features("test", features, network.sizes[0])
+    inputs = _validate.samples("test features", features, network.sizes[0])
     check: Callable[..., NDArray[Any]] = (
         _validate.labels if network.loss == "cross-entropy" else _validate.responses
     )

@@ -224,8 +224,8 @@ def run(
     """
     experiment = EXPERIMENTS[_validate.choice("name", name, EXPERIMENTS)]
     _validate.choice("preset", preset, PRESETS)
+    _validate.belongs_to("mnist", mnist, "name", "figure4a", name)
     if mnist is not None:
-        _validate.belongs_to("mnist", mnist, isinstance(experiment, Layers), "figure4a")
         assert isinstance(experiment, Layers)
         experiment = experiment.with_mnist(mnist)
     dataset = experiment.compute(

@@ -366,7 +366,7 @@ def hill_path(
     array([1, 2, 3])
     """
     samples = _tail_samples.read(x, None, tail=tail, nan_policy=nan_policy, on_infinite=on_infinite)
-    level = _validate.level(level)
+    level = _validate.fraction("level", level)
     with _limited(samples, threads):
         top = _ordered(samples, 2)
         alpha = np.empty(top.n_positive[0] - 1)
@@ -391,7 +391,7 @@ def moment_path(
     (3,)
     """
     samples = _tail_samples.read(x, None, tail=tail, nan_policy=nan_policy, on_infinite="raise")
-    level = _validate.level(level)
+    level = _validate.fraction("level", level)
     with _limited(samples, threads):
         top = _ordered(samples, 2)
         first, second = np.empty((2, top.n_positive[0] - 1))
@@ -528,7 +528,7 @@ def mmo(
             preset=preset,
             axis=axis,
             vectors=vectors,
-            level=_validate.level(level),
+            level=_validate.fraction("level", level),
         )
 
 
@@ -757,6 +757,6 @@ def compare(
     estimates["moment"] = moment(x, first.k, **series)
     estimates["Pickands"] = pickands(x, max(1, first.n_used // 40), **common)
     estimates["bias-reduced Hill"] = bias_reduced_hill(x, first.k, **series)
-    values = _validate.real_array("x", np.ma.filled(x, np.nan) if np.ma.isMaskedArray(x) else x, finite=False)
+    values = _validate.real_array("x", x, finite=False)
     estimates["MMO"] = mmo(values[~np.isnan(values)], centre="median", level=level, threads=threads)
     return _tail_fit.compare(estimates)

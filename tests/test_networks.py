@@ -551,7 +551,7 @@ def test_digits_are_learnt_on_every_network(name: str, assignment: str) -> None:
         ({"activation": "leaky-relu", "slope": 2.0}, "slope must be a number from 0 to 1"),
         ({"bias": 1}, "bias must be True or False"),
         ({"loss": "squared", "targets": [[1.0], [2.0]]}, "targets must have shape"),
-        ({"assignment": [0, 0, 0]}, "assignment must have one entry per row"),
+        ({"assignment": [0, 0, 0]}, "assignment must give the node of every row"),
     ],
 )
 def test_a_network_refuses_bad_input_by_name(options: dict, message: str) -> None:

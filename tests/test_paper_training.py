@@ -94,5 +94,5 @@ def test_mnist_is_read_from_its_folder(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_mnist_belongs_to_this_figure_alone(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="mnist belongs to figure4a only"):
+    with pytest.raises(ValueError, match="mnist belongs to name='figure4a' only"):
         paper.run("figure1", quick=True, mnist=tmp_path)

@@ -170,6 +170,14 @@ def test_compare_flags_the_false_infinite_variance():
     assert ("Hill", "MMO") not in stable.disagreements
 
 
+def test_compare_leaves_masked_values_out():
+    values = np.arange(1, 3001) ** 2
+    masked = np.ma.masked_array(values, mask=values % 7 == 0)
+    left_out, dropped = (tails.compare(x, 100, nan_policy="omit") for x in (masked, masked.compressed()))
+    for name, estimate in left_out.estimates.items():
+        assert estimate.alpha == dropped.estimates[name].alpha
+
+
 def test_norms_neither_overflow_nor_underflow():
     assert tails.norms([[3e200, 4e200], [3e-200, 4e-200], [0.0, 0.0]]).tolist() == pytest.approx(
         [5e200, 5e-200, 0.0], rel=1e-14

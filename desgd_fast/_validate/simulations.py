@@ -1,0 +1,106 @@
+"""How a simulation begins and steps, and which engine can run it."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from desgd_fast._validate.arrays import positive_per_node, real_array
+from desgd_fast._validate.values import flag, given, integer, non_negative_number, number, positive_number
+
+
+def starting_point(name: str, value: ArrayLike | None, n_nodes: int, dim: int) -> NDArray[np.float64]:
+    """None, a scalar, (dim,) or (n_nodes, dim), as an array (n_nodes, dim)."""
+    array = real_array(name, 0.0 if value is None else value)
+    if array.shape not in ((), (dim,), (n_nodes, dim)):
+        raise ValueError(
+            f"{name} must be None, a scalar or have shape ({dim},) or ({n_nodes}, {dim}), "
+            f"got shape {array.shape}"
+        )
+    return np.broadcast_to(array, (n_nodes, dim))
+
+
+def step_sizes(name: str, value: Any, n_steps: int, n_nodes: int) -> NDArray[np.float64]:
+    """A scalar, one per node, or a schedule of the steps' numbers: (1 or n_steps, n_nodes)."""
+    if not callable(value):
+        return positive_per_node(name, value, n_nodes)[np.newaxis]
+    array = real_array(f"{name}(k)", value(np.arange(n_steps)))
+    if array.shape not in ((n_steps,), (n_steps, n_nodes)):
+        raise ValueError(
+            f"{name} must return shape ({n_steps},) or ({n_steps}, {n_nodes}) for the {n_steps} steps' "
+            f"numbers, got {array.shape}"
+        )
+    if (array < 0).any():
+        raise ValueError(f"{name} must return step sizes of at least 0, got {array.min():g}")
+    return np.array(np.broadcast_to(array.reshape(n_steps, -1), (n_steps, n_nodes)))
+
+
+def step_sizes_of_runs(name: str, value: Any, n_steps: int, n_runs: int, n_nodes: int) -> NDArray[np.float64]:
+    """A positive scalar, (n_nodes,), (n_runs, 1) or (n_runs, n_nodes), or a schedule of the steps' numbers.
+
+    As an array (1, n_runs, n_nodes), or (n_steps, 1, n_nodes) from a schedule.
+    """
+    if callable(value):
+        return step_sizes(name, value, n_steps, n_nodes)[:, np.newaxis]
+    array = real_array(name, value)
+    if array.shape not in ((), (n_nodes,), (n_runs, 1), (n_runs, n_nodes)):
+        raise ValueError(
+            f"{name} must be a scalar or have shape ({n_nodes},) for the nodes, ({n_runs}, 1) for the runs "
+            f"or ({n_runs}, {n_nodes}) for both, got shape {array.shape}"
+        )
+    if (array <= 0).any():
+        raise ValueError(f"{name} must be positive, got {given(value)}")
+    return np.array(np.broadcast_to(array, (1, n_runs, n_nodes)), order="C")
+
+
+def update_rule(
+    momentum: Any, nesterov: Any, tracking: Any, weight_decay: Any, clip_norm: Any, local_steps: Any
+) -> None:
+    """The numbers of an update rule, and that they go together."""
+    number("momentum", momentum, "a number from 0 to below 1", lambda result: 0 <= result < 1)
+    flag("nesterov", nesterov)
+    if flag("tracking", tracking) and momentum != 0:
+        raise ValueError(f"tracking excludes momentum, got momentum={momentum!r}")
+    non_negative_number("weight_decay", weight_decay)
+    if clip_norm != math.inf:
+        positive_number("clip_norm", clip_norm)
+    integer("local_steps", local_steps, 1, 2**32)
+
+
+def engine_for_data(name: str, engine: str) -> None:
+    """An engine that does not need the closed law of a Gaussian minibatch gradient."""
+    if engine not in ("auto", "direct"):
+        raise ValueError(
+            f"{name}={engine!r} needs the closed gradient law of GaussianRegression; use 'auto' or 'direct'"
+        )
+
+
+def engine_for_gaussian(
+    name: str,
+    engine: str,
+    isotropic: bool,
+    dim: int,
+    n_nodes: int,
+    keep: str,
+    average_last: int,
+    plain: bool,
+) -> None:
+    """An engine that can answer what is asked of it."""
+    if engine != "gram":
+        return
+    for fault, reason in (
+        (not isotropic, "isotropic features, but the covariance has different eigenvalues"),
+        (dim < 2 * n_nodes, f"dim ≥ 2 n_nodes, got dim={dim} and {n_nodes} nodes"),
+        (keep == "all", "keep='norms' or 'gram': it has no iterates to keep"),
+        (average_last > 0, f"average_last=0: it cannot average iterates, got {average_last}"),
+        (not plain, "the plain update and a constant step size"),
+    ):
+        if fault:
+            raise ValueError(f"{name}='gram' needs {reason}; 'auto' or 'collapsed' would do")
+
+
+def distinct_counters(name: str, batch_sizes: NDArray[np.int64], most: int, where: str) -> None:
+    """Batches whose variates all have counters of their own, so that none is drawn twice."""
+    if batch_sizes.max() > most:
+        raise ValueError(f"{name} must be at most {most} {where}, got {batch_sizes.max()}")

@@ -1,0 +1,78 @@
+"""The store that remembers a sweep, and the workers that compute it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
+
+import numpy as np
+
+from desgd_fast._validate.values import given, integer
+
+
+def describable(name: str, value: object) -> str:
+    """A value whose printed form tells it from others, whatever the process."""
+    text = repr(value)
+    if " at 0x" in text:
+        raise TypeError(
+            f"{name} must be something that a store can tell from other values: a number, text, array, "
+            f"graph, dataclass or function, got {given(value)}; give its class a repr of its values"
+        )
+    return f"{type(value).__qualname__} {text}"
+
+
+def same_sweep(name: str, stored: Any, asked: Any) -> None:
+    """A store made by the same function over the same grid with the same fixed arguments and rng."""
+    differences = list(_differences("", stored, asked))
+    if differences:
+        shown = "; ".join(differences[:5]) + ("; …" if len(differences) > 5 else "")
+        raise ValueError(
+            f"{name} must be new or hold the same sweep, but it was made with other parameters: {shown}. "
+            "Choose another store, or delete this one"
+        )
+
+
+_ABSENT = object()
+
+
+def _differences(place: str, stored: Any, asked: Any) -> Iterator[str]:
+    if isinstance(stored, Mapping) and isinstance(asked, Mapping):
+        for key in [*stored, *(key for key in asked if key not in stored)]:
+            inner = f"{place}.{key}" if place else str(key)
+            yield from _differences(inner, stored.get(key, _ABSENT), asked.get(key, _ABSENT))
+    elif stored != asked:
+        was, now = ("absent" if value is _ABSENT else given(value) for value in (stored, asked))
+        yield f"{place} was {was}, now {now}"
+
+
+def is_a_sweep(name: str, value: object, ours: bool) -> None:
+    """Nothing yet, or the store of a sweep."""
+    if not ours:
+        raise ValueError(
+            f"{name} must be new or the store of a sweep, got {given(value)}, which holds other things"
+        )
+
+
+def unlocked(name: str, value: object, free: bool) -> None:
+    """A store that no other process is writing."""
+    if not free:
+        raise ValueError(
+            f"{name}={given(value)} is being written by another process; wait for it, or stop it"
+        )
+
+
+def workers(name: str, value: Any) -> None:
+    """A number of processes, an executor, or a Dask client."""
+    if isinstance(value, bool) or not (isinstance(value, int | np.integer) or hasattr(value, "submit")):
+        raise TypeError(
+            f"{name} must be a number of processes, a concurrent.futures executor or a dask.distributed "
+            f"Client, got {given(value)}"
+        )
+    if isinstance(value, int | np.integer):
+        integer(name, value, 1)
+
+
+def not_picklable(name: str, error: Exception) -> NoReturn:
+    """Something that reaches other processes."""
+    raise TypeError(
+        f"{name} must be picklable to reach workers in other processes, but: {error}; use workers=1, or "
+        "build such things inside the function"
+    ) from error

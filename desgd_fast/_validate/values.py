@@ -1,0 +1,103 @@
+"""One value: a number, a choice, a flag, an object of some class."""
+
+import importlib.util
+import math
+import operator
+import sys
+from collections.abc import Callable, Collection
+from typing import Any
+
+import numpy as np
+
+
+def given(value: object) -> str:
+    """What was given, in at most 80 characters."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def number(
+    name: str,
+    value: Any,
+    allowed: str = "a finite number",
+    inside: Callable[[float], bool] = math.isfinite,
+) -> float:
+    """A real finite scalar, inside the range that ``allowed`` words."""
+    if isinstance(value, bool | str | bytes | complex) or np.ndim(value) != 0:
+        raise TypeError(f"{name} must be {allowed}, got {given(value)}")
+    try:
+        result = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be {allowed}, got {given(value)}") from None
+    if not (math.isfinite(result) and inside(result)):
+        raise ValueError(f"{name} must be {allowed}, got {given(value)}")
+    return result
+
+
+def positive_number(name: str, value: Any) -> float:
+    """A finite scalar above zero."""
+    return number(name, value, "a positive finite number", lambda result: result > 0)
+
+
+def non_negative_number(name: str, value: Any) -> float:
+    """A finite scalar of at least zero."""
+    return number(name, value, "a finite number ≥ 0", lambda result: result >= 0)
+
+
+def fraction(name: str, value: Any) -> float:
+    """A scalar strictly between 0 and 1."""
+    return number(name, value, "a number strictly between 0 and 1", lambda result: 0 < result < 1)
+
+
+def integer(name: str, value: Any, least: int, most: int | None = None) -> int:
+    """A whole number in [least, most]; whole floats such as 5.0 are refused."""
+    allowed = f"an integer ≥ {least}" if most is None else f"an integer from {least} to {most}"
+    if isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be {allowed}, got {given(value)}")
+    try:
+        result = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be {allowed}, got {given(value)}") from None
+    if result < least or (most is not None and result > most):
+        raise ValueError(f"{name} must be {allowed}, got {given(value)}")
+    return result
+
+
+def positive_integer(name: str, value: Any) -> int:
+    """A whole number of at least one."""
+    return integer(name, value, 1)
+
+
+def flag(name: str, value: Any) -> bool:
+    """True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {given(value)}")
+    return bool(value)
+
+
+def choice(name: str, value: Any, options: Collection[str]) -> str:
+    """One of the named options."""
+    if not isinstance(value, str) or value not in options:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {given(value)}")
+    return value
+
+
+def belongs_to(name: str, value: Any, decider: str, owner: str, chosen: str) -> None:
+    """None, unless the argument ``decider`` chose the one option that takes it."""
+    if value is not None and chosen != owner:
+        raise ValueError(
+            f"{name} belongs to {decider}={owner!r} only, got {given(value)} with {decider}={chosen!r}"
+        )
+
+
+def instance(name: str, value: object, kinds: tuple[type, ...]) -> None:
+    """An object of one of these classes."""
+    if not isinstance(value, kinds):
+        raise TypeError(f"{name} must be a {' or '.join(k.__name__ for k in kinds)}, got {given(value)}")
+
+
+def installed(what: str, extra: str, libraries: tuple[str, ...]) -> None:
+    """Optional libraries that are there."""
+    for library in libraries:
+        if sys.modules.get(library, True) is None or importlib.util.find_spec(library) is None:
+            raise ImportError(f"{what} need {library}: pip install 'desgd-fast[{extra}]'", name=library)
