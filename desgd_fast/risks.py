@@ -1,6 +1,7 @@
 """What each node minimises: the mean of any loss over its rows, or over a law it draws from."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -12,7 +13,7 @@ from desgd_fast import _threads, _validate, partitions
 from desgd_fast.kernels import oracles
 from desgd_fast.kernels.samples import DISTINCT, FLIP_FLOP, REPLACEMENT, RESHUFFLE, SHUFFLE_ONCE
 from desgd_fast.laws import Law
-from desgd_fast.losses import GRADIENT, VALUE, Loss
+from desgd_fast.losses import CURVATURE, GRADIENT, HESSIAN, SLOPE, SLOPES, VALUE, Loss
 from desgd_fast.partitions import Partition
 from desgd_fast.results import OptimumWarning, PartitionReport
 
@@ -261,10 +262,25 @@ class StreamingRisk:
 
 def _try_out(loss: Loss, features: Real, targets: Real, dim: int) -> None:
     """Refuse a loss that does not compile or is not finite at the origin."""
-    origin, where = np.zeros(dim), f"the origin of {dim} coordinates"
-    for name, expected, evaluate in (("gradient", GRADIENT, gradient), ("value", VALUE, value)):
-        result = _validate.compiles(name, partial(evaluate, loss, origin, features, targets), expected)
-        _validate.writes_finite(name, np.ravel(result), expected, where)
+    slope = SLOPE if loss.outputs == 1 else SLOPES
+    for expected, evaluate in ((GRADIENT if loss.slope is None else slope, gradient), (VALUE, value)):
+        _result_of(expected, evaluate, loss, np.zeros(dim), features, targets)
+
+
+def _result_of(
+    expected: str,
+    evaluate: Callable[[Loss, Real, Real, Real], Any],
+    loss: Loss,
+    point: Real,
+    features: Real,
+    targets: Real,
+) -> Any:
+    """What a function of the loss gives at a point, if it compiles and that is finite."""
+    name = expected.partition("(")[0]
+    result = _validate.compiles(name, partial(evaluate, loss, point, features, targets), expected)
+    where = f"{'a point' if point.any() else 'the origin'} of {point.size} coordinates"
+    _validate.writes_finite(name, np.ravel(result), expected, where)
+    return result
 
 
 def _parts(n_rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -334,8 +350,9 @@ def _minimiser(problem: EmpiricalRisk) -> Real:
     )
     x, slope = np.asarray(found.x), problem.gradient(found.x)
     if loss.hessian is not None and problem.dim <= _NEWTON_DIM:
+        expected = HESSIAN if loss.slope is None else CURVATURE
         for _ in range(20):
-            curvature = hessian(loss, x, features, targets)
+            curvature = _result_of(expected, hessian, loss, x, features, targets)
             if np.linalg.eigvalsh(curvature)[0] <= 0:
                 break
             nearer = x - np.linalg.solve(curvature, slope)

@@ -17,7 +17,7 @@ from numba.core import ir
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.ir_utils import build_definitions, get_definition, guard, mk_unique_var
-from numba.core.untyped_passes import IRProcessing
+from numba.core.untyped_passes import WithLifting
 from numba.extending import is_jitted, overload
 
 from . import _math
@@ -27,13 +27,15 @@ from ._jit import COMMON, FASTMATH
 def _of_doubles(original: Callable[..., Any], ours: Callable[..., Any]) -> Callable[..., Any]:
     """A function that compiles to ours for a double, and to the original for anything else."""
 
-    def function(value):  # type: ignore[no-untyped-def]
-        return original(value)
+    def function(*args):  # type: ignore[no-untyped-def]
+        return original(*args)
 
     @overload(function, jit_options={"forceinline": True, "fastmath": False, **COMMON})
-    def choose(value):  # type: ignore[no-untyped-def]
-        return (lambda value: ours(value)) if value == types.float64 else function
+    def choose(*args):  # type: ignore[no-untyped-def]
+        return (lambda *args: ours(args[0])) if args == (types.float64,) else function
 
+    # As messages of the compiler shall call it.
+    function.__qualname__ = f"{original.__name__}"
     return function
 
 
@@ -60,7 +62,8 @@ def _constant(function_ir: Any, value: Any) -> Any:
 
 def _replaced(value: Any) -> Any:
     """What stands for a global of the function."""
-    if is_jitted(value):
+    # Signatures of its own convert what a function is given.
+    if is_jitted(value) and value._can_compile:
         return adopted(value)
     return next((ours for original, ours in _REPLACED if value is original), value)
 
@@ -93,7 +96,7 @@ class _Adopt(FunctionPass):  # type: ignore[misc]
 class _Compiler(CompilerBase):  # type: ignore[misc]
     def define_pipelines(self) -> list[Any]:
         passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        passes.add_pass_after(_Adopt, IRProcessing)
+        passes.add_pass_after(_Adopt, WithLifting)
         passes.finalize()
         return [passes]
 

@@ -94,7 +94,6 @@ _EXPONENT_SHIFT = np.uint64(52)
 _SHIFTED_ZERO = np.uint64(0x4338000000000000)
 _TWO_TO_11 = np.uint64(2048)
 _TWO_BIASES = np.uint64(2047)
-_ONE_BIT = np.uint64(1)
 _RSQRT_MAGIC = np.uint64(0x5FE6EB50C7B537A9)
 _LN2_HIGH = 0.693147180369123816490
 _LN2_LOW = 1.90821492927058770002e-10
@@ -171,8 +170,8 @@ def log(value: Any) -> Any:
 
 
 @elementary
-def exp(value: Any) -> Any:
-    """Exponential: inf and subnormal numbers where they are due, nan of nan."""
+def exp_parts(value: Any) -> tuple[Any, Any, Any]:
+    """Numbers p, a and b with exp(value) = (1 + p)·a·b, a and b powers of two."""
     value = min(max(value, -1000.0), 1000.0)
     # Adding 1.5·2^52 rounds to an integer and leaves it in the low bits.
     shifted = multiply_add(value, 1.4426950408889634, 6755399441055744.0)
@@ -187,19 +186,29 @@ def exp(value: Any) -> Any:
     high = multiply_add(square, multiply_add(r, 2.755724091857897e-06, 2.4801485482328494e-05), high)
     top = multiply_add(r, 2.5110037605963777e-08, 2.763263963904103e-07)
     high = multiply_add(fourth, top, high)
-    p = multiply_add(square, multiply_add(fourth, high, low), r) + 1.0
     # The power of two in halves, each of which is a double.
     bits = double_to_bits(shifted) - _SHIFTED_ZERO
     half = (bits + _TWO_TO_11) >> np.uint64(1)
-    first = bits_to_double((half - _ONE_BIT) << _EXPONENT_SHIFT)
-    return p * first * bits_to_double((bits - half + _TWO_BIASES) << _EXPONENT_SHIFT)
+    first = bits_to_double((half - np.uint64(1)) << _EXPONENT_SHIFT)
+    second = bits_to_double((bits - half + _TWO_BIASES) << _EXPONENT_SHIFT)
+    return multiply_add(square, multiply_add(fourth, high, low), r), first, second
+
+
+@elementary
+def exp(value: Any) -> Any:
+    """Exponential: inf and subnormal numbers where they are due, nan of nan."""
+    p, first, second = exp_parts(value)
+    return (p + 1.0) * first * second
 
 
 @elementary
 def tanh(value: Any) -> Any:
-    """Hyperbolic tangent, absolute error below 3e-16."""
-    small = exp(-2.0 * abs(value))
-    return math.copysign((1.0 - small) / (1.0 + small), value)
+    """Hyperbolic tangent."""
+    # Of exp(x) - 1, which loses nothing to cancellation where x is small.
+    p, first, second = exp_parts(-2.0 * abs(value))
+    power = first * second
+    less = multiply_add(p, power, power - 1.0)
+    return math.copysign(less / (2.0 + less), value)
 
 
 @elementary

@@ -12,7 +12,7 @@ import numpy as np
 from numba import prange, types
 
 from ._adoption import adopted
-from ._jit import Absent, Integers, Matrix, Reals, exact, kernel, pointer
+from ._jit import Absent, Integers, Matrix, Reals, elementary, exact, kernel, pointer
 from ._math import borrow, entries, kept_apart, wide_vectors
 from .linear import MOST_NODES, MOST_ROWS, add_gradients
 from .steps import padded
@@ -42,6 +42,36 @@ def work_size(dim: int, n_features: int) -> int:
     return padded(max(FOUR * dim, MOST_NODES * MOST_ROWS * (dim // n_features + 1)))
 
 
+def _returning(function: Callable[..., Any]) -> Any:
+    """Somebody's function that returns a number; where it raises, nan, since kernels have nobody to tell."""
+    ours = adopted(function)
+
+    @elementary
+    def evaluate(*args: Any) -> Any:
+        result = np.nan
+        try:
+            result = float(ours(*args))
+        except Exception:
+            result = np.nan
+        return result
+
+    return evaluate
+
+
+def _writing(function: Callable[..., Any], place: int) -> Any:
+    """Somebody's function that fills the argument at this place; where it raises, with nan."""
+    ours = adopted(function)
+
+    @elementary
+    def fill(*args: Any) -> None:
+        try:
+            ours(*args)
+        except Exception:
+            args[place][:] = np.nan
+
+    return fill
+
+
 @cache
 def free_gradients(gradient: Callable[..., Any]) -> Any:
     """Pointer to out[i] += factors[i] · mean of gradient(x[i], a, y, ·) over rows[i, :counts[i]].
@@ -50,7 +80,7 @@ def free_gradients(gradient: Callable[..., Any]) -> Any:
     FOUR parts of ``work`` and added up from there together, which spares the memory most of the sum's own
     coming and going.
     """
-    of_sample = adopted(gradient)
+    of_sample = _writing(gradient, -1)
 
     @pointer(GRADIENT)
     def add(
@@ -93,7 +123,7 @@ def free_gradients(gradient: Callable[..., Any]) -> Any:
 @cache
 def link_slopes(slope: Callable[..., Any]) -> Any:
     """Pointer to scores[q] = slope(scores[q], labels[q]), q < n, for a model with one score."""
-    of_score = adopted(slope)
+    of_score = _returning(slope)
 
     @pointer(LINK)
     def link(scores: Reals, labels: Reals, n: int, n_scores: int) -> None:
@@ -108,7 +138,7 @@ def link_slopes(slope: Callable[..., Any]) -> Any:
 @cache
 def link_scores(slopes: Callable[..., Any]) -> Any:
     """Pointer to slopes(scores, label) on the scores of each of n samples, for a model with several."""
-    of_scores = adopted(slopes)
+    of_scores = _writing(slopes, 0)
 
     @pointer(LINK)
     def link(scores: Reals, labels: Reals, n: int, n_scores: int) -> None:
@@ -122,7 +152,7 @@ def link_scores(slopes: Callable[..., Any]) -> Any:
 @cache
 def mean_value(value: Callable[..., Any]) -> Any:
     """Pointer to the mean of value(x, a, y) over rows ``first`` … ``last`` - 1."""
-    of_sample = adopted(value)
+    of_sample = _returning(value)
 
     @pointer(VALUE)
     def mean(x: Reals, features: Matrix, targets: Reals, first: int, last: int) -> float:
@@ -137,7 +167,7 @@ def mean_value(value: Callable[..., Any]) -> Any:
 @cache
 def mean_hessian(hessian: Callable[..., Any]) -> Any:
     """Pointer to the mean of hessian(x, a, y, out) over rows ``first`` … ``last`` - 1."""
-    of_sample = adopted(hessian)
+    of_sample = _writing(hessian, -1)
 
     @pointer(HESSIAN)
     def mean(
@@ -159,7 +189,7 @@ def mean_hessian(hessian: Callable[..., Any]) -> Any:
 @cache
 def draw_samples(sample: Callable[..., Any], n_normals: int, n_uniforms: int) -> Any:
     """Pointer to ``count`` calls of y = sample(normals, uniforms, node, a), each with variates of its own."""
-    one = adopted(sample)
+    one = _returning(sample)
 
     @pointer(LAW)
     def draw(

@@ -348,8 +348,16 @@ def of_arrays_and_integers(s, y):
     return (np.exp(both) + np.tanh(both)).sum() + 0.0 * (math.exp(1) + np.exp(np.float32(1)) + np.tanh(2))
 
 
+@numba.njit
+def with_an_array_to_fill(s, y):
+    out = np.empty(2)
+    np.exp(np.array([s, y]), out)
+    return out.sum() + np.tanh(s) + np.tanh(y)
+
+
 @pytest.mark.parametrize(
-    "function", [by_attribute, by_name, by_another_function, by_a_closure, of_arrays_and_integers]
+    "function",
+    [by_attribute, by_name, by_another_function, by_a_closure, of_arrays_and_integers, with_an_array_to_fill],
 )
 @pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 def test_functions_within_a_slope_mean_what_they_mean_elsewhere(function: object) -> None:
@@ -370,6 +378,36 @@ def test_a_slope_leaves_no_call_that_breaks_its_loop(function: object) -> None:
 @numba.njit
 def call_link(link, scores, labels, n):
     link(scores, labels, n, 1)
+
+
+@numba.njit("float64(int64)")
+def of_an_integer(k):
+    return 2.0 * k
+
+
+@numba.njit
+def by_a_conversion(s, y):
+    return of_an_integer(s)
+
+
+def test_signatures_of_a_helper_still_convert() -> None:
+    scores = np.array([2.7, -1.2])
+    call_link(oracles.link_slopes(by_a_conversion), scores, np.zeros(2), 2)
+    np.testing.assert_array_equal(scores, [4.0, -2.0])
+
+
+@numba.njit
+def leaves_numba(s, y):
+    with numba.objmode(r="float64"):
+        r = math.exp(s)
+    return r
+
+
+@pytest.mark.filterwarnings("ignore:Code running in object mode")
+def test_a_slope_may_leave_compiled_code() -> None:
+    scores = np.array([0.0, 1.0])
+    call_link(oracles.link_slopes(leaves_numba), scores, np.zeros(2), 2)
+    np.testing.assert_array_equal(scores, [1.0, math.e])
 
 
 @numba.njit
@@ -407,6 +445,18 @@ def does_not_compile(x, a, y, out):
     out[0] = a.no_such_attribute
 
 
+@numba.njit
+def adds_lists(x, a, y, out):
+    out[0] = [a[0]] * y
+
+
+@numba.njit
+def raises(x, a, y, out):
+    if y > 0:
+        raise ValueError("positive")
+    out[:] = a
+
+
 def plain_python(x, a, y, out):
     out[:] = a
 
@@ -433,6 +483,8 @@ def plain_python(x, a, y, out):
             TypeError,
             r"must compile as gradient\(x, a, y, out\).*no_such_attribute",
         ),
+        (adds_lists, TypeError, r"found for signature: mul\(list\(float64\)<iv=None>, float64\)"),
+        (raises, ValueError, r"gradient must give finite.*or raised an error there"),
     ],
 )
 def test_bad_gradients_are_refused_with_the_signature_to_write(
@@ -441,6 +493,36 @@ def test_bad_gradients_are_refused_with_the_signature_to_write(
     features, targets = rows(LOSSES["ridge"][0], None)
     with pytest.raises(error, match=message):
         dsf.EmpiricalRisk(dsf.Loss(gradient=gradient, value=cauchy_value), features, targets)
+
+
+@numba.njit
+def is_nan(s, y):
+    return np.nan
+
+
+@numba.njit
+def is_nothing(s, y):
+    pass
+
+
+def test_bad_functions_of_a_linear_model_are_refused_by_their_names() -> None:
+    features, targets = rows(LOSSES["ridge"][0], None)
+    ready = LOSSES["ridge"][0]
+
+    def problem(slope: object, curvature: object) -> dsf.EmpiricalRisk:
+        loss = dsf.losses.linear_model(by_attribute, slope, curvature)
+        return dsf.EmpiricalRisk(loss, features, targets)
+
+    with pytest.raises(ValueError, match=r"slope must give finite numbers .* as slope\(s, y\)"):
+        problem(is_nan, None)
+    with pytest.raises(TypeError, match=r"slope must compile as slope\(s, y\)"):
+        problem(is_nothing, None)
+    with pytest.raises(ValueError, match=r"curvature must give finite numbers .* as curvature\(s, y\)"):
+        _ = problem(by_name, is_nan).optimum
+    with pytest.raises(TypeError, match=r"slope must be a function slope\(s, y\) compiled"):
+        dsf.Loss(ready.gradient, ready.value, slope=lambda s, y: s)
+    with pytest.raises(ValueError, match="ridge must be"):
+        dsf.Loss(ready.gradient, ready.value, slope=by_name, ridge=-1.0)
 
 
 def test_bad_labels_and_losses_are_refused() -> None:

@@ -55,11 +55,12 @@ def compiles(name: str, build: Any, expected: str) -> Any:
     try:
         return build()
     except NumbaError as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = next((line for line in lines if "Failed in" not in line), "no reason given")
+        lines = [line.strip(" >") for line in str(error).splitlines() if line.strip(" >")]
+        lines = [line for line in lines if "Failed in" not in line] or ["no reason given"]
+        # A colon announces what was called, with which types.
+        reason = " ".join(lines[: 2 if lines[0].endswith(":") else 1])
         raise TypeError(
-            f"{name} must compile as {expected}, x, a and out being float64 arrays and y a float; "
-            f"numba says: {reason}"
+            f"{name} must compile as {expected}, of float64 arrays and numbers; numba says: {reason}"
         ) from error
 
 
@@ -70,5 +71,5 @@ def writes_finite(name: str, values: NDArray[np.float64], expected: str, where: 
         place = "a value" if values.size == 1 else f"entry {bad[0]} of {values.size}"
         raise ValueError(
             f"{name} must give finite numbers in every entry, as {expected}, but left {place} nan or "
-            f"infinite at {where}"
+            f"infinite at {where}, or raised an error there"
         )
