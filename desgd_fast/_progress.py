@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from desgd_fast import _validate
+
 
 @contextmanager
 def progress_bar(show: bool, **options: Any) -> Iterator[Any | None]:
@@ -12,10 +14,9 @@ def progress_bar(show: bool, **options: Any) -> Iterator[Any | None]:
     if not show:
         yield None
         return
-    try:
-        from tqdm import tqdm
-    except ImportError as error:
-        raise ImportError("progress=True needs tqdm: pip install 'desgd-fast[cli]'") from error
+    _validate.installed("progress=True needs", "cli", "tqdm")
+    from tqdm import tqdm
+
     # Its default lock between processes is not needed here, and left behind at exit.
     if not hasattr(tqdm, "_lock"):
         tqdm.set_lock(threading.RLock())

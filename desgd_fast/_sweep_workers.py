@@ -95,10 +95,9 @@ def one_thread() -> None:
 
 def limit_linear_algebra() -> Any:
     """One BLAS thread, whose sums do not depend on how many there are; usable in ``with``."""
-    try:
-        from threadpoolctl import threadpool_limits
-    except ImportError as error:
-        raise ImportError("sweeps need threadpoolctl: pip install 'desgd-fast[sweeps]'") from error
+    _validate.installed("sweeps need", "sweeps", "threadpoolctl")
+    from threadpoolctl import threadpool_limits
+
     return threadpool_limits(1, user_api="blas")
 
 
@@ -251,10 +250,9 @@ def slots_for(workers: Any, job: Job) -> Iterator[Sequence[Slot]]:
 
 
 def _packed(job: Job) -> bytes:
-    try:
-        import cloudpickle
-    except ImportError as error:
-        raise ImportError("workers need cloudpickle: pip install 'desgd-fast[sweeps]'") from error
+    _validate.installed("workers need", "sweeps", "cloudpickle")
+    import cloudpickle
+
     try:
         return bytes(cloudpickle.dumps((job, _here())))
     except Exception as error:

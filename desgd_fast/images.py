@@ -64,10 +64,9 @@ def digits(*, test_share: float = 0.25, rng: RNG = 0) -> Images:
     ((1348, 64), (449,))
     """
     share = _validate.fraction("test_share", test_share)
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise ImportError("the digits need scikit-learn: pip install 'desgd-fast[examples]'") from error
+    _validate.installed("the digits need", "examples", "sklearn")
+    from sklearn.datasets import load_digits
+
     pixels, labels = load_digits(return_X_y=True)
     order = np.random.default_rng(rng).permutation(len(labels))
     held_out, kept = np.split(order, [int(share * len(labels))])

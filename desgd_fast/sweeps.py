@@ -124,7 +124,7 @@ def sweep(
     _validate.workers("workers", workers)
     _validate.flag("retry_failed", retry_failed)
     _validate.flag("progress", progress)
-    _validate.installed("sweeps", "sweeps", ("xarray", "zarr", "fsspec", "threadpoolctl"))
+    _validate.installed("sweeps need", "sweeps", "xarray", "zarr", "fsspec", "threadpoolctl")
     place = f"memory://desgd-fast-{uuid.uuid4().hex}" if store is None else store
     folder = Folder(place)
     job, stored = _job(function, grid, fixed, folder, place, rng)
@@ -166,7 +166,7 @@ def estimate(
     (2, 16)
     """
     n_workers = _validate.integer("workers", workers, 1)
-    _validate.installed("sweeps", "sweeps", ("xarray", "zarr", "fsspec", "threadpoolctl"))
+    _validate.installed("sweeps need", "sweeps", "xarray", "zarr", "fsspec", "threadpoolctl")
     place = f"memory://desgd-fast-{uuid.uuid4().hex}" if store is None else store
     folder = Folder(place)
     job, stored = _job(function, grid, fixed, folder, place, rng)

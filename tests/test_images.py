@@ -91,6 +91,6 @@ def test_missing_and_unequal_files_are_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_without_scikit_learn_the_error_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(ImportError, match=r"pip install 'desgd-fast\[examples\]'"):
         dsf.images.digits()

@@ -16,7 +16,7 @@ from desgd_fast._validate.values import given, installed
 
 def csv_columns(name: str, path: Any) -> tuple[list[str], NDArray[np.float64]]:
     """Column names and the (n_rows, n_columns) numbers of a complete numeric CSV file with a header."""
-    installed("CSV files", "cli", ("pandas",))
+    installed("CSV files need", "cli", "pandas")
     import pandas as pd
 
     try:

@@ -96,8 +96,8 @@ def instance(name: str, value: object, kinds: tuple[type, ...]) -> None:
         raise TypeError(f"{name} must be a {' or '.join(k.__name__ for k in kinds)}, got {given(value)}")
 
 
-def installed(what: str, extra: str, libraries: tuple[str, ...]) -> None:
-    """Optional libraries that are there."""
+def installed(needs: str, extra: str, *libraries: str) -> None:
+    """Optional libraries that are there; ``needs`` begins the sentence."""
     for library in libraries:
         if sys.modules.get(library, True) is None or importlib.util.find_spec(library) is None:
-            raise ImportError(f"{what} need {library}: pip install 'desgd-fast[{extra}]'", name=library)
+            raise ImportError(f"{needs} {library}: pip install 'desgd-fast[{extra}]'", name=library)

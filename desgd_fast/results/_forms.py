@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from desgd_fast import _validate
+
 if TYPE_CHECKING:
     import xarray
 
@@ -14,10 +16,9 @@ def dataset(
     attributes: Mapping[str, Any] | None = None,
 ) -> "xarray.Dataset":
     """Variables, each its axes and its values; those whose values are None were not kept."""
-    try:
-        import xarray
-    except ImportError as error:
-        raise ImportError("to_xarray() needs xarray: pip install 'desgd-fast[sweeps]'") from error
+    _validate.installed("to_xarray() needs", "sweeps", "xarray")
+    import xarray
+
     kept = {name: (axes, values) for name, (axes, values) in variables.items() if values is not None}
     return xarray.Dataset(kept, coordinates, attributes)
 
