@@ -35,7 +35,7 @@ def _of_doubles(original: Callable[..., Any], ours: Callable[..., Any]) -> Calla
         return (lambda *args: ours(args[0])) if args == (types.float64,) else function
 
     # As messages of the compiler shall call it.
-    function.__qualname__ = f"{original.__name__}"
+    function.__qualname__ = original.__name__
     return function
 
 

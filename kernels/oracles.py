@@ -48,7 +48,6 @@ def _returning(function: Callable[..., Any]) -> Any:
 
     @elementary
     def evaluate(*args: Any) -> Any:
-        result = np.nan
         try:
             result = float(ours(*args))
         except Exception:
