@@ -496,6 +496,24 @@ def test_bad_gradients_are_refused_with_the_signature_to_write(
 
 
 @numba.njit
+def gives_up_far_out(x, a, y, out):
+    if abs(x[0]) > 0.1:
+        raise ValueError("too far")
+    out[:] = a
+
+
+def test_a_gradient_that_raises_in_the_middle_of_a_run_is_divergence() -> None:
+    loss = dsf.Loss(gradient=gives_up_far_out, value=cauchy_value)
+    problem = dsf.EmpiricalRisk(loss, np.ones((6, 2)), np.zeros(6), reference=np.zeros(2))
+    with pytest.warns(DivergenceWarning):
+        runs = dsf.simulate(problem, PATH, step_size=0.01, batch_size=1, n_steps=30, n_runs=2, rng=0)
+    assert runs.diverged.all()
+    assert not dsf.simulate(
+        problem, PATH, step_size=0.01, batch_size=1, n_steps=5, n_runs=2, rng=0
+    ).diverged.any()
+
+
+@numba.njit
 def is_nan(s, y):
     return np.nan
 
