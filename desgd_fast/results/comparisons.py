@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Contender:
-    """One way of descending: its tail, h(2), and its two critical step sizes."""
+    """One way of descending.
+
+    Attributes
+    ----------
+    tail : TailIndex
+        Its tail index.
+    second_moment_growth : float
+        h(2), below 1 where the variance is finite.
+    infinite_variance, divergence : CriticalStepSize
+        Where h(2) = 1, and where rho = 0.
+    """
 
     tail: TailIndex
     second_moment_growth: float
@@ -25,7 +35,17 @@ class Contender:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim, whether the numbers bear it out (None: cannot be told within the errors), and the numbers."""
+    """Whether the numbers bear out a claim.
+
+    Attributes
+    ----------
+    claim : str
+        What is claimed.
+    holds : bool or None
+        Whether it holds; None where that cannot be told within the errors.
+    evidence : str
+        The numbers.
+    """
 
     claim: str
     holds: bool | None

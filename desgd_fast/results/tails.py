@@ -132,6 +132,8 @@ class TailPath:
         Confidence level of ``interval``.
     estimator : str
         Name of the estimator.
+    signed_xi : (n_used − 1,) array or None
+        Extreme value index of estimators that tell light tails apart, whose alpha is inf; None of the others.
     """
 
     alpha: NDArray[np.float64]
