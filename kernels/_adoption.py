@@ -13,12 +13,12 @@ from typing import Any
 import numba
 import numpy as np
 from numba import types
-from numba.core import ir
+from numba.core import cgutils, ir
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.ir_utils import build_definitions, get_definition, guard, mk_unique_var
 from numba.core.untyped_passes import WithLifting
-from numba.extending import is_jitted, overload
+from numba.extending import intrinsic, is_jitted, overload
 
 from . import _math
 from ._jit import COMMON, FASTMATH
@@ -110,3 +110,19 @@ def adopted(function: Callable[..., Any]) -> Any:
     # Python has the original to call.
     flags = {"forceinline": True, "fastmath": set(FASTMATH), "no_cpython_wrapper": True, **COMMON}
     return numba.njit(pipeline_class=_Compiler, **flags)(getattr(function, "py_func", function))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def attempt(typingctx: Any, function: Any, args: Any) -> Any:
+    """What an adopted function returns, and whether it raised; ``try`` takes longer to compile."""
+    of_call = function.get_call_type(typingctx, tuple(args), {})
+    kind = types.Tuple((of_call.return_type, types.boolean))
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        compiled = function.dispatcher.overloads[tuple(of_call.args)]
+        context.add_linking_libs([compiled.library])
+        unpacked = cgutils.unpack_tuple(builder, values[1])
+        status, result = context.call_internal_no_propagate(builder, compiled.fndesc, of_call, unpacked)
+        return context.make_tuple(builder, kind, [result, status.is_error])
+
+    return kind(function, args), codegen

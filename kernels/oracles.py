@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba import prange, types
 
-from ._adoption import adopted
+from ._adoption import adopted, attempt
 from ._jit import Absent, Integers, Matrix, Reals, elementary, exact, kernel, pointer
 from ._math import borrow, entries, kept_apart, wide_vectors
 from .linear import MOST_NODES, MOST_ROWS, add_gradients
@@ -33,7 +33,7 @@ NO_LINK, NO_GRADIENT, NO_LAW = Absent(LINK), Absent(GRADIENT), Absent(LAW)
 
 # Samples whose gradients are added up together.
 FOUR = 4
-_2, _3 = np.uint64(2), np.uint64(3)
+_0, _2, _3 = np.uint64(0), np.uint64(2), np.uint64(3)
 
 
 @exact
@@ -48,25 +48,20 @@ def _returning(function: Callable[..., Any]) -> Any:
 
     @elementary
     def evaluate(*args: Any) -> Any:
-        try:
-            result = float(ours(*args))
-        except Exception:
-            result = np.nan
-        return result
+        result, raised = attempt(ours, args)
+        return np.nan if raised else float(result)
 
     return evaluate
 
 
 def _writing(function: Callable[..., Any], place: int) -> Any:
-    """Somebody's function that fills the argument at this place; where it raises, with nan."""
+    """Somebody's function that fills the argument at this place; where it raises, the first entry is nan."""
     ours = adopted(function)
 
     @elementary
     def fill(*args: Any) -> None:
-        try:
-            ours(*args)
-        except Exception:
-            args[place][:] = np.nan
+        if attempt(ours, args)[1]:
+            entries(args[place], 0, 1)[_0] = np.nan
 
     return fill
 
