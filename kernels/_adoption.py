@@ -21,7 +21,7 @@ from numba.core.untyped_passes import WithLifting
 from numba.extending import intrinsic, is_jitted, overload
 
 from . import _math
-from ._jit import COMMON, FASTMATH
+from ._jit import COMMON, ELEMENTARY, FASTMATH
 
 
 def _of_doubles(original: Callable[..., Any], ours: Callable[..., Any]) -> Callable[..., Any]:
@@ -30,7 +30,7 @@ def _of_doubles(original: Callable[..., Any], ours: Callable[..., Any]) -> Calla
     def function(*args):  # type: ignore[no-untyped-def]
         return original(*args)
 
-    @overload(function, jit_options={"forceinline": True, "fastmath": False, **COMMON})
+    @overload(function, jit_options=ELEMENTARY)
     def choose(*args):  # type: ignore[no-untyped-def]
         return (lambda *args: ours(args[0])) if args == (types.float64,) else function
 

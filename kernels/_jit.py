@@ -27,6 +27,9 @@ FASTMATH = frozenset({"nsz", "arcp", "contract", "afn", "reassoc"})
 # callers in C, whom nothing here has, take time to compile.
 COMMON = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 
+# What :func:`elementary` asks for; an overload takes it as options.
+ELEMENTARY = {"forceinline": True, "fastmath": False, **COMMON}
+
 CACHE = os.environ.get("DESGD_FAST_CACHE", "1") != "0"
 
 
@@ -79,7 +82,7 @@ def exact(function: F) -> F:
 
 def elementary(function: F) -> F:
     """Compile as :func:`exact` does, and fold into the caller however long."""
-    return cast(F, numba.njit(forceinline=True, fastmath=False, **COMMON)(function))
+    return cast(F, numba.njit(**ELEMENTARY)(function))
 
 
 def pointer(signature: Any) -> Callable[[F], F]:
