@@ -8,7 +8,7 @@ import pytest
 
 import desgd_fast as dsf
 from bench.simulation import simulation
-from desgd_fast.kernels import random
+from desgd_fast.kernels.draw import random
 
 pytest.importorskip("pytest_benchmark")
 

@@ -16,11 +16,11 @@ import numpy as np
 import desgd_fast as dsf
 from bench._measure import Case, Timed
 from desgd_fast import plots, tails
-from desgd_fast._one_node import OneNode
-from desgd_fast._population import Population
-from desgd_fast._roots import Walk
-from desgd_fast._roots import tail_index as find_tail_index
-from desgd_fast._setting import setting
+from desgd_fast.theory.one_node import OneNode
+from desgd_fast.theory.population import Population
+from desgd_fast.theory.question import setting
+from desgd_fast.theory.roots import Walk
+from desgd_fast.theory.roots import tail_index as find_tail_index
 
 Row = dict[str, Any]
 Rows = Iterable[Row]

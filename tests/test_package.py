@@ -47,7 +47,7 @@ def test_wheel_holds_the_kernels_inside_the_package(tmp_path: Path) -> None:
     )
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    modules = {*ROOT.glob("desgd_fast/**/*.py"), *ROOT.glob("desgd_fast/kernels/*.py")}
+    modules = {*ROOT.glob("desgd_fast/**/*.py"), *ROOT.glob("desgd_fast/kernels/**/*.py")}
     assert {path.relative_to(ROOT).as_posix() for path in modules} <= set(names)
     assert "desgd_fast/py.typed" in names
     assert {name.split("/")[0] for name in names} == {"desgd_fast", f"desgd_fast-{dsf.__version__}.dist-info"}
@@ -94,8 +94,8 @@ def test_a_missing_optional_library_names_its_extra(missing: str) -> None:
 
 PROBE = '''
 import numpy as np
-from ._jit import kernel
-from .random import unit
+from desgd_fast.kernels.draw.random import unit
+from desgd_fast.kernels.jit.compile import kernel
 
 @kernel()
 def probe(out):
@@ -113,7 +113,7 @@ print(out[0], sum(probe.stats.cache_hits.values()))
 
 def test_editing_a_callee_in_another_file_invalidates_the_cache(tmp_path: Path) -> None:
     copy_sources(tmp_path)
-    callee = tmp_path / "kernels" / "random.py"
+    callee = tmp_path / "kernels" / "draw" / "random.py"
     (tmp_path / "kernels" / "probe.py").write_text(PROBE)
     settings = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "DESGD_FAST_CACHE": "1", "NUMBA_DISABLE_JIT": "0"}
     assert python(RUN_PROBE, tmp_path, **settings) == "1.0 0"

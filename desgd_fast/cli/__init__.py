@@ -1,0 +1,84 @@
+"""The command ``desgd-fast``: names, help and exit codes; each command lives in its own file."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+try:
+    import typer
+except ImportError as error:
+    raise ImportError("the command line needs typer: pip install 'desgd-fast[cli]'", name="typer") from error
+
+import desgd_fast
+
+# Command -> module that holds the function of that name; none of them imports anything heavy.
+COMMANDS = {
+    "run": "cli.run",
+    "tail": "cli.tail",
+    "alpha": "cli.theory",
+    "frontier": "cli.theory",
+    "sweep": "cli.sweep",
+    "show": "cli.sweep",
+    "paper": "cli.paper",
+}
+
+# Click's class of all mistakes on a command line, wherever this version of typer keeps it.
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+app = typer.Typer(
+    help="How heavy are the tails of decentralized stochastic gradient descent?",
+    epilog="Bad options print one line and exit with code 2.",
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+for _name, _module in COMMANDS.items():
+    app.command(_name)(getattr(import_module(f"desgd_fast.{_module}"), _name))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"desgd-fast {desgd_fast.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    pass
+
+
+def _raised_by_validation(error: Exception) -> bool:
+    """Whether the innermost frame checks input; anything else is a bug and keeps its traceback."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    module: str = "" if trace is None else trace.tb_frame.f_globals["__name__"]
+    return module.startswith("desgd_fast.common.") or module.endswith(".checks")
+
+
+def _names_an_extra(error: Exception) -> bool:
+    return isinstance(error, ImportError) and "pip install 'desgd-fast[" in str(error)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and leave the process: 0 done, 1 interrupted or cells failed, 2 bad options or input."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    try:
+        code = app(arguments, prog_name="desgd-fast", standalone_mode=False)
+    except UsageError as error:
+        message = error.format_message() if hasattr(error, "format_message") else str(error)
+    except (ValueError, TypeError, ImportError) as error:
+        if not (_raised_by_validation(error) or _names_an_extra(error)):
+            raise
+        message = str(error)
+    except (typer.Abort, KeyboardInterrupt):
+        typer.echo("desgd-fast: interrupted", err=True)
+        sys.exit(1)
+    else:
+        sys.exit(code if isinstance(code, int) else 0)
+    typer.echo(f"desgd-fast: {' '.join(message.split())}", err=True)
+    sys.exit(2)

@@ -1,0 +1,449 @@
+"""``desgd-fast run``: simulate on a graph, measure the tail, write a table, a file and a picture."""
+
+import sys
+import tomllib
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from desgd_fast.cli import graph as cli_graph
+from desgd_fast.cli.graph import Order, Rule
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from scipy import sparse
+
+    from desgd_fast.mixing.report import MixingReport
+    from desgd_fast.problems.gaussian import GaussianRegression
+    from desgd_fast.problems.rows import DatasetRegression
+    from desgd_fast.simulation.results import Runs
+    from desgd_fast.tails.results import TailEstimate
+
+# Share of the step size of infinite variance that a run takes when it is not told a step size.
+DEFAULT_SHARE = 0.9
+
+# Up to this many nodes the exact second moments of the graph take seconds; beyond, those of one node serve.
+EXACT_NODES = 100
+
+# Below this p-value the distances from the optimum are taken to be still on the move.
+DRIFT_LEVEL = 1e-6
+
+# Nodes listed one by one in the table; the file has all of them.
+LISTED_NODES = 16
+
+Engine = Literal["auto", "direct", "collapsed", "gram"]
+
+
+def _from_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Make the file's entries the defaults of the options that the command line leaves out."""
+    if path is None:
+        return None
+    try:
+        entries = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise typer.BadParameter(f"cannot read '{path}': {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"'{path}' is not a TOML file: {error}") from None
+    defaults = {name.replace("-", "_"): value for name, value in entries.items()}
+    known = {str(parameter.name) for parameter in context.command.params} - {"config"}
+    unknown = sorted(set(defaults) - known)
+    if unknown:
+        raise typer.BadParameter(f"'{path}' sets '{unknown[0]}'; known are {', '.join(sorted(known))}")
+    context.default_map = defaults
+    return path
+
+
+def _panel(title: str, help: str, *names: str, **options: Any) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=title, **options)
+
+
+def run(
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="TOML file with any of these options, named as here; the command line overrides it.",
+            callback=_from_config,
+            is_eager=True,
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None, _panel("Problem", "CSV file with a header, numeric columns; needs --target.")
+    ] = None,
+    target: Annotated[
+        str | None, _panel("Problem", "Column of the data to predict from all the others.")
+    ] = None,
+    assignment: Annotated[
+        Literal["even", "sorted", "shared"],
+        _panel(
+            "Problem",
+            "How rows of the data go to nodes: dealt in turn, in blocks sorted by target, or all to each.",
+        ),
+    ] = "even",
+    replacement: Annotated[bool, _panel("Problem", "Draw minibatches of the data with replacement.")] = True,
+    ridge: Annotated[float, _panel("Problem", "Weight of the penalty ½·ridge·‖x‖², with --data.")] = 0.0,
+    dim: Annotated[int, _panel("Problem", "Coordinates of an iterate, without --data.")] = 2,
+    feature_std: Annotated[
+        float, _panel("Problem", "Standard deviation of a feature, without --data.")
+    ] = 1.0,
+    noise_std: Annotated[float, _panel("Problem", "Standard deviation of the noise, without --data.")] = 1.0,
+    graph: Annotated[str, _panel("Graph", cli_graph.HELP)] = "cycle",
+    n_nodes: Annotated[int, _panel("Graph", "Number of nodes of a named graph.")] = 8,
+    degree: Annotated[int, _panel("Graph", "Neighbours of each node of --graph regular.")] = 4,
+    rule: Annotated[Rule, _panel("Graph", "How edges are weighted.")] = "metropolis",
+    delta: Annotated[float | None, _panel("Graph", "Weight of an edge for --rule laplacian.")] = None,
+    lazy: Annotated[bool, _panel("Graph", "Mix with (I + W)/2.")] = False,
+    step_size: Annotated[
+        float | None,
+        _panel(
+            "Descent",
+            f"Step size. By default {DEFAULT_SHARE} of the one at which the variance becomes infinite; "
+            "for --data, of the one at which it would for Gaussian features with the data's covariance.",
+        ),
+    ] = None,
+    batch_size: Annotated[int, _panel("Descent", "Samples per node and step.")] = 1,
+    steps: Annotated[int, _panel("Descent", "Steps of every run.")] = 1000,
+    runs: Annotated[int, _panel("Descent", "Independent runs: the sample whose tail is measured.")] = 10_000,
+    average_last: Annotated[
+        int, _panel("Descent", "Measure the average of this many last iterates; 0 measures the last one.")
+    ] = 0,
+    order: Annotated[Order, _panel("Descent", "Whether nodes mix before or after the gradient step.")] = (
+        "combine-then-adapt"
+    ),
+    engine: Annotated[Engine, _panel("Descent", "How gradients are drawn; auto takes the fastest.")] = "auto",
+    rng: Annotated[int, _panel("Descent", "Seed: the same one gives the same numbers.")] = 0,
+    threads: Annotated[int | None, _panel("Descent", "Most threads to use; all by default.")] = None,
+    k: Annotated[
+        str,
+        _panel(
+            "Tail",
+            "Largest values that the tail index is read from: a fraction of the runs, a number, or the "
+            "name of a rule such as min-amse.",
+        ),
+    ] = "0.02",
+    level: Annotated[float, _panel("Tail", "Confidence level of the intervals.")] = 0.95,
+    out: Annotated[
+        Path, _panel("Output", "Folder for runs.nc and tail.png.", file_okay=False, writable=True)
+    ] = Path("desgd-fast-run"),
+    iterates: Annotated[
+        bool, _panel("Output", "Write the last iterates too, not only their distances from the optimum.")
+    ] = False,
+    progress: Annotated[
+        bool | None, _panel("Output", "Show a progress bar; by default on a terminal.", show_default=False)
+    ] = None,
+) -> None:
+    """Run decentralized SGD many times and measure how heavy the tail of its iterates is.
+
+    Without options: a small experiment on a ring of 8 nodes, some seconds. With --data and
+    --target: least squares on a CSV file, whose columns are first scaled to mean 0 and standard
+    deviation 1 and whose rows are spread over the nodes. Every run starts at the optimum x*, the
+    least squares solution of the whole file, from which distances ‖x − x*‖ are measured.
+    """
+    import desgd_fast as dsf
+    from desgd_fast.common import check
+    from desgd_fast.common.warnings import DivergenceWarning
+    from desgd_fast.tails import checks as tails_checks
+    from desgd_fast.tails import thresholds
+
+    top = _number_or_rule(k)
+    tails_checks.threshold_count("k", top, thresholds.RULES, ())
+    check.fraction("level", level)
+    W = dsf.mixing_matrix(cli_graph.build(graph, n_nodes, degree, rng), rule, delta=delta, lazy=lazy)
+    report = dsf.mixing_report(W)
+    if (data is None) != (target is None):
+        raise typer.BadParameter("--data and --target belong together")
+    problem: GaussianRegression | DatasetRegression
+    if data is not None and target is not None:
+        problem = dsf.DatasetRegression.from_csv(
+            data, target, assignment=assignment, replacement=replacement, ridge=ridge
+        )
+        problem.partition(report.n_nodes, batch_size)
+    else:
+        problem = dsf.GaussianRegression(dim, feature_std, noise_std)
+    gaussian = _gaussian(problem)
+    step_size, theory = _theory(gaussian, W, report, step_size, batch_size, order)
+    shared: dict[str, Any] = {"step_size": step_size, "batch_size": batch_size, "order": order}
+    # A run that starts at the optimum has only its tail to build up, and no start to forget.
+    shared |= {"engine": engine, "initial": problem.optimum, "rng": rng, "threads": threads}
+    with warnings.catch_warnings():
+        # The table counts the diverged runs.
+        warnings.simplefilter("ignore", DivergenceWarning)
+        result = dsf.simulate(
+            problem,
+            W,
+            n_steps=steps,
+            n_runs=runs,
+            average_last=average_last,
+            keep="all" if iterates else "norms",
+            progress=sys.stderr.isatty() if progress is None else progress,
+            **shared,
+        )
+        # Half the runs at half the time: independent of the other half of the runs at the end.
+        halfway = dsf.simulate(
+            problem, W, n_steps=max(steps // 2, 1), n_runs=max(runs // 2, 1), keep="norms", **shared
+        )
+    drift = _drift(
+        halfway.norms(stacked=True),
+        result.norms(stacked=True)[runs // 2 :],
+        int(result.diverged.sum()),
+    )
+    tail = _tail(result, "average" if average_last else "final", drift, top, level, threads)
+
+    measured = "average of the last iterates" if average_last else "last iterate"
+    out.mkdir(parents=True, exist_ok=True)
+    _show("Graph", report.rows())
+    _show(
+        "Descent",
+        [
+            ("problem", _describe(problem)),
+            ("runs, steps", f"{runs}, {steps}"),
+            ("step size, batch size", f"{step_size:.6g}, {batch_size}"),
+        ],
+    )
+    _show(
+        "Stability"
+        if problem is gaussian
+        else "Stability (theory: Gaussian features, covariance of the data)",
+        [
+            *theory,
+            ("diverged runs", f"{drift.n_diverged} of {runs}"),
+            ("distances at half time and end", drift.verdict),
+        ],
+    )
+    _show_tail(f"Tail index of ‖x − x*‖, {measured}", tail, drift, level)
+    settings = {
+        "problem": _describe(problem),
+        "graph": graph,
+        "rule": rule,
+        "order": order,
+        "engine": engine,
+        "step_size": step_size,
+        "batch_size": batch_size,
+        "n_steps": steps,
+        "rng": rng,
+        "tail_of": "average_norms" if average_last else "final_norms",
+        "stationarity": drift.verdict,
+    }
+    _write(out / "runs.nc", result, W, report, tail, settings)
+    _draw(out / "tail.png", tail)
+    _show("Files", [("every run", str(out / "runs.nc")), ("picture", str(out / "tail.png"))])
+
+
+def _number_or_rule(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _gaussian(problem: "GaussianRegression | DatasetRegression") -> "GaussianRegression":
+    """The problem itself, or Gaussian features with the second moments of the data."""
+    import numpy as np
+
+    from desgd_fast.problems.gaussian import GaussianRegression
+    from desgd_fast.problems.rows import DatasetRegression
+
+    if not isinstance(problem, DatasetRegression):
+        return problem
+    moments = problem.features.T @ problem.features / problem.n_rows + problem.ridge * np.eye(problem.dim)
+    return GaussianRegression(problem.dim, covariance=moments)
+
+
+def _theory(
+    gaussian: "GaussianRegression",
+    W: "sparse.csr_array",
+    report: "MixingReport",
+    step_size: float | None,
+    batch_size: int,
+    order: str,
+) -> tuple[float, list[tuple[str, str]]]:
+    """The step size to take, and what the exact second moments say about it."""
+    from desgd_fast import theory
+
+    law: dict[str, Any] = {"batch_size": batch_size, "order": order}
+    label = "step size of infinite variance"
+    if report.n_nodes > EXACT_NODES:
+        alone = float(theory.critical_step_size(gaussian, [[1.0]], at="infinite-variance", **law))
+        lowest = report.smallest_eigenvalue if order == "combine-then-adapt" else 1.0
+        # The mean of the iterates is stable below (1 + μ_min) / λ_max, whatever the noise.
+        power = float(gaussian.stds(1)[0][0]) ** 2 * float(gaussian.eigenvalues.max())
+        critical = min(alone, (1.0 + lowest) / power)
+        return DEFAULT_SHARE * critical if step_size is None else step_size, [
+            (label, f"near {critical:.6g}, that of one node alone (a large graph)")
+        ]
+    critical = float(theory.critical_step_size(gaussian, W, at="infinite-variance", **law))
+    step_size = DEFAULT_SHARE * critical if step_size is None else step_size
+    growth = theory.second_moment_growth(gaussian, W, step_size=step_size, **law)
+    verdict = "infinite" if growth >= 1 else "finite"
+    return step_size, [
+        (label, f"{critical:.6g}"),
+        ("growth of the second moment", f"{growth:.6g} a step, variance {verdict}"),
+    ]
+
+
+def _describe(problem: "GaussianRegression | DatasetRegression") -> str:
+    from desgd_fast.problems.rows import DatasetRegression
+
+    if isinstance(problem, DatasetRegression):
+        drawn = "with" if problem.replacement else "without"
+        return f"least squares on {problem.n_rows} rows, {problem.dim} features, {drawn} replacement"
+    return f"streaming Gaussian least squares, {problem.dim} coordinates"
+
+
+@dataclass(frozen=True)
+class _Drift:
+    """Whether the law of the distances has settled, so that it has a tail to speak of."""
+
+    n_diverged: int
+    p_value: float
+    grows: bool
+
+    @property
+    def settled(self) -> bool:
+        return not self.n_diverged and self.p_value >= DRIFT_LEVEL
+
+    @property
+    def no_tail(self) -> bool:
+        return bool(self.n_diverged) or (self.grows and not self.settled)
+
+    @property
+    def verdict(self) -> str:
+        if self.n_diverged:
+            return "runs diverge: no stationary law"
+        if self.settled:
+            return f"same law (Kolmogorov–Smirnov p = {self.p_value:.2g})"
+        if self.grows:
+            return (
+                f"still growing (p = {self.p_value:.1g}): no stationary law, or too few --steps to reach it"
+            )
+        return f"still shrinking (p = {self.p_value:.1g}): the start is not forgotten, take more --steps"
+
+
+def _drift(earlier: "NDArray[np.float64]", later: "NDArray[np.float64]", n_diverged: int) -> _Drift:
+    import numpy as np
+    from scipy import stats
+
+    if n_diverged:
+        return _Drift(n_diverged, 0.0, True)
+    p_value = float(stats.ks_2samp(earlier, later).pvalue)
+    return _Drift(0, p_value, bool(np.median(later) > np.median(earlier)))
+
+
+@dataclass(frozen=True)
+class _Tail:
+    """Distances from the optimum, and their tail indices where there are any."""
+
+    norms: "NDArray[np.float64]"
+    stacked: "NDArray[np.float64]"
+    per_node: "TailEstimate | None"
+    all_nodes: "TailEstimate | None"
+
+
+def _tail(
+    result: "Runs",
+    of: Literal["final", "average"],
+    drift: _Drift,
+    k: int | float | str,
+    level: float,
+    threads: int | None,
+) -> _Tail:
+    from desgd_fast import tails
+
+    norms, stacked = result.norms(of=of), result.norms(of=of, stacked=True)
+    if drift.no_tail:
+        return _Tail(norms, stacked, None, None)
+    return _Tail(
+        norms,
+        stacked,
+        tails.hill(norms, k, axis=0, level=level, threads=threads),
+        tails.hill(stacked, k, level=level, threads=threads),
+    )
+
+
+def _show(title: str, rows: list[tuple[str, str]]) -> None:
+    typer.echo(f"\n{title}")
+    for label, value in rows:
+        typer.echo(f"  {label:<32}{value}")
+
+
+def _show_tail(title: str, tail: _Tail, drift: _Drift, level: float) -> None:
+    nodes, both = tail.per_node, tail.all_nodes
+    if nodes is None or both is None:
+        _show(title, [("none", "no stationary law to read one from; take a smaller --step-size")])
+        return
+    typer.echo(f"\n{title}")
+    typer.echo(f"  {'':<12}{'alpha':>8}{f'{100 * level:g} % interval':>20}{'k':>8}{'threshold':>12}")
+
+    def line(label: str, alpha: float, low: float, high: float, k: int, threshold: float) -> None:
+        typer.echo(f"  {label:<12}{alpha:>8.3f}{f'{low:.3f} … {high:.3f}':>20}{k:>8}{threshold:>12.4g}")
+
+    columns = zip(nodes.alpha, nodes.ci_low, nodes.ci_high, nodes.k, nodes.threshold, strict=True)
+    for node, entries in enumerate(columns):
+        if node == LISTED_NODES:
+            typer.echo(f"  … and {len(nodes.alpha) - LISTED_NODES} nodes more, in the file")
+            break
+        line(f"node {node}", *entries)
+    line("all stacked", both.alpha, both.ci_low, both.ci_high, both.k, both.threshold)
+    if both.sensitivity is not None:
+        lowest, highest = both.sensitivity
+        typer.echo(f"  from k/2 to 2k largest values, all stacked reads {lowest:.3f} … {highest:.3f}")
+    for text in dict.fromkeys((*both.warnings, *nodes.warnings)):
+        typer.echo(f"  note: {text}")
+
+
+def _write(
+    path: Path,
+    result: "Runs",
+    W: "sparse.csr_array",
+    report: "MixingReport",
+    tail: _Tail,
+    settings: dict[str, Any],
+) -> None:
+    """One netCDF file: the runs, the tail estimates, the matrix entry by entry, and every setting."""
+    import numpy as np
+
+    row, column = W.tocoo().coords
+    dataset = result.to_xarray().assign(
+        stacked_norms=("run", tail.stacked),
+        mixing_row=("entry", row.astype(np.int64)),
+        mixing_column=("entry", column.astype(np.int64)),
+        mixing_weight=("entry", W.tocoo().data),
+    )
+    if tail.per_node is not None and tail.all_nodes is not None:
+        for name in ("alpha", "stderr", "ci_low", "ci_high", "k", "threshold"):
+            dataset[f"tail_{name}"] = ("node", np.asarray(getattr(tail.per_node, name)))
+            dataset[f"stacked_tail_{name}"] = ((), getattr(tail.all_nodes, name))
+    graph = {f"mixing_{name}": float(value) for name, value in report.to_xarray().items()}
+    dataset.attrs |= settings | graph
+    dataset.to_netcdf(path, engine="h5netcdf")
+
+
+def _draw(path: Path, tail: _Tail) -> None:
+    """Survival function with the fitted tail beside the Hill plot; without a tail the former alone."""
+    import numpy as np
+
+    from desgd_fast import plots
+    from desgd_fast.plots.axes import new_figure
+
+    figure = new_figure(10, 4.2)
+    distance = "distance from the optimum, all nodes stacked"
+    if tail.all_nodes is not None:
+        left, right = figure.subplots(1, 2)
+        plots.tail_plot(tail.stacked, estimate=tail.all_nodes, ax=left)
+        plots.hill_plot(tail.stacked, estimate=tail.all_nodes, level=tail.all_nodes.level, ax=right)
+        left.set_xlabel(distance)
+    else:
+        axes = figure.subplots()
+        finite = tail.stacked[np.isfinite(tail.stacked)]
+        if finite.size:
+            axes.ecdf(finite, complementary=True, color="black")
+            axes.set(xscale="log", yscale="log", xlabel=distance, ylabel="P(X > x)")
+        axes.set_title(
+            f"no stationary law: {tail.stacked.size - finite.size} of {tail.stacked.size} runs overflowed"
+        )
+    figure.savefig(path)

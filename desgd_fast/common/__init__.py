@@ -1,0 +1,1 @@
+"""What every room needs: checks, randomness, threads, progress, forms of results."""

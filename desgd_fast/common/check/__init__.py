@@ -1,0 +1,32 @@
+"""Checks of values, arrays, files and functions: each names the argument, what was given, what is allowed."""
+
+from desgd_fast.common.check.arrays import counts_list as counts_list
+from desgd_fast.common.check.arrays import counts_per_node as counts_per_node
+from desgd_fast.common.check.arrays import positive_list as positive_list
+from desgd_fast.common.check.arrays import positive_per_node as positive_per_node
+from desgd_fast.common.check.arrays import real_array as real_array
+from desgd_fast.common.check.arrays import vector as vector
+from desgd_fast.common.check.files import as_many as as_many
+from desgd_fast.common.check.files import column as column
+from desgd_fast.common.check.files import csv_columns as csv_columns
+from desgd_fast.common.check.files import file_content as file_content
+from desgd_fast.common.check.files import idx_head as idx_head
+from desgd_fast.common.check.files import idx_length as idx_length
+from desgd_fast.common.check.files import one_file_of as one_file_of
+from desgd_fast.common.check.files import varying_columns as varying_columns
+from desgd_fast.common.check.functions import compiled_function as compiled_function
+from desgd_fast.common.check.functions import compiles as compiles
+from desgd_fast.common.check.functions import fits_signature as fits_signature
+from desgd_fast.common.check.functions import is_callable as is_callable
+from desgd_fast.common.check.functions import writes_finite as writes_finite
+from desgd_fast.common.check.values import belongs_to as belongs_to
+from desgd_fast.common.check.values import choice as choice
+from desgd_fast.common.check.values import flag as flag
+from desgd_fast.common.check.values import fraction as fraction
+from desgd_fast.common.check.values import installed as installed
+from desgd_fast.common.check.values import instance as instance
+from desgd_fast.common.check.values import integer as integer
+from desgd_fast.common.check.values import non_negative_number as non_negative_number
+from desgd_fast.common.check.values import number as number
+from desgd_fast.common.check.values import positive_integer as positive_integer
+from desgd_fast.common.check.values import positive_number as positive_number

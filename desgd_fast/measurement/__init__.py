@@ -1,0 +1,1 @@
+"""What came out, measured: tails of runs, of layers and of gradient noise."""

@@ -1,0 +1,125 @@
+"""Run it and measure it: the tail index of simulated iterates, in one call."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from desgd_fast import tails
+from desgd_fast.common import check
+from desgd_fast.common.rng import RNG
+from desgd_fast.problems.gaussian import GaussianRegression
+from desgd_fast.problems.rows import DatasetRegression
+from desgd_fast.simulation.experiment import simulate
+from desgd_fast.tails.results import TailEstimate
+
+
+def measure_tail(
+    problem: GaussianRegression | DatasetRegression,
+    W: Any,
+    *,
+    step_size: ArrayLike,
+    batch_size: ArrayLike,
+    n_steps: int,
+    n_runs: int,
+    average_last: int = 0,
+    order: str = "combine-then-adapt",
+    engine: str = "auto",
+    initial: ArrayLike | None = None,
+    stacked: bool = True,
+    k: Any = 0.02,
+    level: float = 0.95,
+    rng: RNG = None,
+    threads: int | None = None,
+) -> TailEstimate:
+    """Simulate independent runs and measure the tail of their distances from the optimum by Hill's estimator.
+
+    ``simulate(...)``, ``.norms(...)`` and ``tails.hill(...)`` in turn, for :func:`desgd_fast.sweep`.
+
+    Parameters
+    ----------
+    problem, W, step_size, batch_size, n_steps, n_runs, average_last, order, engine, threads
+        As in :func:`desgd_fast.simulate`. With ``average_last`` the average of so many last iterates is
+        measured, else the last iterate.
+    initial : None, scalar, (dim,) or (n_nodes, dim) array
+        Common starting point; None is the optimum, where a run has no start to forget, only its tail to
+        build up.
+    stacked : bool
+        One estimate from ‖x − x*‖ of all nodes as one vector, or one for each node.
+    k, level
+        As in :func:`desgd_fast.tails.hill`; a fraction of the runs keeps cells of a sweep comparable.
+    rng : None, int, Generator, ...
+        As in :func:`desgd_fast.simulate`.
+
+    Returns
+    -------
+    TailEstimate
+        Where runs overflowed there is no stationary law to speak of: every estimate is nan, ``n_censored``
+        is the number of those runs, and ``warnings`` says so.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of range; the message names it.
+
+    Warns
+    -----
+    DivergenceWarning
+        If runs overflowed.
+
+    Examples
+    --------
+    >>> import networkx as nx, desgd_fast as dsf
+    >>> W = dsf.mixing_matrix(nx.cycle_graph(8))
+    >>> problem = dsf.GaussianRegression(dim=2)
+    >>> frontier = float(dsf.theory.critical_step_size(problem, W, batch_size=1, at="infinite-variance"))
+    >>> tail = dsf.measure_tail(
+    ...     problem, W, step_size=frontier, batch_size=1, n_steps=500, n_runs=20_000, k=0.01, rng=0
+    ... )
+    >>> bool(tail.ci_low < 2.0 < tail.ci_high)  # where the variance becomes infinite
+    True
+    """
+    check.flag("stacked", stacked)
+    runs = simulate(
+        problem,
+        W,
+        step_size=step_size,
+        batch_size=batch_size,
+        n_steps=n_steps,
+        n_runs=n_runs,
+        average_last=average_last,
+        order=order,
+        engine=engine,
+        initial=getattr(problem, "optimum", None) if initial is None else initial,
+        keep="norms",
+        rng=rng,
+        threads=threads,
+    )
+    norms = runs.norms("average" if average_last else "final", stacked=stacked)
+    n_diverged = int(np.count_nonzero(runs.diverged))
+    if n_diverged:
+        return _no_estimate(n_diverged, n_runs, norms.shape[1:], level)
+    return tails.hill(norms, k, axis=None if stacked else 0, level=level, threads=threads, rng=0)
+
+
+def _no_estimate(n_diverged: int, n_runs: int, shape: tuple[int, ...], level: float) -> TailEstimate:
+    nothing = np.full(shape, np.nan) if shape else np.nan
+    none = np.zeros(shape, np.int64) if shape else 0
+    return TailEstimate(
+        alpha=nothing,
+        xi=nothing,
+        stderr=nothing,
+        xi_stderr=nothing,
+        ci_low=nothing,
+        ci_high=nothing,
+        level=level,
+        k=none,
+        threshold=nothing,
+        n_used=none,
+        n_dropped=none,
+        n_censored=none + n_diverged,
+        n_ties=none,
+        sensitivity=None,
+        estimator="Hill",
+        warnings=(f"{n_diverged} of {n_runs} runs diverged: no stationary law to read a tail index from",),
+    )

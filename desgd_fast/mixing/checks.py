@@ -1,0 +1,109 @@
+"""Graphs, the weights on their edges, and the mixing matrices made of them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from desgd_fast.common.check.arrays import real_array
+from desgd_fast.common.check.values import belongs_to, given, number, positive_number
+
+
+def undirected_graph(name: str, graph: Any) -> None:
+    """An undirected networkx graph with at least one node."""
+    import networkx as nx
+
+    if not isinstance(graph, nx.Graph):
+        raise TypeError(f"{name} must be an undirected networkx graph, got {given(graph)}")
+    if graph.is_directed():
+        raise ValueError(f"{name} must be undirected, got a {type(graph).__name__}; see its to_undirected()")
+    if graph.number_of_nodes() == 0:
+        raise ValueError(f"{name} must have at least one node, got an empty graph")
+
+
+def edge_weights(name: str, graph: Any, weight: Any, rule: str) -> None:
+    """None, or the name of an attribute that is a positive finite number on every edge."""
+    if weight is None:
+        return
+    if not isinstance(weight, str):
+        raise TypeError(f"{name} must be None or the name of an edge attribute, got {given(weight)}")
+    if rule == "uniform":
+        raise ValueError(
+            f"{name} must be None for rule='uniform', which weighs all edges alike, got {weight!r}"
+        )
+    for start, end, value in graph.edges(data=weight):
+        if value is None:
+            raise ValueError(
+                f"{name} must name an attribute of every edge, but ({start!r}, {end!r}) has no {weight!r}"
+            )
+        try:
+            positive_number(f"{weight!r} of edge ({start!r}, {end!r})", value)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{name} must name positive edge weights: {error}") from None
+
+
+def laplacian_step(name: str, delta: Any, rule: str, largest_degree: float, *, allow_negative: bool) -> float:
+    """The edge weight of rule="laplacian", in [0, 1 / largest degree]; absent for every other rule."""
+    belongs_to(name, delta, "rule", "laplacian", rule)
+    if rule != "laplacian":
+        return 0.0
+    limit = np.inf if allow_negative or largest_degree == 0 else 1.0 / largest_degree
+    allowed = "a number ≥ 0" if limit == np.inf else f"a number from 0 to 1/(largest degree) = {limit:.6g}"
+    if delta is None:
+        raise ValueError(f"{name} must be {allowed} for rule='laplacian', got None")
+    result = number(name, delta, allowed)
+    if result < 0 or result > limit * (1 + 1e-12):
+        hint = "; allow_negative=True permits more" if result > 0 else ""
+        raise ValueError(f"{name} must be {allowed}, got {given(delta)}{hint}")
+    return result
+
+
+def stochastic_matrix(
+    name: str, value: Any, *, allow_row_stochastic: bool = False, allow_negative: bool = False
+) -> sparse.csr_array:
+    """Entries ≥ 0, rows and columns summing to one: float64 CSR with sorted int64 indices, no zeros."""
+    if sparse.issparse(value):
+        if value.dtype.kind not in "fiu":
+            raise TypeError(f"{name} must be an array of real numbers, got one of {value.dtype}")
+        matrix = sparse.csr_array(value, dtype=np.float64, copy=True)
+    else:
+        matrix = sparse.csr_array(np.atleast_2d(real_array(name, value, finite=False)))
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] == 0:
+        raise ValueError(f"{name} must be a square matrix with at least one row, got shape {matrix.shape}")
+    if not np.isfinite(matrix.data).all():
+        raise ValueError(f"{name} must be finite, got nan or infinite entries")
+    if not allow_negative and (matrix.data < 0).any():
+        raise ValueError(
+            f"{name} must have no negative weights, got {matrix.data.min():.6g}; "
+            "pass allow_negative=True to permit that"
+        )
+    for axis, kind in ((1, "row"), (0, "column")):
+        sums = np.asarray(matrix.sum(axis=axis)).ravel()
+        worst = int(np.argmax(np.abs(sums - 1)))
+        if abs(sums[worst] - 1) > 1e-9 and not (allow_row_stochastic and kind == "column"):
+            hint = "; pass allow_row_stochastic=True to permit that" if kind == "column" else ""
+            raise ValueError(
+                f"{name} must be doubly stochastic, but {kind} {worst} sums to {sums[worst]:.12g}{hint}"
+            )
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    matrix.sort_indices()
+    return sparse.csr_array(
+        (matrix.data, matrix.indices.astype(np.int64), matrix.indptr.astype(np.int64)), shape=matrix.shape
+    )
+
+
+def named_graphs(name: str, value: object) -> None:
+    """A mapping from labels to mixing matrices, with at least one entry."""
+    if not isinstance(value, Mapping) or not value:
+        raise TypeError(
+            f"{name} must be a mapping from labels to mixing matrices, not empty, got {given(value)}"
+        )
+
+
+def common_size(name: str, sizes: dict[str, int]) -> int:
+    """The number of nodes that all graphs share."""
+    if len(set(sizes.values())) != 1:
+        raise ValueError(f"{name} must all have the same number of nodes, got {given(sizes)}")
+    return next(iter(sizes.values()))

@@ -1,0 +1,250 @@
+"""Pictures of one sample: its tail, its quantiles, and the estimates at every threshold."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from desgd_fast import tails
+from desgd_fast.plots.axes import axes_or_new
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Points beyond this number cannot be told apart on paper.
+MOST_POINTS = 2000
+
+
+def _thinned(size: int) -> NDArray[np.int64]:
+    """Ranks 1 … size, evenly spaced in the logarithm and few enough to draw."""
+    if size <= MOST_POINTS:
+        return np.arange(1, size + 1)
+    return np.unique(np.geomspace(1, size, MOST_POINTS).astype(np.int64))
+
+
+def hill_plot(
+    x: ArrayLike,
+    *,
+    level: float = 0.95,
+    estimate: tails.TailEstimate | None = None,
+    ax: "Axes | None" = None,
+    **sample: Any,
+) -> "Axes":
+    """Hill's estimate against the number of order statistics used, with its pointwise interval.
+
+    A stable stretch is where to read alpha.
+
+    Parameters
+    ----------
+    x : array_like
+        One sample.
+    level : float
+        Confidence level of the band.
+    estimate : TailEstimate, optional
+        Marked in the picture at its k.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; new axes by default.
+    **sample
+        ``tail``, ``nan_policy``, ``on_infinite`` as for :func:`desgd_fast.tails.hill`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from desgd_fast import plots
+    >>> ax = plots.hill_plot(np.random.default_rng(0).pareto(2.0, 1000))
+    >>> ax.get_ylabel()
+    'tail index alpha'
+    """
+    path = tails.hill_path(x, level=level, **sample)
+    ax = axes_or_new(ax)
+    k = _thinned(path.alpha.size)
+    k = k[k > path.n_censored]
+    low, high = path.interval(k)
+    ax.fill_between(k, low, high, color="0.85", linewidth=0, label=f"{100 * level:g}% interval")
+    ax.plot(k, path.alpha[k - 1], color="black", linewidth=1.2, label="Hill")
+    if estimate is not None:
+        ax.errorbar(
+            [estimate.k],
+            [estimate.alpha],
+            yerr=[[estimate.alpha - estimate.ci_low], [estimate.ci_high - estimate.alpha]],
+            fmt="o",
+            color="black",
+            capsize=3,
+            label=f"alpha = {estimate.alpha:.3g} at k = {estimate.k}",
+        )
+    ax.set_xscale("log")
+    settled = path.alpha[k - 1][k >= min(20, k[-1])]
+    settled = settled[np.isfinite(settled)]
+    if settled.size:
+        ax.set_ylim(0, 1.6 * settled.max())
+    ax.set_xlabel("order statistics above the threshold, k")
+    ax.set_ylabel("tail index alpha")
+    ax.legend()
+    return ax
+
+
+def tail_plot(
+    x: ArrayLike,
+    *,
+    estimate: tails.TailEstimate | None = None,
+    ax: "Axes | None" = None,
+    **sample: Any,
+) -> "Axes":
+    """Empirical survival function on logarithmic axes, with the fitted power law above the threshold.
+
+    Parameters
+    ----------
+    x : array_like
+        One sample.
+    estimate : TailEstimate, optional
+        The fit to draw; Hill's with its default k unless given.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; new axes by default.
+    **sample
+        ``tail``, ``nan_policy``, ``on_infinite`` as for :func:`desgd_fast.tails.hill`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from desgd_fast import plots
+    >>> ax = plots.tail_plot(np.random.default_rng(0).pareto(2.0, 1000))
+    >>> ax.get_xscale(), ax.get_yscale()
+    ('log', 'log')
+    """
+    if estimate is None:
+        estimate = tails.hill(x, **sample)
+    path = tails.hill_path(x, **sample)
+    ax = axes_or_new(ax)
+    n = path.n_used
+    rank = _thinned(n)
+    rank = rank[rank > path.n_censored]
+    ax.plot(
+        path.ordered[path.ordered.size - rank],
+        rank / n,
+        linestyle="none",
+        marker="o",
+        markersize=3,
+        markerfacecolor="none",
+        color="0.4",
+        label="data",
+    )
+    largest = path.ordered[path.ordered.size - 1 - path.n_censored]
+    ends = np.array([estimate.threshold, largest])
+    if np.isfinite(estimate.alpha) and estimate.threshold > 0:
+        ax.plot(
+            ends,
+            estimate.k / n * (ends / estimate.threshold) ** -estimate.alpha,
+            color="black",
+            linewidth=1.5,
+            label=f"power law, alpha = {estimate.alpha:.3g}",
+        )
+        ax.axvline(estimate.threshold, color="black", linestyle=":", linewidth=1, label="threshold")
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_xlabel("x")
+    ax.set_ylabel("P(X > x)")
+    ax.legend()
+    return ax
+
+
+def qq_plot(
+    x: ArrayLike, *, estimate: tails.TailEstimate | None = None, ax: "Axes | None" = None, **sample: Any
+) -> "Axes":
+    """Pareto quantile plot: log of the values above the threshold against exponential quantiles.
+
+    A straight line of slope xi = 1/alpha is what a power law makes; the fit is drawn through the threshold.
+
+    Parameters
+    ----------
+    x, estimate, ax, **sample
+        As for :func:`tail_plot`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from desgd_fast import plots
+    >>> ax = plots.qq_plot(np.random.default_rng(0).pareto(2.0, 1000))
+    >>> ax.get_xlabel()
+    'quantile of the exponential law'
+    """
+    if estimate is None:
+        estimate = tails.hill(x, **sample)
+    path = tails.hill_path(x, **sample)
+    ax = axes_or_new(ax)
+    rank = _thinned(estimate.k)
+    rank = rank[rank > path.n_censored]
+    quantile = np.log((estimate.k + 1) / rank)
+    logs = np.log(path.ordered[path.ordered.size - rank] / estimate.threshold)
+    ax.scatter(quantile, logs, s=10, facecolors="none", edgecolors="0.4")
+    ends = np.array([0.0, quantile.max()])
+    ax.plot(
+        ends, estimate.xi * ends, color="black", linewidth=1.5, label=f"slope 1/alpha = {estimate.xi:.3g}"
+    )
+    ax.set_xlabel("quantile of the exponential law")
+    ax.set_ylabel("log(x / threshold)")
+    ax.legend()
+    return ax
+
+
+def mean_excess(x: ArrayLike, *, level: float = 0.95, ax: "Axes | None" = None, **sample: Any) -> "Axes":
+    """Mean excess over a threshold against the threshold, with its pointwise normal interval.
+
+    It rises along a line of slope 1/(alpha − 1) for a power law with alpha > 1, is flat for an exponential
+    tail and falls for a lighter one. Thresholds with fewer than five values above are left out.
+
+    Parameters
+    ----------
+    x, ax, **sample
+        As for :func:`tail_plot`; infinite values are an error.
+    level : float
+        Confidence level of the band.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from desgd_fast import plots
+    >>> ax = plots.mean_excess(np.random.default_rng(0).pareto(3.0, 1000))
+    >>> ax.get_ylabel()
+    'mean excess'
+    """
+    from scipy.special import ndtri
+
+    path = tails.hill_path(x, level=level, **sample)
+    ax = axes_or_new(ax)
+    k = _thinned(path.n_used - 1)
+    k = k[k >= min(5, k[-1])]
+    descending = path.ordered[::-1][: path.n_used]
+    threshold = descending[k]
+    mean = np.cumsum(descending)[k - 1] / k
+    variance = np.maximum(np.cumsum(descending**2)[k - 1] / k - mean**2, 0)
+    reach = ndtri((1 + level) / 2) * np.sqrt(variance / k)
+    excess = mean - threshold
+    ax.fill_between(
+        threshold,
+        excess - reach,
+        excess + reach,
+        color="0.85",
+        linewidth=0,
+        label=f"{100 * level:g}% interval",
+    )
+    ax.plot(threshold, excess, color="black", linewidth=1.2, label="mean excess")
+    ax.set_xlabel("threshold")
+    ax.set_ylabel("mean excess")
+    ax.legend()
+    return ax

@@ -1,0 +1,1 @@
+"""What the nodes minimise, and where their data come from."""

@@ -1,0 +1,229 @@
+"""The points of a sweep: axes with labels and values, the arguments and the randomness of each cell."""
+
+import hashlib
+import inspect
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from desgd_fast.common import check
+from desgd_fast.mixing.rules import mixing_matrix
+from desgd_fast.sweeps import checks
+
+# The axis whose values may be graphs, and the argument that takes their mixing matrices.
+GRAPH, MATRIX = "graph", "W"
+
+
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """One coordinate: its labels, the values behind them, and the argument that takes a value."""
+
+    name: str
+    argument: str
+    labels: tuple[bool | int | float | str, ...]
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Everything that a worker must know to compute any cell; cells are numbered in row-major order."""
+
+    function: Callable[..., Any]
+    axes: tuple[Axis, ...]
+    fixed: dict[str, Any]
+    key: tuple[int, ...]
+    passes_rng: bool
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of labels on each axis."""
+        return tuple(len(axis.labels) for axis in self.axes)
+
+    @property
+    def n_cells(self) -> int:
+        """Number of points."""
+        return math.prod(self.shape)
+
+    @property
+    def name(self) -> str:
+        """What a result without fields is called."""
+        name = getattr(self.function, "__name__", type(self.function).__name__)
+        return name if name.isidentifier() else "value"
+
+    def places(self, cell: int) -> Iterator[tuple[Axis, int]]:
+        """Each axis, and where on it the cell lies."""
+        return zip(self.axes, (int(i) for i in np.unravel_index(cell, self.shape)), strict=True)
+
+    def labels(self, cell: int) -> dict[str, bool | int | float | str]:
+        """The cell's coordinates."""
+        return {axis.name: axis.labels[i] for axis, i in self.places(cell)}
+
+    def arguments(self, cell: int) -> dict[str, Any]:
+        """What the function is called with."""
+        point = {axis.argument: axis.values[i] for axis, i in self.places(cell)}
+        return {**self.fixed, **point, **({"rng": self.rng(cell)} if self.passes_rng else {})}
+
+    def rng(self, cell: int) -> np.random.Generator:
+        """A stream that depends on the key and the cell's coordinates, and on nothing else."""
+        text = json.dumps([self.key, sorted((k, _canonical(v)) for k, v in self.labels(cell).items())])
+        return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()))
+
+    def description(self) -> dict[str, Any]:
+        """Text for everything that the results depend on."""
+        return {
+            "function": _describe_function(self.function),
+            "grid": {axis.name: _describe_axis(axis) for axis in self.axes},
+            "fixed": {name: describe(f"fixed[{name!r}]", value) for name, value in self.fixed.items()},
+            "rng": "".join(f"{word:08x}" for word in self.key) if self.passes_rng else "not used",
+        }
+
+
+def job(function: Any, grid: Any, fixed: Any, key: NDArray[np.uint64]) -> Job:
+    """Check the arguments of a sweep and put them together."""
+    check.is_callable("function", function)
+    constants = checks.named_arguments("fixed", fixed)
+    taken = _parameters(function)
+    axes = tuple(
+        _axis(name, values, taken)
+        for name, values in checks.named_arguments("grid", grid, empty=False).items()
+    )
+    if GRAPH in constants:
+        constants[_graph_argument(taken)] = _matrix(constants.pop(GRAPH), taken)
+    arguments = {axis.argument: axis.values[0] for axis in axes}
+    checks.not_both("fixed", constants, arguments)
+    passes_rng = "rng" not in {*arguments, *constants} and (taken is None or "rng" in taken)
+    whole = Job(function, axes, constants, tuple(int(word) for word in key), passes_rng)
+    check.fits_signature("grid and fixed", function, whole.arguments(0))
+    return whole
+
+
+def _parameters(function: Callable[..., Any]) -> set[str] | None:
+    """Names that the function takes; None if it takes any."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return None
+    return {parameter.name for parameter in parameters}
+
+
+def _graph_argument(taken: set[str] | None) -> str:
+    return MATRIX if taken is not None and MATRIX in taken and GRAPH not in taken else GRAPH
+
+
+def _matrix(value: Any, taken: set[str] | None) -> Any:
+    """The mixing matrix of a networkx graph, where the function wants one."""
+    if _graph_argument(taken) == MATRIX and hasattr(value, "adjacency"):
+        return mixing_matrix(value)
+    return value
+
+
+def _axis(name: str, given: Any, taken: set[str] | None) -> Axis:
+    argument = _graph_argument(taken) if name == GRAPH else name
+    if isinstance(given, Mapping):
+        labels, values = list(given), list(given.values())
+    else:
+        values = checks.axis_values(f"grid[{name!r}]", given)
+        labels = values
+        if name == GRAPH and not all(isinstance(value, str) for value in values):
+            labels = [getattr(graph, "name", "") or f"graph {i}" for i, graph in enumerate(values)]
+    labels = checks.axis_labels(f"grid[{name!r}]", labels)
+    if not isinstance(given, Mapping) and name != GRAPH:
+        values = labels
+    if name == GRAPH:
+        values = [_matrix(value, taken) for value in values]
+    return Axis(name, argument, tuple(labels), tuple(values))
+
+
+def _canonical(label: bool | int | float | str) -> str:
+    """The same text for equal numbers of any type."""
+    if isinstance(label, int | float) and not isinstance(label, bool) and float(label) == label:
+        return float(label).hex()
+    return repr(label)
+
+
+def _describe_axis(axis: Axis) -> Any:
+    if all(value is label for value, label in zip(axis.values, axis.labels, strict=True)):
+        return list(axis.labels)
+    return {
+        str(label): describe(f"grid[{axis.name!r}][{label!r}]", value)
+        for label, value in zip(axis.labels, axis.values, strict=True)
+    }
+
+
+def describe(name: str, value: Any) -> Any:
+    """JSON that differs where values do: numbers and texts as they are, arrays and graphs by digest."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.generic):
+        return value.item() if value.dtype.kind in "biufU" else repr(value)
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biufcU":
+        return f"array {value.dtype.str} {value.shape} {_digest(np.ascontiguousarray(value).tobytes())}"
+    if sparse.issparse(value):
+        rows = value.tocsr().sorted_indices()
+        parts = (rows.indptr.astype(np.int64), rows.indices.astype(np.int64), rows.data)
+        return f"sparse {rows.dtype.str} {rows.shape} {_digest(*(part.tobytes() for part in parts))}"
+    if isinstance(value, Mapping):
+        return {str(key): describe(f"{name}[{key!r}]", part) for key, part in value.items()}
+    if isinstance(value, tuple | list | range):
+        return [describe(f"{name}[{i}]", part) for i, part in enumerate(value)]
+    if is_dataclass(value) and not isinstance(value, type):
+        entries = {
+            f.name: describe(f"{name}.{f.name}", getattr(value, f.name)) for f in fields(value) if f.init
+        }
+        return {"class": type(value).__qualname__, **entries}
+    if hasattr(value, "adjacency"):
+        edges = sorted(
+            repr((*sorted(map(repr, edge[:2])), sorted(edge[2].items()))) for edge in value.edges(data=True)
+        )
+        nodes = repr(sorted(map(repr, value)))
+        return f"graph of {len(value)} nodes {_digest(nodes.encode(), *map(str.encode, edges))}"
+    if callable(value):
+        return _describe_function(value)
+    return checks.describable(name, value)
+
+
+def _describe_function(function: Any) -> Any:
+    if isinstance(function, partial):
+        return {
+            "function": _describe_function(function.func),
+            "arguments": describe("function", list(function.args)),
+            "keywords": describe("function", function.keywords),
+        }
+    owner = getattr(function, "__module__", None)
+    name = getattr(function, "__qualname__", None)
+    if owner is None or name is None:
+        return describe("function", vars(function)) | {"class": type(function).__qualname__}
+    package = __name__.partition(".")[0]
+    # What belongs to the package is told apart by its version.
+    if owner.partition(".")[0] == package:
+        return f"{owner}.{name}"
+    # A script's functions live in __main__ in one process and under its name in another.
+    place = "" if owner in ("__main__", "__mp_main__") else f"{owner}."
+    text = f"{place}{name} {_digest(_source(function))}"
+    captured = inspect.getclosurevars(function).nonlocals if inspect.isfunction(function) else {}
+    captured = {key: value for key, value in captured.items() if value is not function}
+    return {"function": text, "captured": describe("function", captured)} if captured else text
+
+
+def _source(function: Any) -> bytes:
+    try:
+        return inspect.cleandoc(inspect.getsource(function)).encode()
+    except (OSError, TypeError):
+        code = getattr(function, "__code__", None)
+        return b"" if code is None else code.co_code + repr((code.co_names, code.co_varnames)).encode()
+
+
+def _digest(*parts: bytes) -> str:
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(len(part).to_bytes(8) + part)
+    return whole.hexdigest()[:16]

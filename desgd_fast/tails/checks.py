@@ -1,0 +1,168 @@
+"""What samples, thresholds and blocks are checked for."""
+
+import math
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from desgd_fast.common.check.arrays import real_array
+from desgd_fast.common.check.values import given, integer
+
+
+def block_shape(name: str, shape: tuple[int, ...], axis: int | None, are_vectors: bool) -> None:
+    """Scalars (n,), vectors (n, dim), or more axes with axis= given."""
+    if axis is None and len(shape) != (2 if are_vectors else 1):
+        raise ValueError(f"{name} must have shape (n,) or (n, dim) unless axis= is given, got shape {shape}")
+    if are_vectors and len(shape) < 2:
+        raise ValueError(f"{name} must have a last axis of coordinates for vectors=True, got shape {shape}")
+    if 0 in shape:
+        raise ValueError(f"{name} must hold at least one value, got shape {shape}")
+
+
+def block_sizes(name: str, value: Any) -> tuple[int, ...]:
+    """One whole number ≥ 2, or several."""
+    if np.ndim(value) == 0:
+        return (integer(name, value, 2),)
+    sizes = tuple(integer(name, size, 2) for size in value)
+    if not sizes:
+        raise ValueError(f"{name} must be an integer ≥ 2 or several, got none")
+    return sizes
+
+
+def block_fits(name: str, n: int, block_size: int, preset: str | None) -> None:
+    """Two blocks at least, each of two values at least."""
+    if block_size < 2 or n < 2 * block_size:
+        source = "" if preset is None else f" of preset={preset!r}"
+        raise ValueError(
+            f"{name} must hold at least two blocks of at least two values, got {n} values for blocks of "
+            f"{block_size}{source}"
+        )
+
+
+def no_remainder(name: str, n: int, sizes: tuple[int, ...]) -> None:
+    """A whole number of blocks."""
+    for size in sizes:
+        if n % size:
+            raise ValueError(
+                f"{name} must hold whole blocks of {size}, got {n} values; or pass remainder='trim'"
+            )
+
+
+def preset_alone(name: str, **others: Any) -> None:
+    """A preset decides everything that it names."""
+    for other, value in others.items():
+        if value is not None:
+            raise ValueError(f"{name} already fixes {other}, got {other}={given(value)}; pass one")
+
+
+def sample_rows(name: str, value: Any, axis: int | None) -> tuple[NDArray[np.float64], tuple[int, ...]]:
+    """Samples as contiguous rows (n_samples, n), masked entries as nan, and the shape over the samples."""
+    array = real_array(name, value, finite=False)
+    if axis is None:
+        if array.ndim != 1:
+            raise ValueError(
+                f"{name} must be one-dimensional, got shape {array.shape}; pass axis= for one estimate per "
+                f"sample, or tails.norms({name}) for vectors"
+            )
+        return array[np.newaxis], ()
+    if array.ndim == 0:
+        raise ValueError(f"{name} must have at least one axis, got a single number")
+    position = integer("axis", axis, -array.ndim, array.ndim - 1)
+    moved = np.moveaxis(array, position, -1)
+    if moved.size == 0:
+        raise ValueError(f"{name} must hold at least one value, got shape {array.shape}")
+    return np.ascontiguousarray(moved).reshape(-1, moved.shape[-1]), moved.shape[:-1]
+
+
+def vectors(name: str, value: Any) -> NDArray[np.float64]:
+    """An array (n, …, dim) of vectors, masked entries as nan."""
+    array = real_array(name, value, finite=False)
+    if array.ndim < 2:
+        raise ValueError(f"{name} must have shape (n, …, dim), got shape {array.shape}")
+    return array
+
+
+def norm(name: str, value: Any) -> float:
+    """The order of a norm: 1, 2 or inf."""
+    if isinstance(value, bool) or value not in (1, 2, math.inf):
+        raise ValueError(f"{name} must be 1, 2 or inf, got {given(value)}")
+    return float(value)
+
+
+def no_missing(name: str, n_missing: int) -> None:
+    """No nan or masked values."""
+    if n_missing:
+        raise ValueError(
+            f"{name} must have no missing values, got {n_missing} nan or masked entries; "
+            "drop them with nan_policy='omit'"
+        )
+
+
+def no_infinite(name: str, n_infinite: int, *, censoring: bool = True) -> None:
+    """No infinite values."""
+    hint = "; count them as larger than all others with on_infinite='censor'" if censoring else ""
+    if n_infinite:
+        raise ValueError(f"{name} must be finite, got {n_infinite} infinite entries{hint}")
+
+
+def enough_positive(name: str, n_positive: int, least: int, side: str) -> None:
+    """Enough positive values in the chosen tail."""
+    if n_positive < least:
+        raise ValueError(
+            f"{name} must have at least {least} non-zero values in its tail (tail={side!r}), got {n_positive}"
+        )
+
+
+def some_spread(name: str, spread: bool, k: int) -> None:
+    """Values above the threshold that differ from it."""
+    if not spread:
+        raise ValueError(
+            f"{name} must vary above the threshold, got {k + 1} equal largest values; choose a larger k"
+        )
+
+
+def threshold_count(
+    name: str, value: Any, rules: Collection[str], shape: tuple[int, ...]
+) -> str | float | NDArray[np.int64]:
+    """A rule's name, a fraction in (0, 1), or whole numbers ≥ 1, one for all samples or one each."""
+    allowed = (
+        f"an integer ≥ 1 (or one per sample), a fraction in (0, 1), or one of {', '.join(map(repr, rules))}"
+    )
+    if isinstance(value, str):
+        if value not in rules:
+            raise ValueError(f"{name} must be {allowed}, got {given(value)}")
+        return value
+    array = np.asarray(value)
+    if array.dtype.kind == "f" and array.ndim == 0:
+        if not 0 < array < 1:
+            raise ValueError(f"{name} must be {allowed}, got {given(value)}")
+        return float(array)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be {allowed}, got {given(value)}")
+    if array.shape not in ((), shape):
+        raise ValueError(
+            f"{name} must be a scalar or have one entry per sample, shape {shape}, got {array.shape}"
+        )
+    if array.size and array.min() < 1:
+        raise ValueError(f"{name} must be {allowed}, got {given(value)}")
+    return array.astype(np.int64).ravel()
+
+
+def not_a_rule(name: str, value: Any) -> None:
+    """A number of order statistics, not the name of a rule."""
+    if isinstance(value, str):
+        raise ValueError(f"{name} must be an integer ≥ 1 or a fraction in (0, 1) here, got {value!r}")
+
+
+def threshold_below(name: str, k: int, most: int, n_used: int, why: str = "") -> None:
+    """A number of order statistics that the sample can serve."""
+    if k > most:
+        raise ValueError(f"{name} must be at most {most} for {n_used} positive values{why}, got {k}")
+
+
+def threshold_above(name: str, k: int, n_censored: int) -> None:
+    """More order statistics than values that are censored or trimmed."""
+    if k <= n_censored:
+        raise ValueError(f"{name} must exceed the {n_censored} censored or trimmed values, got {k}")

@@ -1,0 +1,138 @@
+"""How far to trust a fitted power law: its threshold, its distance from the data, its rivals."""
+
+from dataclasses import dataclass
+
+from desgd_fast.common.forms import table
+from desgd_fast.tails.results import TailEstimate
+
+
+@dataclass(frozen=True)
+class ThresholdChoice:
+    """A threshold chosen from the data, with what the choice rests on.
+
+    Attributes
+    ----------
+    rule : str
+        ``"ks"`` or ``"double-bootstrap"``.
+    k : int
+        Order statistics above the threshold.
+    threshold : float
+        X_(k+1).
+    alpha : float
+        Tail index by the rule's own fit.
+    n_used : int
+        Positive values of the chosen tail.
+    distance : float
+        Kolmogorov–Smirnov distance of the fit; nan for other rules.
+    resample_minima : (int, int) or None
+        k1 and k2 of the double bootstrap.
+    attempts : int
+        Double bootstraps run.
+    warnings : tuple of str
+        What a careful reader should know.
+    """
+
+    rule: str
+    k: int
+    threshold: float
+    alpha: float
+    n_used: int
+    distance: float = float("nan")
+    resample_minima: tuple[int, int] | None = None
+    attempts: int = 1
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def exponent(self) -> float:
+        """Exponent of the density, alpha + 1."""
+        return self.alpha + 1
+
+
+@dataclass(frozen=True)
+class GoodnessOfFit:
+    """How far the tail is from a power law, and how often a power law is as far.
+
+    Attributes
+    ----------
+    p_value : float
+        Share of resamples at least as far from their fit.
+    distance : float
+        Kolmogorov–Smirnov distance of the data from their fit.
+    alpha, threshold, k
+        The fit.
+    n_resamples : int
+        Resamples behind the p-value.
+    refitted : bool
+        Whether the threshold was chosen anew in every resample.
+    """
+
+    p_value: float
+    distance: float
+    alpha: float
+    threshold: float
+    k: int
+    n_resamples: int
+    refitted: bool
+
+
+@dataclass(frozen=True)
+class LikelihoodRatio:
+    """Pareto against another tail.
+
+    Attributes
+    ----------
+    log_ratio : float
+        Log likelihood of Pareto minus that of the alternative.
+    statistic : float
+        ``log_ratio`` over its standard deviation: standard normal if neither is nearer (Vuong 1989).
+    p_value : float
+        Two-sided; small means that the sign can be trusted.
+    alternative : str
+        The other tail.
+    parameters : tuple of float
+        Its fit: (mu, sigma) of the lognormal, (rate,) of the exponential.
+    alpha, threshold, k
+        The Pareto fit.
+    """
+
+    log_ratio: float
+    statistic: float
+    p_value: float
+    alternative: str
+    parameters: tuple[float, ...]
+    alpha: float
+    threshold: float
+    k: int
+
+    @property
+    def favours(self) -> str:
+        """``"pareto"``, the alternative, or ``"neither"`` where p > 0.1."""
+        if not self.p_value <= 0.1:
+            return "neither"
+        return "pareto" if self.log_ratio > 0 else self.alternative
+
+
+@dataclass(frozen=True, eq=False)
+class TailComparison:
+    """Several estimators on one sample; prints as a table.
+
+    Attributes
+    ----------
+    estimates : dict of str to TailEstimate
+        By name.
+    disagreements : tuple of (str, str)
+        Pairs whose intervals do not meet.
+    """
+
+    estimates: dict[str, TailEstimate]
+    disagreements: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        columns = ["estimator:<20", "alpha:>9.4g", "stderr:>9.2g", "ci_low:>9.4g", "ci_high:>9.4g", "k:>9"]
+        rows = [
+            (name, e.alpha, e.stderr, e.ci_low, e.ci_high, e.k or "") for name, e in self.estimates.items()
+        ]
+        lines = [*table(columns, rows)]
+        lines += [f"disagree: {first} and {second}" for first, second in self.disagreements]
+        lines += [f"{name}: {text}" for name, e in self.estimates.items() for text in e.warnings]
+        return "\n".join(lines)

@@ -1,0 +1,220 @@
+"""Growth of random products by population Monte Carlo, with the exact second moments as control variate.
+
+Particles carry directions normalised by the form φ of the exact second moments, E[φ(Me)] = h(2) φ(e). A
+step multiplies φ by y; weights gain y^{s/2}; the population is resampled every ``interval`` steps. Then
+
+    log h(s) = mean over steps of log(Σ W y^{s/2} / Σ W) − β · mean of Σ W (y/h(2) − 1) / Σ W + bias
+
+where the second mean is exactly zero in expectation, β is the regression coefficient, and the bias of a
+finite population is minus half the long-run variance of the first term: the product of the ratios
+is unbiased for h(s)^k (Del Moral, Feynman–Kac Formulae, 2004), so log h(s) = E log + ½ Var.
+At s = 2 the estimate is the exact h(2); around it most of the variance is gone.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from desgd_fast.common import threads as common_threads
+from desgd_fast.kernels.draw import random
+from desgd_fast.kernels.growth import growth
+from desgd_fast.kernels.jit.lanes import LANES
+from desgd_fast.kernels.loops import steps
+from desgd_fast.kernels.loops.gram import SHIFT
+from desgd_fast.theory.question import Setting
+from desgd_fast.theory.second_moments import SecondMoments
+
+Array = NDArray[np.float64]
+
+# The series is cut into this many batches for its standard error.
+_BATCHES = 32
+# Relative standard error of a variance from that many batches, and so of the bias.
+BIAS_ERROR = math.sqrt(2 / (_BATCHES - 1))
+# Steps between resamplings never exceed this, nor let log weights spread further than _SPREAD.
+_LONGEST_INTERVAL = 16
+_SPREAD = 0.5
+# The shape of the population counts as forgotten when its second moments have relaxed to this.
+_FORGOTTEN = 0.01
+# It starts from the shape that is stationary at s = 2, so a long memory need not be waited out in full.
+_LONGEST_BURN_IN = 256
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One growth exponent and its slope in s, from one stretch of the walk."""
+
+    s: float
+    value: float
+    stderr: float
+    slope: float
+    slope_stderr: float
+    bias: float
+    n_steps: int
+    largest_share: float
+
+
+@dataclass(eq=False)
+class Population:
+    """A population in progress; every call of ``grow`` continues where the last one stopped."""
+
+    setting: Setting
+    key: NDArray[np.uint64]
+    n_particles: int
+    threads: int | None = None
+    step: int = 0
+    interval: int = 1
+    growth2: float = field(init=False)
+    burn_in: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        s = self.setting
+        moments = SecondMoments(s)
+        self.n_blocks = -(-self.n_particles // LANES)
+        self.n_particles = self.n_blocks * LANES
+        self.growth2 = moments.growth()
+        forms, shape = moments.leading_form(), moments.leading_shape()
+        self.burn_in = moments.relaxation_steps(_FORGOTTEN, _LONGEST_BURN_IN)
+        self.gram = s.isotropic and s.dim >= 2 * s.n_nodes
+        scale = math.sqrt(s.eigenvalues[0]) if s.isotropic else 1.0
+        self._nodes = np.stack(
+            [s.step_size, np.sqrt(s.power) * scale, np.zeros(s.n_nodes), s.batch_size.astype(float)], axis=1
+        )
+        self._graph = (s.weights.indptr, s.weights.indices, s.weights.data)
+        self._weights = np.ones((self.n_blocks, LANES))
+        self._source = np.zeros(self.n_particles, dtype=np.int64)
+        self._target = np.zeros(self.n_particles, dtype=np.int64)
+        self._plan = np.zeros(9, dtype=np.int64)
+        self._plan[steps.ADAPT_FIRST] = s.adapt_first
+        self._plan[steps.AVERAGE_FROM] = np.iinfo(np.int64).max
+        self._plan[steps.SHIFT] = int(SHIFT)
+        if self.gram:
+            self._start_gram(forms[0], shape[0])
+        else:
+            self._start_vectors(forms, shape)
+
+    @staticmethod
+    def _doubled(forms: Array) -> Array:
+        """Lower triangles that give the same form, off-diagonal entries counted twice."""
+        return np.ascontiguousarray(2 * np.tril(forms, -1) + forms * np.eye(forms.shape[-1]))
+
+    def _start_gram(self, form: Array, shape: Array) -> None:
+        n = self.setting.n_nodes
+        minibatch = self.setting.batch_size.astype(float)
+        bartlett = self.setting.dim - n - np.arange(n, dtype=float)
+        self._chi = random.chi_square_parameters(np.repeat(np.concatenate([minibatch, bartlett]), LANES))
+        self._form = self._doubled(form)
+        factor = np.linalg.cholesky(shape / np.sum(form * shape) + 1e-14 * np.eye(n) * np.trace(shape))
+        tile = np.broadcast_to(factor.T[None, :, :, None], (self.n_blocks, n, n, LANES))
+        self._state = np.ascontiguousarray(tile)
+
+    def _start_vectors(self, forms: Array, shape: Array) -> None:
+        s = self.setting
+        self._chi = random.chi_square_parameters(np.repeat(s.batch_size.astype(float), LANES))
+        self._plan[steps.DIM], self._plan[steps.TILE] = s.dim, 1
+        # The vector steps work on √λ e, so the forms and the spread of every coordinate are scaled to it.
+        groups = (
+            np.zeros(s.dim, dtype=np.int64)
+            if s.isotropic
+            else np.repeat(np.arange(s.eigenvalues.size), s.multiplicities)
+        )
+        values = np.ones(s.dim) if s.isotropic else s.eigenvalues[groups]
+        per_form = np.ones(1) if s.isotropic else s.eigenvalues
+        scaled = self._doubled(forms / per_form[:, None, None])
+        self._form = scaled if s.isotropic else np.ascontiguousarray(scaled[groups])
+        self._scale = values
+        self._state = self._random_directions(shape * per_form[:, None, None], groups)
+
+    def _random_directions(self, shape: Array, groups: NDArray[np.int64]) -> Array:
+        """Gaussian vectors with the stationary covariance of every coordinate, brought to φ = 1."""
+        n, dim = self.setting.n_nodes, self.setting.dim
+        generator = np.random.default_rng(self.key)
+        draw = generator.standard_normal((dim, n, self.n_blocks * LANES))
+        jitter = 1e-14 * np.trace(shape, axis1=1, axis2=2)[:, None, None] * np.eye(n)
+        factors = np.linalg.cholesky(shape + jitter)[groups]
+        vectors = np.matmul(factors, draw)
+        forms = np.broadcast_to(self._form, (dim, n, n))
+        values = np.einsum("cir,cij,cjr->r", vectors, forms, vectors)
+        vectors /= np.sqrt(values)
+        state = vectors.reshape(dim, n, self.n_blocks, LANES).transpose(2, 1, 0, 3)
+        return np.ascontiguousarray(state).reshape(self.n_blocks, n, dim * LANES)
+
+    def _advance(self, s: float, n_steps: int) -> Array:
+        """Sums over the population of every step, (n_steps, N_SUMS)."""
+        collected = []
+        moment = np.array([s, self.growth2])
+        with common_threads.limited_to(self.threads):
+            done = 0
+            while done < n_steps:
+                length = min(self.interval, n_steps - done)
+                sums = np.empty((length, self.n_blocks, growth.N_SUMS))
+                self._plan[steps.FIRST_STEP] = self.step
+                self._plan[steps.N_STEPS] = length
+                common = (self.key, self._plan, moment, self._graph, self._nodes, self._chi)
+                if self.gram:
+                    growth.grow_gram(*common, self._form, self._state, self._weights, sums)
+                else:
+                    growth.grow_vectors(*common, self._scale, self._form, self._state, self._weights, sums)
+                if s != 0:
+                    copies = growth.plan_copies(
+                        self.key, np.uint64(self.step), self._weights.reshape(-1), self._source, self._target
+                    )
+                    rows = self._state.reshape(self.n_blocks, -1, LANES)
+                    growth.copy_particles(rows, self._source, self._target, copies)
+                largest = sums[:, :, growth.LARGEST].max(axis=1)
+                total = sums.sum(axis=1)
+                total[:, growth.LARGEST] = largest
+                collected.append(total)
+                self.step += length
+                done += length
+        return np.concatenate(collected)
+
+    def settle(self, s: float) -> None:
+        """Burn in at s, and choose how often to resample from the spread of the weights seen."""
+        self.interval = 1
+        probe = self._advance(s, 8)
+        variance = probe[:, growth.WEIGHTED_SQUARED] * self.n_particles / probe[:, growth.WEIGHTED] ** 2 - 1
+        spread = max(float(variance.mean()), 1e-12)
+        self.interval = int(min(max(_SPREAD**2 / spread, 1), _LONGEST_INTERVAL))
+        self._advance(s, self.burn_in)
+
+    def grow(self, s: float, n_steps: int) -> Array:
+        """The sums of n_steps further steps at s."""
+        return self._advance(s, n_steps)
+
+
+def estimate(s: float, sums: Array) -> Estimate:
+    """The growth exponent from the sums of a stretch of steps at s."""
+    weight = sums[:, growth.WEIGHT]
+    ratio, control = sums[:, growth.WEIGHTED] / weight, sums[:, growth.CONTROL] / weight
+    total = sums.sum(axis=0)
+
+    def regression(observed: int, product: int) -> float:
+        # Without centring, the sample mean of the control would enter squared: a bias of one over the draws.
+        mean = total[observed] / total[growth.WEIGHT]
+        return float((total[product] - mean * total[growth.CONTROL]) / total[growth.CONTROL_SQUARED])
+
+    raw, mean_ratio = np.log(ratio), float(ratio.mean())
+    reduced = raw - regression(growth.WEIGHTED, growth.WEIGHTED_CONTROL) / mean_ratio * control
+    slopes = sums[:, growth.SLOPE] / sums[:, growth.WEIGHTED]
+    slopes = slopes - regression(growth.SLOPE, growth.SLOPE_CONTROL) / mean_ratio * control
+    bias = -0.5 * len(raw) * _batch_variance(raw)
+    return Estimate(
+        s=s,
+        value=float(reduced.mean()) - bias,
+        stderr=math.hypot(math.sqrt(_batch_variance(reduced)), BIAS_ERROR * bias),
+        slope=float(slopes.mean()),
+        slope_stderr=math.sqrt(_batch_variance(slopes)),
+        bias=bias,
+        n_steps=len(raw),
+        largest_share=float(sums[:, growth.LARGEST].max() / sums[:, growth.WEIGHTED].sum()),
+    )
+
+
+def _batch_variance(series: Array) -> float:
+    """Variance of the mean of a dependent series, from the means of batches."""
+    n_batches = min(_BATCHES, len(series))
+    size = len(series) // n_batches
+    means = series[len(series) - n_batches * size :].reshape(n_batches, size).mean(axis=1)
+    return float(means.var(ddof=1)) / n_batches

@@ -1,0 +1,147 @@
+"""What a question of theory is about: the plain arrays of one problem on one graph."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+
+from desgd_fast.common import check
+from desgd_fast.mixing import checks as mixing_checks
+from desgd_fast.mixing.rules import ORDERS
+from desgd_fast.problems import checks as problems_checks
+from desgd_fast.problems.gaussian import GaussianRegression
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """Streaming regression on a graph in the eigenbasis of the common covariance.
+
+    ``eigenvalues`` (n_groups,) are the distinct λ of Σ and ``multiplicities`` how often each occurs;
+    the remaining arrays hold one entry per node: s_i² [``power``], σ_i² [``noise``], b_i, η_i.
+    """
+
+    weights: sparse.csr_array
+    eigenvalues: NDArray[np.float64]
+    multiplicities: NDArray[np.int64]
+    power: NDArray[np.float64]
+    noise: NDArray[np.float64]
+    batch_size: NDArray[np.int64]
+    step_size: NDArray[np.float64]
+    order: str
+
+    @property
+    def n_nodes(self) -> int:
+        return int(self.weights.shape[0])
+
+    @property
+    def dim(self) -> int:
+        return int(self.multiplicities.sum())
+
+    @property
+    def isotropic(self) -> bool:
+        return self.eigenvalues.size == 1
+
+    @property
+    def adapt_first(self) -> bool:
+        return self.order == "adapt-then-combine"
+
+    @property
+    def uniform(self) -> bool:
+        """Whether every node follows the same law (the noise in y aside)."""
+        return all(bool((a == a[0]).all()) for a in (self.power, self.batch_size, self.step_size))
+
+    @cached_property
+    def symmetric(self) -> bool:
+        difference = abs(self.weights - self.weights.T)
+        return bool(difference.max() <= 1e-14)
+
+    @cached_property
+    def spectrum(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Eigenvalues and eigenvectors (in columns) of a symmetric W."""
+        values, vectors = np.linalg.eigh(self.weights.toarray())
+        return values, vectors
+
+    def at_step_size(self, step_size: float) -> "Setting":
+        """The same question with one common step size."""
+        other = replace(self, step_size=np.full(self.n_nodes, step_size))
+        for name in ("symmetric", "spectrum"):  # W is the same, and costly to look at again
+            if name in self.__dict__:
+                other.__dict__[name] = self.__dict__[name]
+        return other
+
+    def components(self) -> list["Setting"]:
+        """Parts that never hear from each other, identical single nodes only once.
+
+        A product of block triangular matrices grows as its fastest diagonal block, so
+        every growth rate of the graph is the largest one over these parts.
+        """
+        count, label = connected_components(self.weights, directed=True, connection="strong")
+        if count == 1:
+            return [self._merge_average()]
+        parts: dict[Any, Setting] = {}
+        order = np.argsort(label, kind="stable")
+        for nodes in np.split(order, np.flatnonzero(np.diff(label[order])) + 1):
+            part = replace(
+                self,
+                weights=sparse.csr_array(self.weights[nodes][:, nodes]),
+                power=self.power[nodes],
+                noise=self.noise[nodes],
+                batch_size=self.batch_size[nodes],
+                step_size=self.step_size[nodes],
+            )
+            alone = (part.weights.data[0], part.power[0], part.batch_size[0], part.step_size[0])
+            key: Any = alone if nodes.size == 1 and part.weights.nnz else int(nodes[0])
+            parts.setdefault(key, part._merge_average())
+        return list(parts.values())
+
+    def _merge_average(self) -> "Setting":
+        """Adapt-then-combine with W = J/N is one node with the joint minibatch: the same draws."""
+        n_nodes = self.n_nodes
+        full = self.weights.nnz == n_nodes**2 and bool((abs(self.weights.data * n_nodes - 1) < 1e-12).all())
+        if n_nodes == 1 or not (self.adapt_first and self.uniform and full):
+            return self
+        return replace(
+            self,
+            weights=sparse.csr_array(np.ones((1, 1))),
+            power=self.power[:1],
+            noise=self.noise.mean(keepdims=True),
+            batch_size=self.batch_size[:1] * n_nodes,
+            step_size=self.step_size[:1],
+        )
+
+
+def setting(
+    problem: GaussianRegression,
+    weights: Any,
+    *,
+    step_size: ArrayLike,
+    batch_size: ArrayLike,
+    order: str,
+    allow_row_stochastic: bool,
+) -> Setting:
+    """Check every argument that the questions of theory share, and gather them."""
+    problems_checks.closed_gradient_law("problem", problem, GaussianRegression)
+    # W = I − δL with a large δ has negative weights; every formula holds for it.
+    matrix = mixing_checks.stochastic_matrix(
+        "W",
+        weights,
+        allow_row_stochastic=check.flag("allow_row_stochastic", allow_row_stochastic),
+        allow_negative=True,
+    )
+    n_nodes = int(matrix.shape[0])
+    feature_std, noise_std = problem.stds(n_nodes)
+    eigenvalues, multiplicities = np.unique(problem.eigenvalues, return_counts=True)
+    return Setting(
+        weights=matrix,
+        eigenvalues=eigenvalues,
+        multiplicities=multiplicities.astype(np.int64),
+        power=feature_std**2,
+        noise=noise_std**2,
+        batch_size=check.counts_per_node("batch_size", batch_size, n_nodes),
+        step_size=check.positive_per_node("step_size", step_size, n_nodes),
+        order=check.choice("order", order, ORDERS),
+    )

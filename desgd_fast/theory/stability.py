@@ -1,0 +1,611 @@
+"""The tail index computed: Lyapunov exponent, moment growth, exact second moments, frontiers.
+
+The deviations of all nodes, stacked, obey E⁺ = M E + q with random M. With
+rho = lim (1/k) log‖M_k…M_1‖ and h(s) = lim (E‖M_k…M_1‖^s)^{1/k}, a stationary law exists where
+rho < 0, and its tail is P(‖E‖ > t) ~ c t^{−alpha} with h(alpha) = 1 (Kesten 1973; Goldie 1991;
+Gürbüzbalaban, Hu, Şimşekli, Yuan and Zhu, arXiv 2205.06689). Nothing here simulates iterates.
+"""
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from desgd_fast.common import check
+from desgd_fast.common import rng as common_rng
+from desgd_fast.common.progress import progress_bar
+from desgd_fast.common.warnings import LightTailWarning, NotStationaryWarning, PrecisionWarning
+from desgd_fast.problems import checks as problems_checks
+from desgd_fast.problems.gaussian import GaussianRegression
+from desgd_fast.theory import one_node, roots, second_moments
+from desgd_fast.theory.comparison import compare, norm_bound, regime_map
+from desgd_fast.theory.one_node import OneNode
+from desgd_fast.theory.population import Population
+from desgd_fast.theory.question import Setting, setting
+from desgd_fast.theory.results import CriticalStepSize, Growth, TailIndex
+from desgd_fast.theory.roots import Walk
+from desgd_fast.theory.second_moments import SecondMoments
+
+__all__ = [
+    "compare",
+    "critical_step_size",
+    "lyapunov_exponent",
+    "moment_growth",
+    "norm_bound",
+    "regime_map",
+    "second_moment_growth",
+    "stationary_covariance",
+    "tail_index",
+]
+
+# Particles to begin with where no number is asked for, fewer where each is large, and the most to grow to.
+_PARTICLES, _FEWER_PARTICLES, _LARGE, _MOST_PARTICLES = 1024, 256, 1024, 65536
+
+
+def second_moment_growth(
+    problem: GaussianRegression,
+    W: ArrayLike | Any,
+    *,
+    step_size: ArrayLike,
+    batch_size: ArrayLike,
+    order: str = "combine-then-adapt",
+    allow_row_stochastic: bool = False,
+) -> float:
+    """h(2), exactly: the factor by which the mean square of the product grows per step.
+
+    With P_ij = E⟨e_i, e_j⟩, B = W − diag(η_i s_i²) and κ_i = η_i² s_i⁴ (d+1)/b_i, combine-then-adapt moves
+    P to B P Bᵀ + diag(κ_i P_ii); h(2) is the spectral radius of that map. The variance of the
+    stationary law is finite exactly where h(2) < 1.
+
+    Parameters
+    ----------
+    problem : GaussianRegression
+        Loss and law of the data; nodes may differ.
+    W : (n_nodes, n_nodes) array or sparse array
+        Doubly stochastic mixing matrix; ``[[1.0]]`` is one node.
+    step_size : float or (n_nodes,) array
+        η, common or per node.
+    batch_size : int or (n_nodes,) array
+        b, common or per node.
+    order : {"combine-then-adapt", "adapt-then-combine"}
+        Whether nodes mix before or after the gradient step.
+    allow_row_stochastic : bool
+        Permit columns of W that do not sum to one.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of range; the message names it.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf
+    >>> problem = dsf.GaussianRegression(dim=10)
+    >>> round(dsf.theory.second_moment_growth(problem, [[1.0]], step_size=1 / 6, batch_size=1), 12)
+    1.0
+    """
+    question = setting(
+        problem,
+        W,
+        step_size=step_size,
+        batch_size=batch_size,
+        order=order,
+        allow_row_stochastic=allow_row_stochastic,
+    )
+    return max(SecondMoments(part).growth() for part in question.components())
+
+
+def stationary_covariance(
+    problem: GaussianRegression,
+    W: ArrayLike | Any,
+    *,
+    step_size: ArrayLike,
+    batch_size: ArrayLike,
+    order: str = "combine-then-adapt",
+    allow_row_stochastic: bool = False,
+) -> NDArray[np.float64]:
+    """E⟨e_i, e_j⟩ of the stationary law, exactly.
+
+    The fixed point of P ↦ B P Bᵀ + diag(κ_i P_ii + η_i² s_i² σ_i² d / b_i), with the symbols of
+    :func:`second_moment_growth`.
+
+    Parameters
+    ----------
+    problem, W, step_size, batch_size, order, allow_row_stochastic
+        As in :func:`second_moment_growth`.
+
+    Returns
+    -------
+    (n_nodes, n_nodes) array
+        Inner products of the deviations x_i − x* of nodes i and j, in expectation.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of range, or if h(2) ≥ 1 so that the variance is infinite.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf
+    >>> problem = dsf.GaussianRegression(dim=2, noise_std=1.0)
+    >>> dsf.theory.stationary_covariance(problem, [[1.0]], step_size=0.1, batch_size=1)
+    array([[0.125]])
+    """
+    question = setting(
+        problem,
+        W,
+        step_size=step_size,
+        batch_size=batch_size,
+        order=order,
+        allow_row_stochastic=allow_row_stochastic,
+    )
+    growth = max(SecondMoments(part).growth() for part in question.components())
+    problems_checks.finite_variance("step_size", growth)
+    return SecondMoments(question).covariance()
+
+
+def critical_step_size(
+    problem: GaussianRegression,
+    W: ArrayLike | Any,
+    *,
+    batch_size: ArrayLike,
+    at: str,
+    order: str = "combine-then-adapt",
+    allow_row_stochastic: bool = False,
+    rtol: float = 1e-3,
+    n_particles: int | None = None,
+    rng: Any = None,
+    threads: int | None = None,
+    progress: bool = False,
+) -> CriticalStepSize:
+    """The common step size at which the variance becomes infinite, or at which everything diverges.
+
+    For one node both have the form η s² λ = const; at infinite variance 2b/(b + d + 1). On a
+    vertex-transitive graph with eigenvalues μ_k the variance becomes infinite where
+    κ (1/N) Σ_k 1/(1 − (μ_k − η s²)²) = 1.
+
+    Parameters
+    ----------
+    problem, W, batch_size, order, allow_row_stochastic
+        As in :func:`second_moment_growth`.
+    at : {"infinite-variance", "divergence"}
+        h(2) = 1, where alpha = 2, exactly; or rho = 0, where alpha reaches 0 and the stationary law is
+        gone, by quadrature for one node with isotropic features and by population Monte Carlo for a graph.
+    rtol : float
+        Relative standard error to reach; a window between the two step sizes narrower than that is
+        resolved to a twentieth of itself.
+    n_particles, rng, threads, progress
+        As in :func:`moment_growth`; at infinite variance nothing is random.
+
+    Returns
+    -------
+    CriticalStepSize
+        ``.value``, ``.stderr`` and ``.binding``: which of the noise and the mean sets the limit.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of range; the message names it.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf
+    >>> problem = dsf.GaussianRegression(dim=100)
+    >>> critical = dsf.theory.critical_step_size(problem, [[1.0]], batch_size=5, at="infinite-variance")
+    >>> round(critical.value, 5), critical.binding
+    (0.09434, 'variance')
+    >>> critical = dsf.theory.critical_step_size(problem, [[1.0]], batch_size=5, at="divergence")
+    >>> round(critical.value, 5)
+    0.09458
+    """
+    question = setting(
+        problem,
+        W,
+        step_size=1.0,
+        batch_size=batch_size,
+        order=order,
+        allow_row_stochastic=allow_row_stochastic,
+    )
+    check.choice("at", at, ("infinite-variance", "divergence"))
+    check.fraction("rtol", rtol)
+    key = common_rng.key_from(rng)
+    with _ticker(progress) as tick:
+
+        def walk_at(part: Setting) -> Walk:
+            return Walk(_population(part, key, n_particles, threads), tick)
+
+        return min((_critical(part, at, rtol, walk_at) for part in question.components()), key=float)
+
+
+def _critical(part: Setting, at: str, rtol: float, walk_at: Callable[[Setting], Walk]) -> CriticalStepSize:
+    mean_value = second_moments.mean_critical_step_size(part)
+    value, stderr, method = second_moments.critical_step_size(part, mean_value), 0.0, "exact"
+    binding = "mean" if mean_value <= value else "variance"
+    if at == "divergence":
+        binding = "divergence"
+        if _quadrature(part):
+            contraction = one_node.critical_contraction(part.dim, int(part.batch_size[0]))
+            value, method = contraction / float(part.power[0] * part.eigenvalues[0]), "quadrature"
+        elif value > 0:
+            value, stderr = roots.divergence(part, walk_at, value, rtol)
+            method = "population"
+        else:
+            binding = "mean"
+    return CriticalStepSize(value, stderr, at, binding, mean_value, method)
+
+
+def moment_growth(
+    problem: GaussianRegression,
+    W: ArrayLike | Any,
+    s: float,
+    *,
+    step_size: ArrayLike,
+    batch_size: ArrayLike,
+    order: str = "combine-then-adapt",
+    allow_row_stochastic: bool = False,
+    rtol: float = 0.01,
+    n_particles: int | None = None,
+    rng: Any = None,
+    threads: int | None = None,
+    progress: bool = False,
+) -> Growth:
+    """The exponent log h(s) at which E‖M_k…M_1‖^s grows per step.
+
+    One node with isotropic features by quadrature, h(s) = E[((1 − cX)² + c²XY)^{s/2}] with c = η s²/b,
+    X ~ χ²(b), Y ~ χ²(d − 1). A graph by population Monte Carlo, on inner products alone where the features
+    are isotropic and d ≥ 2N, with the second moments as control variate.
+
+    Parameters
+    ----------
+    problem, W, step_size, batch_size, order, allow_row_stochastic
+        As in :func:`second_moment_growth`.
+    s : float
+        The moment, positive; :func:`lyapunov_exponent` is its slope at 0.
+    rtol : float
+        Standard error to reach, relative to s times the slope of log h, which is what an error of that
+        size in alpha amounts to.
+    n_particles : int, optional
+        Population size; by default 1024, or 256 on large graphs, and for a tail index as many more as
+        bring the bias of a finite population, which is removed, below the standard error asked for.
+    rng : None, int or numpy Generator
+        As in ``numpy.random.default_rng``; the same one gives the same bits for any number of threads.
+    threads : int, optional
+        Most threads to use.
+    progress : bool
+        Show a progress bar (needs tqdm, in the extra ``cli``).
+
+    Returns
+    -------
+    Growth
+        ``.value``, ``.stderr`` and how they were obtained.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of range; the message names it.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf
+    >>> problem = dsf.GaussianRegression(dim=1)
+    >>> growth = dsf.theory.moment_growth(problem, [[1.0]], 2.0, step_size=0.5, batch_size=1)
+    >>> round(growth.value, 6), growth.method
+    (-0.287682, 'quadrature')
+    """
+    question = setting(
+        problem,
+        W,
+        step_size=step_size,
+        batch_size=batch_size,
+        order=order,
+        allow_row_stochastic=allow_row_stochastic,
+    )
+    moment = check.positive_number("s", s)
+    check.fraction("rtol", rtol)
+    key = common_rng.key_from(rng)
+
+    def of_part(part: Setting, tick: Callable[[int, float], object]) -> Growth:
+        if _quadrature(part):
+            return Growth(_one_node_of(part).log_growth(moment), 0.0, moment, 0.0, 0, 0, 0, "quadrature")
+        walk = Walk(_population(part, key, n_particles, threads), tick)
+        seen = walk.look(moment)
+        while walk.worth_longer(seen, rtol * moment * abs(seen.slope)):
+            seen = walk.look_longer()
+        notes = _luck(seen.largest_share)
+        return _growth_of(walk, moment, seen.value, seen.stderr, seen.bias, seen.n_steps, notes)
+
+    with _ticker(progress) as tick:
+        return max((of_part(part, tick) for part in question.components()), key=float)
+
+
+def lyapunov_exponent(
+    problem: GaussianRegression,
+    W: ArrayLike | Any,
+    *,
+    step_size: ArrayLike,
+    batch_size: ArrayLike,
+    order: str = "combine-then-adapt",
+    allow_row_stochastic: bool = False,
+    rtol: float = 0.01,
+    n_particles: int | None = None,
+    rng: Any = None,
+    threads: int | None = None,
+    progress: bool = False,
+) -> Growth:
+    """The top Lyapunov exponent rho = lim (1/k) log‖M_k…M_1‖; a stationary law needs rho < 0.
+
+    One node with isotropic features by quadrature of ½ E log((1 − cX)² + c²XY), a graph by population Monte
+    Carlo, both as in :func:`moment_growth`.
+
+    Parameters
+    ----------
+    problem, W, step_size, batch_size, order, allow_row_stochastic
+        As in :func:`second_moment_growth`.
+    rtol : float
+        Relative standard error to reach; given up where rho is too close to 0.
+    n_particles, rng, threads, progress
+        As in :func:`moment_growth`.
+
+    Returns
+    -------
+    Growth
+        ``.value`` and ``.stderr``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of range; the message names it.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf
+    >>> problem = dsf.GaussianRegression(dim=1)
+    >>> rho = dsf.theory.lyapunov_exponent(problem, [[1.0]], step_size=0.5, batch_size=1)
+    >>> round(rho.value, 6)
+    -0.484627
+    """
+    question = setting(
+        problem,
+        W,
+        step_size=step_size,
+        batch_size=batch_size,
+        order=order,
+        allow_row_stochastic=allow_row_stochastic,
+    )
+    check.fraction("rtol", rtol)
+    key = common_rng.key_from(rng)
+
+    def of_part(part: Setting, tick: Callable[[int, float], object]) -> Growth:
+        if _quadrature(part):
+            return Growth(_one_node_of(part).lyapunov_exponent(), 0.0, 0.0, 0.0, 0, 0, 0, "quadrature")
+        walk = Walk(_population(part, key, n_particles, threads), tick)
+        seen = roots.lyapunov_exponent(walk, rtol)
+        return _growth_of(walk, 0.0, seen.slope, seen.slope_stderr, 0.0, seen.n_steps, ())
+
+    with _ticker(progress) as tick:
+        return max((of_part(part, tick) for part in question.components()), key=float)
+
+
+def tail_index(
+    problem: GaussianRegression,
+    W: ArrayLike | Any,
+    *,
+    step_size: ArrayLike,
+    batch_size: ArrayLike,
+    order: str = "combine-then-adapt",
+    allow_row_stochastic: bool = False,
+    rtol: float = 0.01,
+    cap: float = 32.0,
+    n_particles: int | None = None,
+    rng: Any = None,
+    threads: int | None = None,
+    progress: bool = False,
+) -> TailIndex:
+    """The tail index alpha of the stationary law: the positive root of log h(alpha) = 0.
+
+    Kesten (1973) and Goldie (1991) for E⁺ = M E + q; arXiv 2205.06689, Theorem 2 for decentralized SGD. A
+    disconnected graph has the smallest alpha of its parts. One node with isotropic features by
+    quadrature, anything else by population Monte Carlo (see :func:`moment_growth`).
+
+    Parameters
+    ----------
+    problem, W, step_size, batch_size, order, allow_row_stochastic
+        As in :func:`second_moment_growth`.
+    rtol : float
+        Relative standard error at which to stop.
+    cap : float
+        Largest moment to try; a lighter tail is reported as the bound alpha ≥ cap.
+    n_particles, rng, threads, progress
+        As in :func:`moment_growth`.
+
+    Returns
+    -------
+    TailIndex
+        ``.alpha``, ``.stderr``, ``.lyapunov_exponent``, ``.stationary`` and how they were obtained. Where
+        rho ≥ 0 within its error there is no stationary law: ``stationary`` is False and alpha is nan.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of range; the message names it.
+
+    Warns
+    -----
+    NotStationaryWarning, LightTailWarning, PrecisionWarning
+        No stationary law; alpha is only a bound; the requested error was not reached.
+
+    Notes
+    -----
+    alpha does not depend on ``noise_std``. Where that is 0 at every node the stationary law is the point x*
+    itself, and alpha tells how far runs stray on their way there.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf
+    >>> problem = dsf.GaussianRegression(dim=1)
+    >>> tail = dsf.theory.tail_index(problem, [[1.0]], step_size=0.5, batch_size=1)
+    >>> round(tail.alpha, 5), tail.stationary
+    (2.90397, True)
+    """
+    question = setting(
+        problem,
+        W,
+        step_size=step_size,
+        batch_size=batch_size,
+        order=order,
+        allow_row_stochastic=allow_row_stochastic,
+    )
+    check.fraction("rtol", rtol)
+    highest = check.positive_number("cap", cap)
+    key = common_rng.key_from(rng)
+    with _ticker(progress) as tick:
+        parts = [
+            _tail_by_quadrature(part, highest)
+            if _quadrature(part)
+            else _tail_by_population(part, rtol, highest, key, n_particles, threads, tick)
+            for part in question.components()
+        ]
+    # One part without a stationary law leaves the whole without one; else the heaviest tail prevails.
+    result = min(parts, key=lambda part: (part.stationary, part.alpha))
+    for category, message in _notes(result):
+        warnings.warn(message, category, stacklevel=2)
+    return result
+
+
+def _tail_by_quadrature(part: Setting, cap: float) -> TailIndex:
+    node = _one_node_of(part)
+    exponent, alpha = node.lyapunov_exponent(), node.tail_index(cap)
+    light = math.isinf(alpha)
+    return TailIndex(
+        alpha=cap if light else alpha,
+        stderr=math.nan if light or math.isnan(alpha) else 0.0,
+        lyapunov_exponent=exponent,
+        lyapunov_stderr=0.0,
+        stationary=not math.isnan(alpha),
+        lower_bound=light,
+        bias=0.0,
+        n_particles=0,
+        n_steps=0,
+        burn_in=0,
+        method="quadrature",
+    )
+
+
+def _tail_by_population(
+    part: Setting,
+    rtol: float,
+    cap: float,
+    key: NDArray[np.uint64],
+    n_particles: int | None,
+    threads: int | None,
+    tick: Callable[[int, float], object],
+) -> TailIndex:
+    size = _default_particles(part) if n_particles is None else n_particles
+    while True:
+        walk = Walk(_population(part, key, size, threads), tick)
+        root = roots.tail_index(walk, rtol, cap)
+        # The bias is removed, but estimated only to a quarter of itself.
+        excess = abs(root.bias) / (rtol * abs(root.value)) if root.status in ("found", "slow") else 0.0
+        if n_particles is not None or excess <= 1 or size >= _MOST_PARTICLES:
+            break
+        size = min(size * 2 ** math.ceil(math.log2(excess)), _MOST_PARTICLES)
+    too_few = (f"the bias removed from alpha exceeds rtol={rtol:g} of it: give more n_particles",)
+    notes = {
+        "luck": (f"moments above {root.value:.3g} rest on single draws: give more n_particles",),
+        "slow": (f"the relative standard error stayed above rtol={rtol:g}: give more n_particles",),
+    }
+    return TailIndex(
+        alpha=root.value,
+        stderr=root.stderr,
+        lyapunov_exponent=root.lyapunov.slope,
+        lyapunov_stderr=root.lyapunov.slope_stderr,
+        stationary=root.status != "not stationary",
+        lower_bound=root.status in ("light", "luck"),
+        bias=root.bias,
+        n_particles=walk.population.n_particles,
+        n_steps=root.n_steps,
+        burn_in=walk.population.burn_in,
+        method="population",
+        warnings=notes.get(root.status, too_few if excess > 1 else ()),
+    )
+
+
+def _notes(result: TailIndex) -> Iterator[tuple[type[Warning], str]]:
+    rho = f"rho = {result.lyapunov_exponent:.3g} ± {result.lyapunov_stderr:.2g}"
+    if not result.stationary:
+        yield (
+            NotStationaryWarning,
+            f"{rho} is not below 0 beyond its error, so there is no stationary law and no tail index: alpha "
+            "is nan; use a smaller step_size (critical_step_size(..., at='divergence') is where rho = 0)",
+        )
+    elif result.lower_bound:
+        yield (
+            LightTailWarning,
+            f"the tail is lighter than alpha = {result.alpha:.4g}, the largest moment that could be shown "
+            f"finite: alpha is a lower bound {'; '.join(('', *result.warnings))}",
+        )
+    elif result.warnings:
+        yield PrecisionWarning, "; ".join(result.warnings)
+
+
+def _quadrature(part: Setting) -> bool:
+    return part.n_nodes == 1 and part.isotropic and abs(float(part.weights.sum()) - 1) < 1e-9
+
+
+def _one_node_of(part: Setting) -> OneNode:
+    contraction = float(part.step_size[0] * part.power[0] * part.eigenvalues[0])
+    return OneNode(part.dim, int(part.batch_size[0]), contraction)
+
+
+def _population(
+    part: Setting, key: NDArray[np.uint64], n_particles: int | None, threads: int | None
+) -> Population:
+    if n_particles is None:
+        n_particles = _default_particles(part)
+    return Population(part, key, check.integer("n_particles", n_particles, 64), threads)
+
+
+def _default_particles(part: Setting) -> int:
+    numbers = part.n_nodes * min(part.dim, 2 * part.n_nodes)
+    return _PARTICLES if numbers <= _LARGE else _FEWER_PARTICLES
+
+
+def _growth_of(
+    walk: Walk,
+    s: float,
+    value: float,
+    stderr: float,
+    bias: float,
+    n_steps: int,
+    notes: tuple[str, ...],
+) -> Growth:
+    population = walk.population
+    return Growth(
+        value, stderr, s, bias, population.n_particles, n_steps, population.burn_in, "population", notes
+    )
+
+
+def _luck(share: float) -> tuple[str, ...]:
+    if share <= roots.LARGEST_SHARE:
+        return ()
+    return (f"one draw carries {share:.0%} of the moment: give more n_particles",)
+
+
+@contextmanager
+def _ticker(show: bool) -> Iterator[Callable[[int, float], object]]:
+    with progress_bar(check.flag("progress", show), unit="step", unit_scale=True) as bar:
+
+        def tick(done: int, s: float) -> None:
+            if bar is not None:
+                bar.set_description(f"s = {s:.4g}", refresh=False)
+                bar.update(done)
+
+        yield tick

@@ -1,0 +1,1 @@
+"""Gradients of losses, of rows and of whole minibatches."""

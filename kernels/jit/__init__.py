@@ -1,0 +1,1 @@
+"""How kernels are compiled: flags, cache, vectors, elementary functions."""

@@ -1,0 +1,112 @@
+"""The one place that decides how kernels are compiled and when a cached binary is stale."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# The dtypes that kernels take.
+Word = np.uint64
+Words = NDArray[np.uint64]
+Reals = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+# NaN and infinity keep their meaning: divergence must be seen.
+FASTMATH = frozenset({"nsz", "arcp", "contract", "afn", "reassoc"})
+
+# Said aloud, because an option left out is inherited from whichever caller is compiled first. Wrappers for
+# callers in C, whom nothing here has, take time to compile.
+COMMON = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+
+# What :func:`elementary` asks for; an overload takes it as options.
+ELEMENTARY = {"forceinline": True, "fastmath": False, **COMMON}
+
+CACHE = os.environ.get("DESGD_FAST_CACHE", "1") != "0"
+
+
+def source_digest() -> str:
+    """Hex digest of every kernel source, so that editing one kernel invalidates its callers too."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+_DIGEST = source_digest() if CACHE else ""
+
+
+def _stamp(dispatcher: Any) -> None:
+    # Numba stamps a cache file with its own source only, not its callees' (numba issue 1833).
+    # Fail safe: where the private attribute is gone, compile afresh rather than trust an old binary.
+    try:
+        cache_file = dispatcher._cache._cache_file
+        cache_file._source_stamp = (cache_file._source_stamp, _DIGEST)
+    except AttributeError:  # pragma: no cover
+        dispatcher._cache = numba.core.caching.NullCache()
+
+
+def kernel(*, parallel: bool = False) -> Callable[[F], F]:
+    """Compile a function that Python calls: cached, without the GIL, divisions that never raise."""
+
+    def decorate(function: F) -> F:
+        compiled: Any = numba.njit(cache=CACHE, parallel=parallel, fastmath=set(FASTMATH), **COMMON)(function)
+        if CACHE and hasattr(compiled, "_cache"):  # absent under NUMBA_DISABLE_JIT
+            _stamp(compiled)
+        return cast(F, compiled)
+
+    return decorate
+
+
+def inlined(function: F) -> F:
+    """Compile a function that only kernels call; LLVM folds it into its caller's loop."""
+    return cast(F, numba.njit(fastmath=set(FASTMATH), **COMMON)(function))
+
+
+def exact(function: F) -> F:
+    """Compile as :func:`inlined` does, but round every operation as written.
+
+    What a run's bits depend on: a sum that LLVM may reorder, or a product it may fuse, comes out otherwise
+    in another caller.
+    """
+    return cast(F, numba.njit(forceinline=False, fastmath=False, **COMMON)(function))
+
+
+def elementary(function: F) -> F:
+    """Compile as :func:`exact` does, and fold into the caller however long."""
+    return cast(F, numba.njit(**ELEMENTARY)(function))
+
+
+def pointer(signature: Any) -> Callable[[F], F]:
+    """Compile a function that kernels take as an argument: one binary of theirs calls whichever it gets."""
+
+    def decorate(function: F) -> F:
+        if numba.config.DISABLE_JIT:
+            return function
+        flags = {"nogil": True, "error_model": "numpy", "fastmath": set(FASTMATH)}
+        return cast(F, numba.cfunc(signature, **flags)(function))
+
+    return decorate
+
+
+class Absent(types.WrapperAddressProtocol):  # type: ignore[misc]
+    """A pointer that nothing calls, where a parameter wants one: a function would have to be compiled."""
+
+    def __init__(self, signature: Any) -> None:
+        self._signature = signature
+
+    def __wrapper_address__(self) -> int:
+        """Numba's word for no address."""
+        return -1
+
+    def signature(self) -> Any:
+        """Type of the function."""
+        return self._signature

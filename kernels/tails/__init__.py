@@ -1,0 +1,1 @@
+"""Order statistics, thresholds and resampling."""

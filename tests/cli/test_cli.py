@@ -1,0 +1,243 @@
+"""The command line: what it prints and writes, and one clear line for every mistake."""
+
+from pathlib import Path
+from typing import get_args
+
+import networkx as nx
+import numpy as np
+import pytest
+import xarray as xr
+
+import desgd_fast as dsf
+from desgd_fast import cli
+
+DIABETES = Path(__file__).parents[2] / "examples" / "diabetes.csv"
+SMALL = ("--runs", "400", "--steps", "60", "--n-nodes", "4")
+
+
+class Desgd:
+    """Calls the command in a folder of its own."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.capsys = capsys
+
+    def __call__(self, *arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as leaving:
+            cli.main(arguments)
+        captured = self.capsys.readouterr()
+        return int(leaving.value.code or 0), captured.out, captured.err
+
+
+@pytest.fixture
+def desgd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desgd:
+    monkeypatch.chdir(tmp_path)
+    return Desgd(capsys)
+
+
+def test_run_writes_table_file_and_picture(desgd: Desgd) -> None:
+    code, table, errors = desgd("run", *SMALL)
+    assert (code, errors) == (0, "")
+    for words in ("spectral gap", "step size of infinite variance", "diverged runs", "node 3", "all stacked"):
+        assert words in table
+    assert Path("desgd-fast-run/tail.png").read_bytes().startswith(b"\x89PNG")
+    with xr.open_dataset("desgd-fast-run/runs.nc") as dataset:
+        assert dataset["final_norms"].dims == ("run", "node")
+        assert dataset["final_norms"].shape == (400, 4)
+        assert dataset.attrs["mixing_spectral_gap"] > 0
+        assert dataset.attrs["n_steps"] == 60
+
+
+def test_file_holds_what_the_library_computes(desgd: Desgd) -> None:
+    arguments = ("--step-size", "0.3", "--batch-size", "2", "--rng", "5", "--k", "50", "--average-last", "7")
+    assert desgd("run", *SMALL, *arguments)[0] == 0
+    problem = dsf.GaussianRegression(dim=2)
+    W = dsf.mixing_matrix(nx.cycle_graph(4))
+    runs = dsf.simulate(
+        problem, W, step_size=0.3, batch_size=2, n_steps=60, n_runs=400, average_last=7, rng=5
+    )
+    estimate = dsf.tails.hill(runs.norms(of="average", stacked=True), 50)
+    with xr.open_dataset("desgd-fast-run/runs.nc") as dataset:
+        np.testing.assert_array_equal(dataset[dataset.attrs["tail_of"]], runs.norms(of="average"))
+        np.testing.assert_array_equal(dataset["stacked_norms"], runs.norms(of="average", stacked=True))
+        assert float(dataset["stacked_tail_alpha"]) == pytest.approx(estimate.alpha, rel=1e-9)
+        assert float(dataset["stacked_tail_ci_low"]) == pytest.approx(estimate.ci_low, rel=1e-9)
+        rebuilt = np.zeros((4, 4))
+        rebuilt[dataset["mixing_row"], dataset["mixing_column"]] = dataset["mixing_weight"]
+        np.testing.assert_array_equal(rebuilt, W.toarray())
+
+
+@pytest.mark.parametrize("extra", [(), ("--assignment", "sorted", "--no-replacement", "--ridge", "0.1")])
+def test_run_on_real_data(desgd: Desgd, extra: tuple[str, ...]) -> None:
+    code, table, errors = desgd("run", "--data", str(DIABETES), "--target", "target", *SMALL, *extra)
+    assert (code, errors) == (0, "")
+    assert "442 rows, 10 features" in table
+    with xr.open_dataset("desgd-fast-run/runs.nc") as dataset:
+        assert np.isfinite(dataset["final_norms"]).all()
+
+
+def test_diverging_runs_get_no_tail_index(desgd: Desgd) -> None:
+    code, table, _ = desgd("run", *SMALL, "--steps", "2000", "--step-size", "5")
+    assert code == 0
+    assert "400 of 400" in table
+    assert "no stationary law" in table
+    assert "all stacked" not in table
+    with xr.open_dataset("desgd-fast-run/runs.nc") as dataset:
+        assert "stacked_tail_alpha" not in dataset
+        assert bool(dataset["diverged"].all())
+
+
+def test_growing_runs_get_no_tail_index(desgd: Desgd) -> None:
+    code, table, _ = desgd("run", *SMALL, "--step-size", "5")
+    assert code == 0
+    assert "0 of 400" in table
+    assert "still growing" in table
+    assert "all stacked" not in table
+
+
+def test_config_gives_defaults_that_the_command_line_overrides(desgd: Desgd) -> None:
+    Path("run.toml").write_text('graph = "star"\nn-nodes = 3\nruns = 300\nsteps = 20\nout = "here"\n')
+    code, _, errors = desgd("run", "--config", "run.toml", "--steps", "30")
+    assert (code, errors) == (0, "")
+    with xr.open_dataset("here/runs.nc") as dataset:
+        assert dataset["final_norms"].shape == (300, 3)
+        assert (dataset.attrs["n_steps"], dataset.attrs["graph"]) == (30, "star")
+
+
+def test_same_rng_same_numbers(desgd: Desgd) -> None:
+    for out in ("one", "two"):
+        assert desgd("run", *SMALL, "--rng", "3", "--out", out)[0] == 0
+    with xr.open_dataset("one/runs.nc") as one, xr.open_dataset("two/runs.nc") as two:
+        xr.testing.assert_identical(one, two)
+
+
+def test_iterates_are_written_when_asked_for(desgd: Desgd) -> None:
+    assert desgd("run", *SMALL, "--iterates", "--dim", "3")[0] == 0
+    with xr.open_dataset("desgd-fast-run/runs.nc") as dataset:
+        assert (400, 4, 3) in {variable.shape for variable in dataset.values()}
+
+
+@pytest.mark.parametrize(
+    "graph", ["path", "star", "complete", "grid", "hypercube", "bipartite", "regular", "disconnected"]
+)
+def test_named_graphs_have_the_nodes_asked_for(desgd: Desgd, graph: str) -> None:
+    code, table, errors = desgd("run", "--graph", graph, "--n-nodes", "8", "--runs", "200", "--steps", "20")
+    assert (code, errors) == (0, "")
+    assert "node 7" in table
+
+
+def test_large_graphs_run_without_exact_theory(desgd: Desgd) -> None:
+    code, table, errors = desgd(
+        "run",
+        "--graph",
+        "regular",
+        "--n-nodes",
+        "500",
+        "--batch-size",
+        "20",
+        "--runs",
+        "200",
+        "--steps",
+        "80",
+    )
+    assert (code, errors) == (0, "")
+    assert "that of one node alone" in table
+    assert "484 nodes more" in table
+
+
+@pytest.mark.parametrize("suffix", ["edges", "graphml"])
+def test_graphs_are_read_from_files(desgd: Desgd, suffix: str) -> None:
+    graph = nx.path_graph(["a", "b", "c"])
+    if suffix == "edges":
+        Path("net.edges").write_text("# who knows whom\na b\nb c\n")
+    else:
+        nx.write_graphml(graph, "net.graphml")
+    code, table, errors = desgd("run", "--graph", f"net.{suffix}", "--runs", "200", "--steps", "20")
+    assert (code, errors) == (0, "")
+    assert "node 2" in table
+    assert "node 3" not in table
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("run", "--bogus", "1"), "No such option: --bogus"),
+        (("walk",), "No such command 'walk'"),
+        (("run", "--n-nodes", "0"), "--n-nodes must be at least 1"),
+        (("run", "--n-nodes", "many"), "--n-nodes"),
+        (("run", "--rule", "fast"), "metropolis"),
+        (("run", "--rule", "laplacian"), "delta must be"),
+        (("run", "--rule", "laplacian", "--delta", "2"), "delta must be a number from 0 to"),
+        (("run", "--graph", "moon"), "--graph must be one of cycle"),
+        (("run", "--graph", "hypercube", "--n-nodes", "6"), "power of two"),
+        (
+            ("run", "--graph", "regular", "--n-nodes", "3", "--degree", "3"),
+            "--degree must be below --n-nodes",
+        ),
+        (("run", "--graph", "torn.graphml"), "cannot read a graph"),
+        (("run", "--step-size", "-1"), "step_size must be"),
+        (("run", "--step-size", "nan"), "step_size must be"),
+        (("run", "--batch-size", "0"), "batch_size must be"),
+        (("run", "--runs", "0"), "n_runs must be"),
+        (("run", "--steps", "0"), "n_steps must be"),
+        (("run", "--average-last", "5000"), "average_last must be"),
+        (("run", "--dim", "0"), "dim must be"),
+        (("run", "--rng", "-1"), "rng must be"),
+        (("run", "--threads", "0"), "threads must be"),
+        (("run", "--level", "2", *SMALL), "level must be"),
+        (("run", "--k", "most", *SMALL), "k must be"),
+        (("run", "--data", "absent.csv", "--target", "y"), "path must be a readable CSV file"),
+        (("run", "--data", str(DIABETES)), "--data and --target belong together"),
+        (("run", "--data", str(DIABETES), "--target", "cost"), "target must be one of the columns age"),
+        (("run", "--data", str(DIABETES), "--target", "target", "--n-nodes", "443"), "442"),
+        (
+            ("run", "--data", str(DIABETES), "--target", "target", "--no-replacement", "--batch-size", "90"),
+            "batch_size must be at most",
+        ),
+        (("run", "--config", "absent.toml"), "cannot read 'absent.toml'"),
+        (("run", "--config", "torn.toml"), "is not a TOML file"),
+        (("run", "--config", "odd.toml"), "sets 'colour'"),
+        (("run", "--config", "wrong.toml"), "--runs"),
+        (("run", "--out", "torn.toml"), "--out"),
+    ],
+)
+def test_mistakes_get_one_line_and_exit_code_2(desgd: Desgd, arguments: tuple[str, ...], words: str) -> None:
+    Path("torn.toml").write_text("runs = = 3")
+    Path("odd.toml").write_text("colour = 3")
+    Path("wrong.toml").write_text('runs = "many"')
+    Path("torn.graphml").write_text("<graphml>")
+    code, _, errors = desgd(*arguments)
+    assert code == 2
+    assert words in errors
+    assert errors.startswith("desgd-fast: ")
+    assert errors.count("\n") == 1
+    assert not Path("desgd-fast-run").exists()
+
+
+def test_bugs_keep_their_traceback(desgd: Desgd, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("not about input")
+
+    monkeypatch.setattr(dsf.mixing, "mixing_report", broken)
+    with pytest.raises(ValueError, match="not about input"):
+        cli.main(["run", *SMALL])
+
+
+def test_help_and_version(desgd: Desgd) -> None:
+    for arguments in ((), ("--help",)):
+        code, text, _ = desgd(*arguments)
+        assert code == 0
+        assert all(command in text for command in cli.COMMANDS)
+    code, text, _ = desgd("run", "--help")
+    assert code == 0
+    assert "--average-last" in text
+    assert desgd("--version") == (0, f"desgd-fast {dsf.__version__}\n", "")
+
+
+def test_choices_are_those_of_the_library() -> None:
+    from desgd_fast.cli import run
+    from desgd_fast.mixing import rules as mixing
+    from desgd_fast.simulation import experiment as simulation
+
+    assert get_args(run.Rule) == mixing.RULES
+    assert get_args(run.Order) == mixing.ORDERS
+    assert get_args(run.Engine) == simulation.ENGINES

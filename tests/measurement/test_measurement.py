@@ -1,0 +1,47 @@
+"""measure_tail is simulate, norms and hill in one."""
+
+import networkx as nx
+import numpy as np
+import pytest
+
+import desgd_fast as dsf
+from desgd_fast.common.warnings import DivergenceWarning
+from desgd_fast.tails.results import TailEstimate
+
+PROBLEM = dsf.GaussianRegression(dim=2, optimum=[1.0, 2.0])
+W = dsf.mixing_matrix(nx.cycle_graph(4))
+SETTINGS = {"step_size": 0.3, "batch_size": 1, "n_steps": 40, "n_runs": 500, "rng": 3}
+
+
+@pytest.mark.parametrize("average_last", [0, 5])
+@pytest.mark.parametrize("stacked", [True, False])
+def test_equals_the_three_calls_it_stands_for(average_last: int, stacked: bool) -> None:
+    measured = dsf.measure_tail(PROBLEM, W, average_last=average_last, stacked=stacked, **SETTINGS)
+    runs = dsf.simulate(PROBLEM, W, average_last=average_last, initial=PROBLEM.optimum, **SETTINGS)
+    norms = runs.norms("average" if average_last else "final", stacked=stacked)
+    expected = dsf.tails.hill(norms, 0.02, axis=None if stacked else 0)
+    # Engines that keep norms only may differ from those that keep iterates in the last bits.
+    np.testing.assert_allclose(measured.alpha, expected.alpha, rtol=1e-9)
+    np.testing.assert_allclose(measured.ci_high, expected.ci_high, rtol=1e-9)
+    assert np.shape(measured.alpha) == (() if stacked else (4,))
+
+
+@pytest.mark.parametrize("stacked", [True, False])
+def test_no_tail_index_where_runs_diverge(stacked: bool) -> None:
+    with pytest.warns(DivergenceWarning):
+        measured = dsf.measure_tail(
+            PROBLEM, W, stacked=stacked, **SETTINGS | {"step_size": 50.0, "n_steps": 400}
+        )
+    assert isinstance(measured, TailEstimate)
+    assert np.isnan(measured.alpha).all()
+    assert (np.asarray(measured.n_censored) == 500).all()
+    assert "500 of 500 runs diverged" in str(measured)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"stacked": 1}, "stacked must be"), ({"n_runs": 0}, "n_runs must be"), ({"k": "most"}, "k must be")],
+)
+def test_bad_input_is_named(change: dict[str, object], words: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=words):
+        dsf.measure_tail(PROBLEM, W, **SETTINGS | change)

@@ -1,0 +1,1 @@
+"""The plain truth in NumPy and SciPy: imports nothing of the package."""
