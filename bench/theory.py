@@ -15,7 +15,7 @@ import numpy as np
 
 import desgd_fast as dsf
 from bench._measure import Case, Timed
-from desgd_fast import plots, tails
+from desgd_fast import algorithms, plots, tails
 from desgd_fast.theory.one_node import OneNode
 from desgd_fast.theory.population import Population
 from desgd_fast.theory.question import setting
@@ -102,7 +102,7 @@ def _by_population(
         [[1.0]],
         step_size=contraction,
         batch_size=batch,
-        order="combine-then-adapt",
+        algorithm=algorithms.sgd(),
         allow_row_stochastic=False,
     )
     # As tail_index does: more particles while the bias of too few is above the tolerance.

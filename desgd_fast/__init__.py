@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from desgd_fast import tails as tails
     from desgd_fast import theory as theory
     from desgd_fast.algorithms import schedules as schedules
-    from desgd_fast.algorithms import updates as updates
     from desgd_fast.common import warnings as warnings
     from desgd_fast.measurement.layers import layer_tails as layer_tails
     from desgd_fast.measurement.noise import gradient_noise as gradient_noise
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from desgd_fast.problems.rows import DatasetRegression as DatasetRegression
     from desgd_fast.problems.rows import EmpiricalRisk as EmpiricalRisk
     from desgd_fast.problems.streams import StreamingRisk as StreamingRisk
-    from desgd_fast.simulation.experiment import simulate as simulate
+    from desgd_fast.simulation.running import simulate as simulate
     from desgd_fast.simulation.training import train as train
     from desgd_fast.sweeps.sweeping import sweep as sweep
     from desgd_fast.theory import initialisation as initialisation
@@ -46,7 +45,7 @@ _HOME = {
     "mixing_report": "mixing.report",
     "GaussianRegression": "problems.gaussian",
     "DatasetRegression": "problems.rows",
-    "simulate": "simulation.experiment",
+    "simulate": "simulation.running",
     "NeuralNetwork": "problems.networks",
     "train": "simulation.training",
     "layer_tails": "measurement.layers",
@@ -72,7 +71,6 @@ _MODULES = {
     "schedules": "algorithms.schedules",
     "tails": "tails",
     "theory": "theory",
-    "updates": "algorithms.updates",
     "warnings": "common.warnings",
 }
 # Needs an extra, so that "from desgd_fast import *" must not load it.

@@ -1,4 +1,4 @@
-"""Eight nodes learn handwritten digits: the less their labels overlap, the more the update rule matters."""
+"""Eight nodes learn handwritten digits: the less their labels overlap, the more the algorithm matters."""
 
 import networkx as nx
 from sklearn.datasets import load_digits
@@ -8,9 +8,9 @@ import desgd_fast as dsf
 features, labels = load_digits(return_X_y=True)
 W = dsf.mixing_matrix(nx.cycle_graph(8))
 rules = {
-    "plain": dsf.updates.plain(),
-    "gradient tracking": dsf.updates.gradient_tracking(),
-    "heavy ball": dsf.updates.heavy_ball(0.5),
+    "plain": dsf.algorithms.sgd(),
+    "gradient tracking": dsf.algorithms.gradient_tracking(),
+    "heavy ball": dsf.algorithms.heavy_ball(0.5),
 }
 
 for beta in (100.0, 0.1):
@@ -22,7 +22,7 @@ for beta in (100.0, 0.1):
         sampling="reshuffle",
     )
     print(f"Dirichlet({beta:g})\n{problem.report(8)}")
-    for name, update in rules.items():
+    for name, algorithm in rules.items():
         runs = dsf.simulate(
             problem,
             W,
@@ -31,7 +31,7 @@ for beta in (100.0, 0.1):
             n_steps=1000,
             n_runs=4,
             average_last=200,
-            update=update,
+            algorithm=algorithm,
             rng=1,
         )
         print(f"{name:<20}distance of the nodes' averages: {runs.norms('average').mean():.4f}")

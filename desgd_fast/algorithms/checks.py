@@ -1,20 +1,69 @@
-"""What rules are checked for."""
+"""What algorithms are checked for."""
 
-import math
+from collections.abc import Sequence
 from typing import Any
 
-from desgd_fast.common.check.values import flag, integer, non_negative_number, number, positive_number
+import numpy as np
+from numpy.typing import NDArray
+
+from desgd_fast.common import check
+from desgd_fast.common.check.arrays import real_array
+from desgd_fast.common.check.values import given
+
+# From the most to the least that is known of the tail: what a step is far from the optimum.
+DEGREES = ("linear", "homogeneous", "bounded")
 
 
-def update_rule(
-    momentum: Any, nesterov: Any, tracking: Any, weight_decay: Any, clip_norm: Any, local_steps: Any
-) -> None:
-    """The numbers of an update rule, and that they go together."""
-    number("momentum", momentum, "a number from 0 to below 1", lambda result: 0 <= result < 1)
-    flag("nesterov", nesterov)
-    if flag("tracking", tracking) and momentum != 0:
-        raise ValueError(f"tracking excludes momentum, got momentum={momentum!r}")
-    non_negative_number("weight_decay", weight_decay)
-    if clip_norm != math.inf:
-        positive_number("clip_norm", clip_norm)
-    integer("local_steps", local_steps, 1, 2**32)
+def part(part: Any) -> None:
+    """The numbers that a part states of itself."""
+    check.is_callable("function", part.function)
+    for value in part.parameters:
+        check.number("parameters", value)
+    check.integer("memory", part.memory, 0)
+    check.integer("mixed", part.mixed, 0, part.memory)
+    for name in ("normals", "uniforms"):
+        if getattr(part, name) != "dim":
+            check.integer(f"{name} (unless 'dim')", getattr(part, name), 0)
+    check.choice("degree", part.degree, DEGREES)
+    check.flag("equivariant", part.equivariant)
+
+
+def compatible(parts: Sequence[Any]) -> None:
+    """Local rules none of which excludes another."""
+    for i, part in enumerate(parts):
+        for other in parts[:i]:
+            if part.role and part.role == other.role:
+                raise ValueError(f"{other!r} and {part!r} exclude each other: both decide the {part.role}")
+
+
+def filled_once(slot: str, values: Sequence[Any]) -> Any:
+    """The one value that is not None."""
+    given = [value for value in values if value is not None]
+    if len(given) > 1:
+        shown = " and ".join(repr(value) for value in given[:2])
+        raise ValueError(f"{slot.replace('_', ' ')} must be given once, got {shown}")
+    return given[0] if given else None
+
+
+def fits_nodes(algorithm: Any, n_nodes: int) -> None:
+    """Parts with one number for all nodes, or one for each of them."""
+    for part in algorithm.parts:
+        if part.per_node and len(part.parameters) not in (1, n_nodes):
+            raise ValueError(
+                f"algorithm must hold one number or one for each of the {n_nodes} nodes, got {part!r}"
+            )
+
+
+def momentum(name: str, value: Any) -> float:
+    """A share of the last step that the next one keeps."""
+    return check.number(name, value, "a number from 0 to below 1", lambda result: 0 <= result < 1)
+
+
+def probabilities(name: str, value: Any) -> NDArray[np.float64]:
+    """One probability above 0, or one for each node."""
+    array = np.atleast_1d(real_array(name, value))
+    if array.ndim != 1 or array.size == 0 or not ((array > 0) & (array <= 1)).all():
+        raise ValueError(
+            f"{name} must hold probabilities above 0, for all nodes or for each, got {given(value)}"
+        )
+    return array

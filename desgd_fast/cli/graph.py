@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     import networkx as nx
 
 Rule = Literal["metropolis", "laplacian", "max-degree", "best-constant", "uniform"]
-Order = Literal["combine-then-adapt", "adapt-then-combine"]
 
 NAMES = ("cycle", "path", "star", "complete", "grid", "hypercube", "bipartite", "regular", "disconnected")
 HELP = f"Who talks to whom: {', '.join(NAMES)}, or a file (.graphml, else one edge “a b” a line)."

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from desgd_fast.cli import algorithms as cli_algorithms
 from desgd_fast.cli import graph as cli_graph
-from desgd_fast.cli.graph import Order, Rule
+from desgd_fast.cli.graph import Rule
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from scipy import sparse
 
+    from desgd_fast.algorithms import Algorithm
     from desgd_fast.mixing.report import MixingReport
     from desgd_fast.problems.gaussian import GaussianRegression
     from desgd_fast.problems.rows import DatasetRegression
@@ -35,7 +37,7 @@ DRIFT_LEVEL = 1e-6
 # Nodes listed one by one in the table; the file has all of them.
 LISTED_NODES = 16
 
-Engine = Literal["auto", "direct", "collapsed", "gram"]
+Engine = Literal["auto", "collapsed", "direct", "gram"]
 
 
 def _from_config(context: typer.Context, path: Path | None) -> Path | None:
@@ -110,9 +112,7 @@ def run(
     average_last: Annotated[
         int, _panel("Descent", "Measure the average of this many last iterates; 0 measures the last one.")
     ] = 0,
-    order: Annotated[Order, _panel("Descent", "Whether nodes mix before or after the gradient step.")] = (
-        "combine-then-adapt"
-    ),
+    algorithm: Annotated[list[str] | None, _panel("Descent", cli_algorithms.HELP)] = None,
     engine: Annotated[Engine, _panel("Descent", "How gradients are drawn; auto takes the fastest.")] = "auto",
     rng: Annotated[int, _panel("Descent", "Seed: the same one gives the same numbers.")] = 0,
     threads: Annotated[int | None, _panel("Descent", "Most threads to use; all by default.")] = None,
@@ -164,8 +164,9 @@ def run(
     else:
         problem = dsf.GaussianRegression(dim, feature_std, noise_std)
     gaussian = _gaussian(problem)
-    step_size, theory = _theory(gaussian, W, report, step_size, batch_size, order)
-    shared: dict[str, Any] = {"step_size": step_size, "batch_size": batch_size, "order": order}
+    rule_of_nodes = cli_algorithms.read(algorithm)
+    step_size, theory = _theory(gaussian, W, report, step_size, batch_size, rule_of_nodes)
+    shared: dict[str, Any] = {"step_size": step_size, "batch_size": batch_size, "algorithm": rule_of_nodes}
     # A run that starts at the optimum has only its tail to build up, and no start to forget.
     shared |= {"engine": engine, "initial": problem.optimum, "rng": rng, "threads": threads}
     with warnings.catch_warnings():
@@ -199,6 +200,7 @@ def run(
         "Descent",
         [
             ("problem", _describe(problem)),
+            ("algorithm", repr(rule_of_nodes)),
             ("runs, steps", f"{runs}, {steps}"),
             ("step size, batch size", f"{step_size:.6g}, {batch_size}"),
         ],
@@ -218,7 +220,7 @@ def run(
         "problem": _describe(problem),
         "graph": graph,
         "rule": rule,
-        "order": order,
+        "algorithm": repr(rule_of_nodes),
         "engine": engine,
         "step_size": step_size,
         "batch_size": batch_size,
@@ -260,16 +262,22 @@ def _theory(
     report: "MixingReport",
     step_size: float | None,
     batch_size: int,
-    order: str,
+    algorithm: "Algorithm",
 ) -> tuple[float, list[tuple[str, str]]]:
     """The step size to take, and what the exact second moments say about it."""
     from desgd_fast import theory
 
-    law: dict[str, Any] = {"batch_size": batch_size, "order": order}
+    if not algorithm.plain:
+        if step_size is None:
+            raise typer.BadParameter(
+                f"--step-size is needed with {algorithm!r}: its frontier is not computed yet"
+            )
+        return step_size, [("step size of infinite variance", f"not computed yet for {algorithm!r}")]
+    law: dict[str, Any] = {"batch_size": batch_size, "algorithm": algorithm}
     label = "step size of infinite variance"
     if report.n_nodes > EXACT_NODES:
         alone = float(theory.critical_step_size(gaussian, [[1.0]], at="infinite-variance", **law))
-        lowest = report.smallest_eigenvalue if order == "combine-then-adapt" else 1.0
+        lowest = report.smallest_eigenvalue if not algorithm.adapt_first else 1.0
         # The mean of the iterates is stable below (1 + μ_min) / λ_max, whatever the noise.
         power = float(gaussian.stds(1)[0][0]) ** 2 * float(gaussian.eigenvalues.max())
         critical = min(alone, (1.0 + lowest) / power)

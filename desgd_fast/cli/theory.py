@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from desgd_fast.cli import algorithms as cli_algorithms
 from desgd_fast.cli import graph as cli_graph
-from desgd_fast.cli.graph import Order, Rule
+from desgd_fast.cli.algorithms import Named
+from desgd_fast.cli.graph import Rule
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -21,7 +23,6 @@ Delta = Annotated[float | None, typer.Option(help="Weight of an edge for --rule 
 Dim = Annotated[int, typer.Option(help="Coordinates of an iterate.")]
 FeatureStd = Annotated[float, typer.Option(help="Standard deviation of a feature.")]
 Batch = Annotated[int, typer.Option(help="Samples per node and step.")]
-Sequence = Annotated[Order, typer.Option(help="Whether nodes mix before or after the gradient step.")]
 Seed = Annotated[int, typer.Option(help="Seed: the same one gives the same numbers.")]
 Threads = Annotated[int | None, typer.Option(help="Most threads to use; all by default.")]
 Progress = Annotated[bool, typer.Option(help="Show a progress bar.")]
@@ -63,7 +64,7 @@ def alpha(
     dim: Dim = 100,
     feature_std: FeatureStd = 1.0,
     batch_size: Batch = 5,
-    order: Sequence = "combine-then-adapt",
+    algorithm: Named = None,
     rtol: Annotated[float, typer.Option(help="Relative standard error to stop at.")] = 0.01,
     plot: Annotated[Path | None, typer.Option(help="Write the curve to this PNG.", dir_okay=False)] = None,
     published: Annotated[
@@ -83,7 +84,7 @@ def alpha(
     W = _matrix(graph, n_nodes, degree, rng, rule, delta)
     problem = dsf.GaussianRegression(dim, feature_std)
     steps = step_sizes(step_size)
-    shared: dict[str, Any] = {"batch_size": batch_size, "order": order}
+    shared: dict[str, Any] = {"batch_size": batch_size, "algorithm": cli_algorithms.read(algorithm)}
     common: dict[str, Any] = {"rng": rng, "threads": threads, "progress": progress}
     typer.echo(f"{'step size':>12} {'alpha':>10} {'±':>9} {'rho':>12} {'±':>9}  verdict")
     found = []
@@ -135,7 +136,7 @@ def frontier(
     dim: Dim = 100,
     feature_std: FeatureStd = 1.0,
     batch_size: Batch = 5,
-    order: Sequence = "combine-then-adapt",
+    algorithm: Named = None,
     rtol: Annotated[float, typer.Option(help="Relative standard error of the divergence.")] = 1e-3,
     plot: Annotated[Path | None, typer.Option(help="Write the windows of step sizes to this PNG.")] = None,
     rng: Seed = 0,
@@ -160,7 +161,7 @@ def frontier(
     typer.echo(f"{'':14} {'alpha = 2':>13} {'rho = 0':>13} {'±':>9} {'mean':>10}  binds")
     values = []
     for name, matrix, batch in rows:
-        shared: dict[str, Any] = {"batch_size": batch, "order": order}
+        shared: dict[str, Any] = {"batch_size": batch, "algorithm": cli_algorithms.read(algorithm)}
         exact = dsf.theory.critical_step_size(problem, matrix, at="infinite-variance", **shared)
         end = dsf.theory.critical_step_size(
             problem, matrix, at="divergence", rtol=rtol, rng=rng, threads=threads, progress=progress, **shared

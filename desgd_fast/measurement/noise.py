@@ -10,12 +10,12 @@ from desgd_fast import tails
 from desgd_fast.common import check
 from desgd_fast.common.rng import RNG, key_from
 from desgd_fast.measurement.results import GradientNoise
-from desgd_fast.problems.gaussian import GaussianRegression
+from desgd_fast.problems import checks as problems_checks
+from desgd_fast.problems.protocols import ClosedLaw, FreshSamples, OwnRows, Problem, offers
 from desgd_fast.problems.rows import local_gradients
-from desgd_fast.problems.streams import StreamingRisk
 from desgd_fast.simulation import checks as simulation_checks
-from desgd_fast.simulation.experiment import PROBLEMS, Problem, simulate
 from desgd_fast.simulation.results import Runs, euclidean
+from desgd_fast.simulation.running import simulate
 
 
 def gradient_noise(
@@ -81,7 +81,7 @@ def gradient_noise(
     >>> noise.norms.shape, bool((abs(noise.tail.alpha - 3) < 1).all())
     ((1, 1, 20000, 2), True)
     """
-    check.instance("problem", problem, PROBLEMS)
+    problems_checks.offers_gradients("problem", problem, offers(problem))
     max_points = check.positive_integer("max_points", max_points)
     iterates = None
     if isinstance(points, Runs):
@@ -128,11 +128,12 @@ def gradient_noise(
 def true_gradients(problem: Problem, points: NDArray[np.float64]) -> list[NDArray[np.float64] | None]:
     """∇f_i(points[p, i]) for each of the (n_points, n_nodes, dim) points; None where there is no formula."""
     n_nodes = points.shape[1]
-    if isinstance(problem, StreamingRisk):
+    if isinstance(problem, FreshSamples):
         return [None] * len(points)
-    if isinstance(problem, GaussianRegression):
+    if isinstance(problem, ClosedLaw):
         feature_stds, _ = problem.stds(n_nodes)
         basis = np.eye(problem.dim) if problem.basis is None else problem.basis
         rotated = (points - np.asarray(problem.optimum)) @ basis * problem.eigenvalues
         return list(feature_stds[:, None] ** 2 * (rotated @ basis.T))
+    assert isinstance(problem, OwnRows)
     return list(local_gradients(problem.loss, points, problem.partition(n_nodes)))

@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from desgd_fast import tails
+from desgd_fast.algorithms import Algorithm
 from desgd_fast.common import check
 from desgd_fast.common.rng import RNG
 from desgd_fast.problems.gaussian import GaussianRegression
 from desgd_fast.problems.rows import DatasetRegression
-from desgd_fast.simulation.experiment import simulate
+from desgd_fast.simulation.running import simulate
 from desgd_fast.tails.results import TailEstimate
 
 
@@ -23,7 +24,7 @@ def measure_tail(
     n_steps: int,
     n_runs: int,
     average_last: int = 0,
-    order: str = "combine-then-adapt",
+    algorithm: Algorithm = Algorithm(),  # noqa: B008
     engine: str = "auto",
     initial: ArrayLike | None = None,
     stacked: bool = True,
@@ -38,7 +39,7 @@ def measure_tail(
 
     Parameters
     ----------
-    problem, W, step_size, batch_size, n_steps, n_runs, average_last, order, engine, threads
+    problem, W, step_size, batch_size, n_steps, n_runs, average_last, algorithm, engine, threads
         As in :func:`desgd_fast.simulate`. With ``average_last`` the average of so many last iterates is
         measured, else the last iterate.
     initial : None, scalar, (dim,) or (n_nodes, dim) array
@@ -88,7 +89,7 @@ def measure_tail(
         n_steps=n_steps,
         n_runs=n_runs,
         average_last=average_last,
-        order=order,
+        algorithm=algorithm,
         engine=engine,
         initial=getattr(problem, "optimum", None) if initial is None else initial,
         keep="norms",

@@ -1,11 +1,8 @@
-"""Who talks to whom: mixing matrices of graphs, and their spectra."""
+"""Who talks to whom: mixing matrices, their spectra, and processes that change them from step to step."""
 
-from desgd_fast.mixing.report import (
-    MixingReport as MixingReport,
-)
-from desgd_fast.mixing.report import (
-    mixing_report as mixing_report,
-)
-from desgd_fast.mixing.rules import (
-    mixing_matrix as mixing_matrix,
-)
+from desgd_fast.mixing.processes import MixingProcess as MixingProcess
+from desgd_fast.mixing.processes import alternate as alternate
+from desgd_fast.mixing.processes import link_failures as link_failures
+from desgd_fast.mixing.report import MixingReport as MixingReport
+from desgd_fast.mixing.report import mixing_report as mixing_report
+from desgd_fast.mixing.rules import mixing_matrix as mixing_matrix

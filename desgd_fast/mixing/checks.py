@@ -1,6 +1,6 @@
 """Graphs, the weights on their edges, and the mixing matrices made of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -107,3 +107,17 @@ def common_size(name: str, sizes: dict[str, int]) -> int:
     if len(set(sizes.values())) != 1:
         raise ValueError(f"{name} must all have the same number of nodes, got {given(sizes)}")
     return next(iter(sizes.values()))
+
+
+def symmetric(name: str, matrix: sparse.csr_array) -> None:
+    """A mixing matrix whose links weigh the same both ways."""
+    difference = abs(matrix - matrix.T)
+    if difference.nnz and difference.max() > 1e-12:
+        raise ValueError(f"{name} must be symmetric, but weights differ by up to {difference.max():.6g}")
+
+
+def some(name: str, value: Any) -> list[Any]:
+    """A sequence with at least one entry."""
+    if isinstance(value, str | bytes | np.ndarray) or not isinstance(value, Sequence) or not value:
+        raise TypeError(f"{name} must be a sequence of mixing matrices, not empty, got {given(value)}")
+    return list(value)

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
 
 # Whether nodes average with their neighbours before or after the gradient step.
-ORDERS = ("combine-then-adapt", "adapt-then-combine")
-
-
 RULES = ("metropolis", "laplacian", "max-degree", "best-constant", "uniform")
 
 

@@ -12,7 +12,7 @@ from desgd_fast import tails, theory
 from desgd_fast.paper.networks import Network
 from desgd_fast.paper.table import Row, Table, crossing
 from desgd_fast.problems.gaussian import GaussianRegression
-from desgd_fast.simulation.experiment import simulate
+from desgd_fast.simulation.running import simulate
 
 if TYPE_CHECKING:
     import xarray

@@ -290,6 +290,15 @@ def truth_per_node(name: str, rows: NDArray[np.float64] | None, n_nodes: int) ->
         )
 
 
+def offers_gradients(name: str, value: Any, offered: tuple[str, ...]) -> None:
+    """A problem with a dimension, an optimum, and gradients to draw."""
+    if not offered:
+        raise TypeError(
+            f"{name} must be a problem such as GaussianRegression, EmpiricalRisk or StreamingRisk, "
+            f"got {given(value)}"
+        )
+
+
 def closed_gradient_law(name: str, value: object, kind: type) -> None:
     """A problem whose gradient has a closed law, which the theory needs."""
     if not isinstance(value, kind):

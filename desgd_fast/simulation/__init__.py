@@ -1,10 +1,10 @@
 """Compiled simulation of many independent runs."""
 
-from desgd_fast.simulation.experiment import (
-    simulate as simulate,
-)
 from desgd_fast.simulation.results import (
     Runs as Runs,
+)
+from desgd_fast.simulation.running import (
+    simulate as simulate,
 )
 from desgd_fast.simulation.trained import (
     Training as Training,

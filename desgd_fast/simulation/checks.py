@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from desgd_fast.common.check.arrays import positive_per_node, real_array
+from desgd_fast.common.check.arrays import real_array
 from desgd_fast.common.check.values import given
 
 
@@ -76,72 +76,31 @@ def starting_point(name: str, value: ArrayLike | None, n_nodes: int, dim: int) -
     return np.broadcast_to(array, (n_nodes, dim))
 
 
-def step_sizes(name: str, value: Any, n_steps: int, n_nodes: int) -> NDArray[np.float64]:
-    """A scalar, one per node, or a schedule of the steps' numbers: (1 or n_steps, n_nodes)."""
-    if not callable(value):
-        return positive_per_node(name, value, n_nodes)[np.newaxis]
-    array = real_array(f"{name}(k)", value(np.arange(n_steps)))
-    if array.shape not in ((n_steps,), (n_steps, n_nodes)):
-        raise ValueError(
-            f"{name} must return shape ({n_steps},) or ({n_steps}, {n_nodes}) for the {n_steps} steps' "
-            f"numbers, got {array.shape}"
-        )
-    if (array < 0).any():
-        raise ValueError(f"{name} must return step sizes of at least 0, got {array.min():g}")
-    return np.array(np.broadcast_to(array.reshape(n_steps, -1), (n_steps, n_nodes)))
-
-
-def step_sizes_of_runs(name: str, value: Any, n_steps: int, n_runs: int, n_nodes: int) -> NDArray[np.float64]:
-    """A positive scalar, (n_nodes,), (n_runs, 1) or (n_runs, n_nodes), or a schedule of the steps' numbers.
-
-    As an array (1, n_runs, n_nodes), or (n_steps, 1, n_nodes) from a schedule.
-    """
-    if callable(value):
-        return step_sizes(name, value, n_steps, n_nodes)[:, np.newaxis]
-    array = real_array(name, value)
-    if array.shape not in ((), (n_nodes,), (n_runs, 1), (n_runs, n_nodes)):
-        raise ValueError(
-            f"{name} must be a scalar or have shape ({n_nodes},) for the nodes, ({n_runs}, 1) for the runs "
-            f"or ({n_runs}, {n_nodes}) for both, got shape {array.shape}"
-        )
-    if (array <= 0).any():
-        raise ValueError(f"{name} must be positive, got {given(value)}")
-    return np.array(np.broadcast_to(array, (1, n_runs, n_nodes)), order="C")
-
-
-def engine_for_data(name: str, engine: str) -> None:
-    """An engine that does not need the closed law of a Gaussian minibatch gradient."""
-    if engine not in ("auto", "direct"):
-        raise ValueError(
-            f"{name}={engine!r} needs the closed gradient law of GaussianRegression; use 'auto' or 'direct'"
-        )
-
-
-def engine_for_gaussian(
-    name: str,
-    engine: str,
-    isotropic: bool,
-    dim: int,
-    n_nodes: int,
-    keep: str,
-    average_last: int,
-    plain: bool,
-) -> None:
-    """An engine that can answer what is asked of it."""
-    if engine != "gram":
-        return
-    for fault, reason in (
-        (not isotropic, "isotropic features, but the covariance has different eigenvalues"),
-        (dim < 2 * n_nodes, f"dim ≥ 2 n_nodes, got dim={dim} and {n_nodes} nodes"),
-        (keep == "all", "keep='norms' or 'gram': it has no iterates to keep"),
-        (average_last > 0, f"average_last=0: it cannot average iterates, got {average_last}"),
-        (not plain, "the plain update and a constant step size"),
-    ):
-        if fault:
-            raise ValueError(f"{name}='gram' needs {reason}; 'auto' or 'collapsed' would do")
+def some_engine(name: str, engine: str, refusals: list[str], able: bool) -> None:
+    """At least one engine that can do what is asked."""
+    if not able:
+        hint = "" if engine == "auto" else "; 'auto' takes one that can"
+        raise ValueError(f"{name}={engine!r} needs {refusals[-1]}{hint}")
 
 
 def distinct_counters(name: str, batch_sizes: NDArray[np.int64], most: int, where: str) -> None:
     """Batches whose variates all have counters of their own, so that none is drawn twice."""
     if batch_sizes.max() > most:
         raise ValueError(f"{name} must be at most {most} {where}, got {batch_sizes.max()}")
+
+
+def array_forms(name: str, algorithm: Any) -> None:
+    """Local rules that work on rows of arrays, and nothing in the other slots."""
+    for part in algorithm.parts:
+        if part not in algorithm.local or part.array_form is None:
+            raise ValueError(
+                f"{name} holds {part!r}, which has no array form that torch could run; train with dsf.train"
+            )
+
+
+def fixed_matrix(name: str, process: Any) -> None:
+    """One mixing matrix for all steps."""
+    if not process.fixed:
+        raise ValueError(
+            f"{name} must be a matrix here, got the process {process.name}; train with dsf.train"
+        )

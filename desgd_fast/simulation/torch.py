@@ -1,12 +1,11 @@
-"""Train your own: any ``torch.nn.Module`` on every node, on whatever device there is.
+"""Training of any ``torch.nn.Module`` on every node, on whatever device there is.
 
-The same mixing matrices, updates, minibatches and records as :func:`desgd_fast.train`, whose compiled
+The same mixing matrices, algorithms, minibatches and records as :func:`desgd_fast.train`, whose compiled
 networks it reproduces step for step in float64. Needs the extra ``torch``.
 """
 
 import copy
 import math
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -15,20 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from desgd_fast.algorithms import Algorithm, Part
 from desgd_fast.algorithms.schedules import Schedule
-from desgd_fast.algorithms.updates import Update
 from desgd_fast.common import check
 from desgd_fast.common.progress import count_steps
-from desgd_fast.common.rng import RNG, key_from
-from desgd_fast.common.warnings import DivergenceWarning
+from desgd_fast.common.rng import RNG
+from desgd_fast.experiment import Experiment, experiment
 from desgd_fast.kernels.draw import random
-from desgd_fast.kernels.loops.networks import BATCH_SIZE, draw_minibatches
-from desgd_fast.mixing import checks as mixing_checks
-from desgd_fast.mixing.rules import ORDERS
+from desgd_fast.kernels.draw.minibatches import Sampling, draw_minibatches
 from desgd_fast.problems import checks as problems_checks
 from desgd_fast.simulation import checks
 from desgd_fast.simulation.trained import Training
-from desgd_fast.simulation.training import assign_rows, records_of
+from desgd_fast.simulation.training import records_of, sampled_rows
 
 try:
     import torch
@@ -58,8 +55,7 @@ def train(
     keep_last: int = 0,
     keep_every: int = 1,
     keep_node: int = 0,
-    order: str = "combine-then-adapt",
-    update: Update = Update(),  # noqa: B008
+    algorithm: Algorithm = Algorithm(),  # noqa: B008
     initial: ArrayLike | None = None,
     assignment: Any = "even",
     replacement: bool = True,
@@ -97,10 +93,8 @@ def train(
         Also average the last so many iterates of each node; 0 for none.
     keep_last, keep_every, keep_node : int
         Keep the last so many checkpoints of one node, so many steps apart, in the memory of the host.
-    order : {"combine-then-adapt", "adapt-then-combine"}
-        Which recursion, as in :func:`desgd_fast.simulate`.
-    update : Update
-        What comes in place of the gradient, as for :func:`desgd_fast.train`.
+    algorithm : Algorithm
+        As in :func:`desgd_fast.train`, of parts that have an array form.
     initial : None or (P,), (n_nodes, P) or (n_runs, n_nodes, P) array
         Start, in the order of ``torch.nn.utils.parameters_to_vector``; None is the module's own parameters.
     assignment, replacement
@@ -141,29 +135,29 @@ def train(
     ((1, 3, 82), np.float64(1.0))
     """
     problems_checks.module_with_parameters("module", module, torch.nn.Module)
-    weights = mixing_checks.stochastic_matrix(
-        "W",
+    asked = experiment(
         W,
-        allow_row_stochastic=check.flag("allow_row_stochastic", allow_row_stochastic),
-        allow_negative=check.flag("allow_negative", allow_negative),
+        step_size=step_size,
+        batch_size=batch_size,
+        n_steps=n_steps,
+        n_runs=n_runs,
+        first_run=first_run,
+        average_last=average_last,
+        algorithm=algorithm,
+        allow_row_stochastic=allow_row_stochastic,
+        allow_negative=allow_negative,
+        rng=rng,
     )
-    n_nodes = int(weights.shape[0])
-    n_runs = check.integer("n_runs", n_runs, 1, 2**32 - 1)
-    first_run = check.integer("first_run", first_run, 0, 2**32 - n_runs)
-    batch_sizes = check.counts_per_node("batch_size", batch_size, n_nodes)
+    checks.array_forms("algorithm", algorithm)
+    checks.fixed_matrix("W", asked.process)
+    n_nodes, batch_sizes, step_sizes = asked.n_nodes, asked.batch_sizes, asked.step_sizes
     checks.distinct_counters("batch_size", batch_sizes, random.MOST_INTEGERS, "for a network")
-    n_steps = check.integer("n_steps", n_steps, 1, 2**32 - 1)
-    step_sizes = checks.step_sizes_of_runs("step_size", step_size, n_steps, n_runs, n_nodes)
-    check.instance("update", update, (Update,))
-    average_last = check.integer("average_last", average_last, 0, n_steps)
     keep_every = check.positive_integer("keep_every", keep_every)
     keep_last = check.integer("keep_last", keep_last, 0, n_steps // keep_every)
     keep_node = check.integer("keep_node", keep_node, 0, n_nodes - 1)
-    adapt_first = check.choice("order", order, ORDERS) == "adapt-then-combine"
     record_steps = records_of("record_every", record_every, n_steps)
     progress = check.flag("progress", progress)
     replacement = check.flag("replacement", replacement)
-    key = key_from(rng)
 
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     nodes = _Nodes.of(module, n_runs * n_nodes, loss, place)
@@ -182,17 +176,16 @@ def train(
         nodes.parameters.copy_(torch.tensor(np.reshape(start, nodes.parameters.shape)))
 
     assignment = problems_checks.assignment("assignment", assignment, len(labels))
-    rows, columns = assign_rows(labels, assignment, replacement, batch_sizes)
-    runs = range(first_run, first_run + n_runs)
-    batches = _minibatches(key, columns, rows, runs, n_steps, replacement, place)
+    batches = _minibatches(*sampled_rows(labels, assignment, replacement, asked), asked, place)
     alike = _alike(np.tile(batch_sizes, n_runs), place)
-    dense = torch.tensor(weights.toarray(), dtype=nodes.dtype, device=place)
-    identity = bool((weights.toarray() == np.eye(n_nodes)).all())
+    weights = asked.process.base.toarray()
+    dense = torch.tensor(weights, dtype=nodes.dtype, device=place)
+    identity = bool((weights == np.eye(n_nodes)).all())
     sizes = torch.tensor(step_sizes, dtype=nodes.dtype, device=place)
-    steps = _Steps(update, torch.zeros_like(nodes.parameters[: None if update.remembers else 0]))
+    rule = _LocalRule.of(algorithm, nodes.parameters)
 
     def mix_at(step: int, values: torch.Tensor) -> torch.Tensor:
-        if identity or (step + 1) % update.local_steps:
+        if identity or (step + 1) % algorithm.period:
             return values
         return (dense @ values.view(n_runs, n_nodes, -1)).view_as(values)
 
@@ -214,8 +207,8 @@ def train(
             mix = partial(mix_at, step)
             gradient = nodes.gradient(*data[0], next(batches), alike)
             eta = sizes[step % len(sizes)].expand(n_runs, n_nodes).reshape(-1, 1)
-            moved = eta * steps.direction(nodes.parameters, gradient, mix)
-            if adapt_first:
+            moved = eta * rule.direction(nodes.parameters, gradient, mix)
+            if algorithm.adapt_first:
                 nodes.parameters = mix(nodes.parameters - moved)
             else:
                 nodes.parameters = mix(nodes.parameters) - moved
@@ -227,13 +220,7 @@ def train(
             tick(n_runs)
     final = nodes.parameters.view(n_runs, n_nodes, -1).cpu().numpy()
     diverged = np.asarray(~np.isfinite(final).all(axis=(1, 2)))
-    if diverged.any():
-        warnings.warn(
-            f"{np.count_nonzero(diverged)} of {n_runs} runs diverged (overflowed); they are kept, see "
-            "training.diverged. A smaller step_size may be stable.",
-            DivergenceWarning,
-            stacklevel=2,
-        )
+    asked.warn_of_divergence(diverged, "training")
     return Training(
         final=final,
         average=None if sums is None else (sums / average_last).view(n_runs, n_nodes, -1).cpu().numpy(),
@@ -254,31 +241,26 @@ def train(
 
 
 @dataclass
-class _Steps:
-    """What becomes of gradients: the rules of :mod:`desgd_fast.updates` on one row for every copy."""
+class _LocalRule:
+    """What becomes of gradients: the parts of an algorithm on one row for every copy, and their memory."""
 
-    update: Update
-    velocity: torch.Tensor
-    last_gradient: torch.Tensor | float = 0.0
+    parts: tuple[Part, ...]
+    memory: list[list[torch.Tensor]]
+
+    @classmethod
+    def of(cls, algorithm: Algorithm, like: torch.Tensor) -> "_LocalRule":
+        memory = [[torch.zeros_like(like) for _ in range(part.memory)] for part in algorithm.local]
+        return cls(algorithm.local, memory)
 
     def direction(
         self, parameters: torch.Tensor, gradient: torch.Tensor, mix: Callable[[torch.Tensor], torch.Tensor]
     ) -> torch.Tensor:
         """Of this step; ``mix`` is what the nodes do to what they send each other."""
-        rule = self.update
-        if rule.clip_norm < math.inf:
-            lengths = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
-            gradient = torch.where(lengths > rule.clip_norm, gradient * (rule.clip_norm / lengths), gradient)
-        if rule.weight_decay:
-            gradient = gradient + rule.weight_decay * parameters
-        if rule.tracking:
-            self.velocity = mix(self.velocity) + gradient - self.last_gradient
-            self.last_gradient = gradient
-            return self.velocity
-        if not rule.momentum:
-            return gradient
-        self.velocity = rule.momentum * self.velocity + gradient
-        return gradient + rule.momentum * self.velocity if rule.nesterov else self.velocity
+        for part, memory in zip(self.parts, self.memory, strict=True):
+            memory[: part.mixed] = [mix(vector) for vector in memory[: part.mixed]]
+            assert part.array_form is not None
+            gradient = part.array_form(gradient, parameters, memory, part.parameters)
+        return gradient
 
 
 @dataclass
@@ -409,21 +391,14 @@ def _alike(batch_sizes: NDArray[np.int64], place: torch.device) -> list[tuple[in
 
 
 def _minibatches(
-    key: NDArray[np.uint64],
-    nodes: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    runs: range,
-    n_steps: int,
-    replacement: bool,
-    place: torch.device,
+    rows: NDArray[np.int64], sampling: Sampling, asked: Experiment, place: torch.device
 ) -> Iterator[torch.Tensor]:
     """Rows of every copy's minibatch, (runs · nodes, largest batch), step by step; smaller ones end in 0."""
-    n_nodes, most = len(nodes), int(nodes[:, BATCH_SIZE].max())
-    for first in range(0, n_steps, _STEPS_PER_DRAW):
-        count = min(_STEPS_PER_DRAW, n_steps - first)
-        drawn = np.zeros((len(runs), count, n_nodes, most), np.int64)
-        plan = np.array([first, count, n_steps, runs.start, 0, 0, 0, 0, int(replacement)])
+    runs, shape = asked.runs, (asked.n_nodes, int(asked.batch_sizes.max()))
+    for first in range(0, asked.n_steps, _STEPS_PER_DRAW):
+        count = min(_STEPS_PER_DRAW, asked.n_steps - first)
+        drawn = np.zeros((len(runs), count, *shape), np.int64)
         for own, run in zip(drawn, runs, strict=True):
-            draw_minibatches(key, np.uint64(run), nodes, rows, plan, own)
-        ordered = np.swapaxes(drawn, 0, 1).reshape(count, len(runs) * n_nodes, most)
+            draw_minibatches(sampling, rows, asked.key, np.uint64(run), first, own)
+        ordered = np.swapaxes(drawn, 0, 1).reshape(count, -1, shape[1])
         yield from torch.tensor(ordered, device=place)

@@ -1,38 +1,34 @@
 """Training of a network on every node, compiled."""
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from desgd_fast.algorithms import Algorithm
 from desgd_fast.algorithms.schedules import Schedule
-from desgd_fast.algorithms.updates import Update
 from desgd_fast.common import check
 from desgd_fast.common import threads as common_threads
 from desgd_fast.common.progress import count_steps
-from desgd_fast.common.rng import RNG, key_from
-from desgd_fast.common.warnings import DivergenceWarning
+from desgd_fast.common.rng import RNG
+from desgd_fast.experiment import Experiment, experiment
 from desgd_fast.kernels.draw import random
-from desgd_fast.kernels.loops import networks
-from desgd_fast.mixing import checks as mixing_checks
-from desgd_fast.mixing.rules import ORDERS
+from desgd_fast.kernels.draw.minibatches import Sampling
+from desgd_fast.kernels.draw.samples import DISTINCT, REPLACEMENT
+from desgd_fast.kernels.gradients.networks import Network, measure_networks
+from desgd_fast.kernels.loops import general
 from desgd_fast.problems import checks, partitions
 from desgd_fast.problems.networks import NeuralNetwork, _as_outputs, _drawn
 from desgd_fast.simulation import checks as simulation_checks
+from desgd_fast.simulation.engines.loop import rules_of, sampling_bounds
 from desgd_fast.simulation.trained import Training
 
 Real = NDArray[np.float64]
 
-
 # State held at once, and multiplications of one call: bounds on memory, and on the wait for Ctrl-C.
 _STATE_BYTES = 1 << 28
-
-
 _CALL_PRODUCTS = 1 << 33
-
-
 _SAMPLES_PER_CHUNK = 64
 
 
@@ -45,8 +41,7 @@ def train(
     n_steps: int,
     n_runs: int = 1,
     average_last: int = 0,
-    order: str = "combine-then-adapt",
-    update: Update = Update(),  # noqa: B008
+    algorithm: Algorithm = Algorithm(),  # noqa: B008
     initial: str | float | ArrayLike = "uniform",
     common_start: bool = True,
     record_every: int | None = None,
@@ -78,11 +73,9 @@ def train(
         Steps of a run, and independent runs.
     average_last : int
         Also average the last so many iterates of each node; 0 for none.
-    order : {"combine-then-adapt", "adapt-then-combine"}
-        Which recursion.
-    update : Update
-        What comes in place of the gradient: momentum, a tracked gradient, clipping, weight decay, and steps
-        between mixings; see ``dsf.updates``. A gradient is clipped as one vector of all P entries.
+    algorithm : Algorithm
+        What a node does with its gradient and its neighbours, as in :func:`desgd_fast.simulate`. Parts see
+        the vector of all P entries.
     initial : "uniform", float or array
         "uniform" draws every weight and bias from U(−1/√n_in, 1/√n_in), PyTorch's default; a number σ draws
         weights from N(0, σ²/n_in) and leaves biases zero (√2 is He's for ReLU, see
@@ -132,22 +125,21 @@ def train(
     ((2, 3, 82), np.float64(1.0))
     """
     check.instance("network", network, (NeuralNetwork,))
-    weights = mixing_checks.stochastic_matrix(
-        "W",
+    asked = experiment(
         W,
-        allow_row_stochastic=check.flag("allow_row_stochastic", allow_row_stochastic),
-        allow_negative=check.flag("allow_negative", allow_negative),
+        step_size=step_size,
+        batch_size=batch_size,
+        n_steps=n_steps,
+        n_runs=n_runs,
+        first_run=first_run,
+        average_last=average_last,
+        algorithm=algorithm,
+        allow_row_stochastic=allow_row_stochastic,
+        allow_negative=allow_negative,
+        rng=rng,
     )
-    n_nodes = int(weights.shape[0])
-    n_runs = check.integer("n_runs", n_runs, 1, 2**32 - 1)
-    first_run = check.integer("first_run", first_run, 0, 2**32 - n_runs)
-    batch_sizes = check.counts_per_node("batch_size", batch_size, n_nodes)
+    n_nodes, batch_sizes, key = asked.n_nodes, asked.batch_sizes, asked.key
     simulation_checks.distinct_counters("batch_size", batch_sizes, random.MOST_INTEGERS, "for a network")
-    n_steps = check.integer("n_steps", n_steps, 1, 2**32 - 1)
-    step_sizes = simulation_checks.step_sizes_of_runs("step_size", step_size, n_steps, n_runs, n_nodes)
-    check.instance("update", update, (Update,))
-    average_last = check.integer("average_last", average_last, 0, n_steps)
-    adapt_first = check.choice("order", order, ORDERS) == "adapt-then-combine"
     start = checks.initial_parameters("initial", initial, n_runs, n_nodes, network.n_parameters)
     common_start = check.flag("common_start", common_start)
     record_steps = records_of("record_every", record_every, n_steps)
@@ -155,13 +147,11 @@ def train(
     if test is not None:
         data.append(_held_out(network, test))
     progress = check.flag("progress", progress)
-    key = key_from(rng)
-
-    rows, nodes = assign_rows(network.targets, network.assignment, network.replacement, batch_sizes)
-    graph = weights.indptr, weights.indices, weights.data
-    samples = network.features, network._outputs, rows
-    vectors, keepers = update.memory(n_nodes)
-    run_bytes = 8 * (2 * n_nodes + vectors * keepers) * network.n_parameters
+    rows, sampling = sampled_rows(network.targets, network.assignment, network.replacement, asked)
+    source = Network(network._code, network.features, network._outputs, rows, *sampling)
+    rules = rules_of(asked, network.n_parameters)
+    vectors = n_nodes * rules.local_memory, n_nodes * rules.message_memory
+    run_bytes = 8 * (2 * n_nodes + sum(vectors)) * network.n_parameters
     final = np.empty((n_runs, n_nodes, network.n_parameters))
     sums = np.zeros(final.shape) if average_last else np.empty((n_runs, 0, 0))
     records = np.empty((2, len(data), n_runs, record_steps.size, n_nodes))
@@ -181,19 +171,21 @@ def train(
                 state[:] = start[here]
             else:
                 state[:] = _drawn(network, start, n_nodes, runs, key, common_start)
-            memory = np.zeros((len(runs), vectors, keepers, network.n_parameters))
-            sizes = step_sizes[:, here] if len(step_sizes) == 1 else step_sizes
-            moving = memory, graph, nodes, sizes, update.rule
-            kernel = networks.train_runs if len(runs) >= count else networks.train_nodes
+            memory = [np.zeros((len(runs), n, network.n_parameters)) for n in vectors]
+            memory.append(np.zeros((len(runs), n_nodes, rules.presence)))
+            moving = general.State(state, sums[here], *memory)
+            sizes = asked.step_sizes[:, here] if asked.step_sizes.shape[1] > 1 else asked.step_sizes
+            kernel = general.advance_runs if len(runs) >= count else general.advance_nodes
             products = len(runs) * network.n_parameters * 3 * int(batch_sizes.sum())
             stride = max(1, _CALL_PRODUCTS // products)
             done = 0
             for i, step in enumerate([*record_steps, n_steps]):
                 while done < step:
                     length = min(stride, int(step) - done)
-                    plan = [done, length, n_steps - average_last, runs.start, 0, 0, 0]
-                    full = np.array([*plan, int(adapt_first), int(network.replacement)])
-                    kernel(state, sums[here], *moving, network._code, samples, key, full)
+                    span = general.Span(done, length, n_steps - average_last, runs.start)
+                    kernel(
+                        moving, source, rules, np.ascontiguousarray(sizes), network.n_parameters, key, span
+                    )
                     done += length
                     tick(length * len(runs))
                 if i == record_steps.size:
@@ -205,13 +197,7 @@ def train(
                         network, state, features, outputs
                     )
     diverged = np.asarray(~np.isfinite(final).all(axis=(1, 2)))
-    if diverged.any():
-        warnings.warn(
-            f"{np.count_nonzero(diverged)} of {n_runs} runs diverged (overflowed); they are kept, see "
-            "training.diverged. A smaller step_size may be stable.",
-            DivergenceWarning,
-            stacklevel=2,
-        )
+    asked.warn_of_divergence(diverged, "training")
     right = records[1]
     if network.loss != "cross-entropy":
         right[:], together[:] = np.nan, np.nan
@@ -240,15 +226,17 @@ def records_of(name: str, every: int | None, n_steps: int) -> NDArray[np.int64]:
     return steps.astype(np.int64)
 
 
-def assign_rows(
-    targets: NDArray[Any], assignment: Any, replacement: bool, batch_sizes: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows grouped by the node that holds them, and what kernels know of the nodes."""
+def sampled_rows(
+    targets: NDArray[Any], assignment: Any, replacement: bool, asked: Experiment
+) -> tuple[NDArray[np.int64], Sampling]:
+    """Rows grouped by the node that holds them, and how each node samples its own."""
     first_column = np.asarray(targets, np.float64).reshape(len(targets), -1)[:, 0]
+    kind = REPLACEMENT if replacement else DISTINCT
     rows, offsets = partitions.deal(
-        assignment, first_column, len(batch_sizes), batch_sizes, distinct=not replacement
+        assignment, first_column, asked.n_nodes, asked.batch_sizes, distinct=not replacement
     )
-    return rows, np.column_stack([batch_sizes, offsets[:-1], np.diff(offsets)])
+    bounds = sampling_bounds(np.diff(offsets), asked.batch_sizes, kind)
+    return rows, Sampling(kind, asked.batch_sizes, offsets, bounds)
 
 
 def _held_out(network: NeuralNetwork, test: Any) -> tuple[Real, Real]:
@@ -268,6 +256,6 @@ def _measured(network: NeuralNetwork, state: Real, features: Real, outputs: Real
         state = np.ascontiguousarray(state[:, :1])
     n_chunks = -(-len(features) // _SAMPLES_PER_CHUNK)
     totals, together = np.empty((2, n_chunks, *state.shape[:2])), np.empty((n_chunks, n_runs))
-    networks.measure_networks(state, network._code, features, outputs, totals[0], totals[1], together)
+    measure_networks(state, network._code, features, outputs, totals[0], totals[1], together)
     each = np.broadcast_to(totals.sum(axis=1), (2, n_runs, n_nodes))
     return each / len(features), together.sum(axis=0) / len(features)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize
 
+from desgd_fast.algorithms import Algorithm
 from desgd_fast.common import check
 from desgd_fast.common import rng as common_rng
 from desgd_fast.common import threads as common_threads
@@ -37,7 +38,7 @@ def compare(
     *,
     step_size: float,
     batch_size: int,
-    order: str = "combine-then-adapt",
+    algorithm: Algorithm = Algorithm(),  # noqa: B008
     rtol: float = 0.01,
     rng: Any = None,
     threads: int | None = None,
@@ -55,7 +56,7 @@ def compare(
         Same law at every node.
     graphs : mapping of str to (n_nodes, n_nodes) array
         Mixing matrices by name.
-    step_size, batch_size, order, rtol, rng, threads
+    step_size, batch_size, algorithm, rtol, rng, threads
         As in :func:`tail_index`; one step size and one batch size for all.
 
     Returns
@@ -85,7 +86,7 @@ def compare(
     }
     n_nodes = mixing_checks.common_size("graphs", {name: int(W.shape[0]) for name, W in matrices.items()})
     batch = check.positive_integer("batch_size", batch_size)
-    common = {"step_size": check.positive_number("step_size", step_size), "order": order}
+    common = {"step_size": check.positive_number("step_size", step_size), "algorithm": algorithm}
     key = common_rng.key_from(rng)
     contenders = {
         name: _contender(problem, W, b, common, rtol, key, threads)
@@ -124,7 +125,9 @@ def _contender(
         warnings.simplefilter("ignore", RuntimeWarning)
         tail = theory.tail_index(problem, W, batch_size=batch_size, rtol=rtol, **common, **source)
     frontiers = [
-        theory.critical_step_size(problem, W, batch_size=batch_size, at=at, order=common["order"], **source)
+        theory.critical_step_size(
+            problem, W, batch_size=batch_size, at=at, algorithm=common["algorithm"], **source
+        )
         for at in ("infinite-variance", "divergence")
     ]
     growth = theory.second_moment_growth(problem, W, batch_size=batch_size, **common)
@@ -248,7 +251,7 @@ def regime_map(
     step_sizes: ArrayLike,
     *,
     batch_size: int,
-    order: str = "combine-then-adapt",
+    algorithm: Algorithm = Algorithm(),  # noqa: B008
     norm: str = "spectral",
     n_draws: int = 10_000,
     rng: Any = None,
@@ -267,7 +270,7 @@ def regime_map(
         Mixing matrices, one row of the map each.
     step_sizes : (n_steps,) array
         Step sizes, increasing.
-    batch_size, order
+    batch_size, algorithm
         As in :func:`second_moment_growth`.
     norm, n_draws, rng, threads
         As in :func:`norm_bound`.
@@ -299,7 +302,7 @@ def regime_map(
 
     def growth(W: Any, step: float) -> float:
         question = setting(
-            problem, W, step_size=step, batch_size=batch_size, order=order, allow_row_stochastic=False
+            problem, W, step_size=step, batch_size=batch_size, algorithm=algorithm, allow_row_stochastic=False
         )
         return math.log(_growth(question))
 

@@ -9,11 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
+from desgd_fast.algorithms import Algorithm
 from desgd_fast.common import check
 from desgd_fast.mixing import checks as mixing_checks
-from desgd_fast.mixing.rules import ORDERS
 from desgd_fast.problems import checks as problems_checks
 from desgd_fast.problems.gaussian import GaussianRegression
+from desgd_fast.theory import checks
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,7 @@ class Setting:
     noise: NDArray[np.float64]
     batch_size: NDArray[np.int64]
     step_size: NDArray[np.float64]
-    order: str
+    adapt_first: bool
 
     @property
     def n_nodes(self) -> int:
@@ -44,10 +45,6 @@ class Setting:
     @property
     def isotropic(self) -> bool:
         return self.eigenvalues.size == 1
-
-    @property
-    def adapt_first(self) -> bool:
-        return self.order == "adapt-then-combine"
 
     @property
     def uniform(self) -> bool:
@@ -120,7 +117,7 @@ def setting(
     *,
     step_size: ArrayLike,
     batch_size: ArrayLike,
-    order: str,
+    algorithm: Algorithm,
     allow_row_stochastic: bool,
 ) -> Setting:
     """Check every argument that the questions of theory share, and gather them."""
@@ -143,5 +140,5 @@ def setting(
         noise=noise_std**2,
         batch_size=check.counts_per_node("batch_size", batch_size, n_nodes),
         step_size=check.positive_per_node("step_size", step_size, n_nodes),
-        order=check.choice("order", order, ORDERS),
+        adapt_first=checks.plain_algorithm("algorithm", algorithm).adapt_first,
     )

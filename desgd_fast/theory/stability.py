@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from desgd_fast.algorithms import Algorithm
 from desgd_fast.common import check
 from desgd_fast.common import rng as common_rng
 from desgd_fast.common.progress import progress_bar
@@ -52,7 +53,7 @@ def second_moment_growth(
     *,
     step_size: ArrayLike,
     batch_size: ArrayLike,
-    order: str = "combine-then-adapt",
+    algorithm: Algorithm = Algorithm(),  # noqa: B008
     allow_row_stochastic: bool = False,
 ) -> float:
     """h(2), exactly: the factor by which the mean square of the product grows per step.
@@ -71,8 +72,8 @@ def second_moment_growth(
         η, common or per node.
     batch_size : int or (n_nodes,) array
         b, common or per node.
-    order : {"combine-then-adapt", "adapt-then-combine"}
-        Whether nodes mix before or after the gradient step.
+    algorithm : Algorithm
+        As in :func:`desgd_fast.simulate`: plain, nodes mixing before or after the gradient step.
     allow_row_stochastic : bool
         Permit columns of W that do not sum to one.
 
@@ -97,7 +98,7 @@ def second_moment_growth(
         W,
         step_size=step_size,
         batch_size=batch_size,
-        order=order,
+        algorithm=algorithm,
         allow_row_stochastic=allow_row_stochastic,
     )
     return max(SecondMoments(part).growth() for part in question.components())
@@ -109,7 +110,7 @@ def stationary_covariance(
     *,
     step_size: ArrayLike,
     batch_size: ArrayLike,
-    order: str = "combine-then-adapt",
+    algorithm: Algorithm = Algorithm(),  # noqa: B008
     allow_row_stochastic: bool = False,
 ) -> NDArray[np.float64]:
     """E⟨e_i, e_j⟩ of the stationary law, exactly.
@@ -119,7 +120,7 @@ def stationary_covariance(
 
     Parameters
     ----------
-    problem, W, step_size, batch_size, order, allow_row_stochastic
+    problem, W, step_size, batch_size, algorithm, allow_row_stochastic
         As in :func:`second_moment_growth`.
 
     Returns
@@ -144,7 +145,7 @@ def stationary_covariance(
         W,
         step_size=step_size,
         batch_size=batch_size,
-        order=order,
+        algorithm=algorithm,
         allow_row_stochastic=allow_row_stochastic,
     )
     growth = max(SecondMoments(part).growth() for part in question.components())
@@ -158,7 +159,7 @@ def critical_step_size(
     *,
     batch_size: ArrayLike,
     at: str,
-    order: str = "combine-then-adapt",
+    algorithm: Algorithm = Algorithm(),  # noqa: B008
     allow_row_stochastic: bool = False,
     rtol: float = 1e-3,
     n_particles: int | None = None,
@@ -174,7 +175,7 @@ def critical_step_size(
 
     Parameters
     ----------
-    problem, W, batch_size, order, allow_row_stochastic
+    problem, W, batch_size, algorithm, allow_row_stochastic
         As in :func:`second_moment_growth`.
     at : {"infinite-variance", "divergence"}
         h(2) = 1, where alpha = 2, exactly; or rho = 0, where alpha reaches 0 and the stationary law is
@@ -211,7 +212,7 @@ def critical_step_size(
         W,
         step_size=1.0,
         batch_size=batch_size,
-        order=order,
+        algorithm=algorithm,
         allow_row_stochastic=allow_row_stochastic,
     )
     check.choice("at", at, ("infinite-variance", "divergence"))
@@ -249,7 +250,7 @@ def moment_growth(
     *,
     step_size: ArrayLike,
     batch_size: ArrayLike,
-    order: str = "combine-then-adapt",
+    algorithm: Algorithm = Algorithm(),  # noqa: B008
     allow_row_stochastic: bool = False,
     rtol: float = 0.01,
     n_particles: int | None = None,
@@ -265,7 +266,7 @@ def moment_growth(
 
     Parameters
     ----------
-    problem, W, step_size, batch_size, order, allow_row_stochastic
+    problem, W, step_size, batch_size, algorithm, allow_row_stochastic
         As in :func:`second_moment_growth`.
     s : float
         The moment, positive; :func:`lyapunov_exponent` is its slope at 0.
@@ -305,7 +306,7 @@ def moment_growth(
         W,
         step_size=step_size,
         batch_size=batch_size,
-        order=order,
+        algorithm=algorithm,
         allow_row_stochastic=allow_row_stochastic,
     )
     moment = check.positive_number("s", s)
@@ -332,7 +333,7 @@ def lyapunov_exponent(
     *,
     step_size: ArrayLike,
     batch_size: ArrayLike,
-    order: str = "combine-then-adapt",
+    algorithm: Algorithm = Algorithm(),  # noqa: B008
     allow_row_stochastic: bool = False,
     rtol: float = 0.01,
     n_particles: int | None = None,
@@ -347,7 +348,7 @@ def lyapunov_exponent(
 
     Parameters
     ----------
-    problem, W, step_size, batch_size, order, allow_row_stochastic
+    problem, W, step_size, batch_size, algorithm, allow_row_stochastic
         As in :func:`second_moment_growth`.
     rtol : float
         Relative standard error to reach; given up where rho is too close to 0.
@@ -377,7 +378,7 @@ def lyapunov_exponent(
         W,
         step_size=step_size,
         batch_size=batch_size,
-        order=order,
+        algorithm=algorithm,
         allow_row_stochastic=allow_row_stochastic,
     )
     check.fraction("rtol", rtol)
@@ -400,7 +401,7 @@ def tail_index(
     *,
     step_size: ArrayLike,
     batch_size: ArrayLike,
-    order: str = "combine-then-adapt",
+    algorithm: Algorithm = Algorithm(),  # noqa: B008
     allow_row_stochastic: bool = False,
     rtol: float = 0.01,
     cap: float = 32.0,
@@ -417,7 +418,7 @@ def tail_index(
 
     Parameters
     ----------
-    problem, W, step_size, batch_size, order, allow_row_stochastic
+    problem, W, step_size, batch_size, algorithm, allow_row_stochastic
         As in :func:`second_moment_growth`.
     rtol : float
         Relative standard error at which to stop.
@@ -460,7 +461,7 @@ def tail_index(
         W,
         step_size=step_size,
         batch_size=batch_size,
-        order=order,
+        algorithm=algorithm,
         allow_row_stochastic=allow_row_stochastic,
     )
     check.fraction("rtol", rtol)

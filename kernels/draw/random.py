@@ -53,6 +53,10 @@ RESAMPLING = np.uint64(6 << 28)
 UNIFORMS = np.uint64(7 << 28)
 PERMUTATION = np.uint64(8 << 28)
 RESAMPLING_SUMS = np.uint64(9 << 28)
+LINKS = np.uint64(10 << 28)
+PARTICIPATION = np.uint64(11 << 28)
+RULES = np.uint64(12 << 28)
+MESSAGES = np.uint64(13 << 28)
 INITIAL_WEIGHTS = np.uint64(15 << 28)
 
 # Normals are drawn in multiples of this.

@@ -86,6 +86,24 @@ def entries(typingctx: Any, array: Any, position: Any, count: Any) -> Any:
     return kind(array, types.int64, types.int64), codegen
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def rows(typingctx: Any, matrix: Any, first: Any, count: Any) -> Any:
+    """So many rows of a C-contiguous matrix from ``first`` on, as :func:`borrow` lends them."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        source = context.make_array(signature.args[0])(context, builder, args[0])
+        view = context.make_array(matrix)(context, builder)
+        width = builder.extract_value(source.shape, 1)
+        view.meminfo, view.parent = (ir.Constant(owner.type, None) for owner in (view.meminfo, view.parent))
+        view.data = builder.gep(source.data, [builder.mul(args[1], width)])
+        view.itemsize, view.nitems = source.itemsize, builder.mul(args[2], width)
+        view.shape = cgutils.pack_array(builder, [args[2], width])
+        view.strides = source.strides
+        return view._getvalue()
+
+    return matrix(matrix, types.int64, types.int64), codegen
+
+
 _SQRT_HALF = np.uint64(0x3FE6A09E667F3BCD)
 _ONE = np.uint64(0x3FF0000000000000)
 _TWO_TO_52 = np.uint64(0x4330000000000000)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+import numba.experimental.function_type  # registers the type of pointers
 import numpy as np
 from numba import types
 from numpy.typing import NDArray

@@ -338,7 +338,7 @@ def test_fills_use_vector_registers() -> None:
         pytest.skip("needs compiled code on a processor with AVX2")
     program = (
         "import numpy as np\n"
-        "from desgd_fast.kernels import random\n"
+        "from desgd_fast.kernels.draw import random\n"
         "zero = np.uint64(0)\n"
         "random.draw_normals(np.zeros(2, np.uint64), zero, zero, zero, zero, np.empty((1, 64)))\n"
         "(assembly,) = random.draw_normals.inspect_asm().values()\n"
@@ -349,7 +349,7 @@ def test_fills_use_vector_registers() -> None:
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
         env={**os.environ, "DESGD_FAST_CACHE": "0"},
     )
     multiplications, calls = map(int, result.stdout.split())

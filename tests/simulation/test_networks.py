@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 import desgd_fast as dsf
 from desgd_fast import tails
 from desgd_fast.common.rng import key_from
-from tests.algorithms.test_updates import EXTRAS, ORDERS, PATH, RULES, SCHEDULES, every_extra, rule_of, sizes
+from desgd_fast.simulation import Training
+from tests.algorithms.test_algorithms import (
+    EXTRAS,
+    ORDERS,
+    PATH,
+    RULES,
+    SCHEDULES,
+    every_extra,
+    rule_of,
+    sizes,
+)
+from tests.harness import ordered
 from tests.truth import losses as reference_losses
 from tests.truth import simulation as reference
 
@@ -116,7 +127,7 @@ def test_training_equals_the_slow_truth(data: st.DataObject, n_nodes: int, adapt
         n_steps=3,
         n_runs=2,
         average_last=2,
-        order="adapt-then-combine" if adapt_first else "combine-then-adapt",
+        algorithm=ordered("adapt-then-combine" if adapt_first else "combine-then-adapt"),
         initial=start,
         first_run=first_run,
         rng=seed,
@@ -157,10 +168,10 @@ def small_network() -> dsf.NeuralNetwork:
 @every_extra
 def test_every_rule_equals_its_recursion(name: str, extras: dict) -> None:
     network, batch_size = small_network(), np.array([1, 3, 9])
-    update, options = rule_of(name, extras)
     start = network.parameters(1.0, 3, range(1), 0, common_start=False)[0]
     outputs, slope = unit_vectors(network), gradient_of(network)
     for order in ORDERS:
+        algorithm, options = rule_of(name, extras, order)
         for step_size in SCHEDULES.values():
             training = dsf.train(
                 network,
@@ -170,8 +181,7 @@ def test_every_rule_equals_its_recursion(name: str, extras: dict) -> None:
                 n_steps=8,
                 n_runs=2,
                 average_last=3,
-                order=order,
-                update=update,
+                algorithm=algorithm,
                 initial=start,
                 first_run=5,
                 rng=1,
@@ -194,10 +204,10 @@ def test_every_rule_equals_its_recursion(name: str, extras: dict) -> None:
 
 @pytest.mark.parametrize("name", RULES)
 def test_same_bits_under_every_rule(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    update, _ = rule_of(name, EXTRAS)
-    common = {"batch_size": 3, "n_steps": 13, "update": update, "average_last": 4, "rng": 3}
+    algorithm, _ = rule_of(name, EXTRAS)
+    common = {"batch_size": 3, "n_steps": 13, "algorithm": algorithm, "average_last": 4, "rng": 3}
 
-    def train(**options: object) -> dsf.results.Training:
+    def train(**options: object) -> Training:
         defaults = {"n_runs": 3, "step_size": np.array([[0.1], [0.2], [0.3]]), "record_every": 0}
         return dsf.train(small_network(), PATH, **common, **{**defaults, **options})
 
@@ -339,7 +349,7 @@ def test_batch_of_all_rows_with_the_uniform_matrix_is_gradient_descent() -> None
     start = network.parameters("uniform", 1, range(1), 0)[0, 0]
     W = np.full((4, 4), 0.25)
     setting = {"step_size": 0.3, "batch_size": 8, "n_steps": 5}
-    training = dsf.train(network, W, initial=start, order="adapt-then-combine", **setting)
+    training = dsf.train(network, W, initial=start, algorithm=ordered("adapt-then-combine"), **setting)
     expected, outputs = start, unit_vectors(network)
     for _ in range(5):
         expected = expected - 0.3 * gradient_of(network)(expected, network.features, outputs)
@@ -358,9 +368,9 @@ def test_labels_may_be_shared_out_by_a_rule() -> None:
 
 
 def test_kernels_compile_once_whatever_is_passed() -> None:
-    from desgd_fast.kernels.loops import networks as kernels
+    from desgd_fast.kernels.loops import general as kernels
 
-    if not hasattr(kernels.train_runs, "signatures"):
+    if not hasattr(kernels.advance_runs, "signatures"):
         pytest.skip("nothing is compiled")
     for assignment in ("even", "shared"):
         network = dsf.NeuralNetwork(XOR, [0, 1, 1, 0], hidden=(3,), assignment=assignment)
@@ -380,7 +390,8 @@ def test_kernels_compile_once_whatever_is_passed() -> None:
                         threads=2,
                         **SETTING | {"n_steps": 2, "step_size": step_size},
                     )
-    assert len(kernels.train_runs.signatures) == len(kernels.train_nodes.signatures) == 1
+    for kernel in (kernels.advance_runs, kernels.advance_nodes):
+        assert len([signature for signature in kernel.signatures if "Network" in str(signature)]) == 1
 
 
 # Random starts
@@ -566,13 +577,12 @@ def test_a_network_refuses_bad_input_by_name(options: dict, message: str) -> Non
         ({"W": np.full((2, 2), 0.4)}, "W must be doubly stochastic"),
         ({"W": np.eye(5)}, "n_nodes must be at most the number of rows"),
         ({"step_size": 0.0}, "step_size must be positive"),
-        ({"step_size": [0.1, 0.2, 0.3]}, "step_size must be a scalar or have shape"),
+        ({"step_size": [0.1, 0.2, 0.3]}, "step_size must be a scalar or have one entry per node"),
         ({"step_size": lambda k: np.ones(3)}, r"step_size must return shape \(20,\) or \(20, 2\)"),
-        ({"update": "heavy ball"}, "update must be a Update"),
+        ({"algorithm": "heavy ball"}, "algorithm must be a Algorithm"),
         ({"batch_size": 0}, "batch_size must be"),
         ({"n_steps": 0}, "n_steps must be"),
         ({"average_last": 100}, "average_last must be"),
-        ({"order": "mix"}, "order must be one of"),
         ({"initial": "ones"}, "initial must be 'uniform', a positive number"),
         ({"initial": np.zeros(3)}, "initial must be 'uniform', a positive number or have shape"),
         ({"initial": -1.0}, "initial must be a positive"),

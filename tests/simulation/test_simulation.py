@@ -17,19 +17,19 @@ import pytest
 from scipy import sparse, stats
 
 import desgd_fast as dsf
-from desgd_fast.algorithms.updates import Update
+from desgd_fast import algorithms
 from desgd_fast.common import threads as common_threads
 from desgd_fast.common.warnings import DivergenceWarning
-from desgd_fast.kernels.loops import descent, steps
-from desgd_fast.simulation import experiment as simulation
-from desgd_fast.simulation.layout import Layout
+from desgd_fast.kernels.loops import general, steps
+from desgd_fast.simulation import running as simulation
+from desgd_fast.simulation.engines.layout import Layout
 from desgd_fast.simulation.results import Runs, euclidean
+from tests.harness import ORDERS, ordered
 from tests.truth import simulation as reference
 
 CYCLE = dsf.mixing_matrix(nx.cycle_graph(4)).toarray()
 PATH = dsf.mixing_matrix(nx.path_graph(3)).toarray()
 ONE = [[1.0]]
-ORDERS = ["combine-then-adapt", "adapt-then-combine"]
 ENGINES = ["collapsed", "direct"]
 COVARIANCE = np.array([[2.0, 0.7, 0.0], [0.7, 1.0, -0.2], [0.0, -0.2, 0.5]])
 
@@ -70,7 +70,11 @@ SINGLE = {**AVERAGED, "dtype": "float32"}
 SETTINGS = {
     "collapsed": (gaussian(), CYCLE, AVERAGED),
     "direct": (gaussian(covariance=COVARIANCE), CYCLE, {**AVERAGED, "engine": "direct"}),
-    "adapt first, wide": (gaussian(dim=801), PATH, {**AVERAGED, "order": ORDERS[1], "step_size": 1e-3}),
+    "adapt first, wide": (
+        gaussian(dim=801),
+        PATH,
+        {**AVERAGED, "algorithm": ordered(ORDERS[1]), "step_size": 1e-3},
+    ),
     "single": (gaussian(dim=7), CYCLE, SINGLE),
     "single, direct": (gaussian(covariance=COVARIANCE), CYCLE, {**SINGLE, "engine": "direct"}),
     "data": (data(), CYCLE, {**AVERAGED, "batch_size": 3}),
@@ -120,7 +124,7 @@ def test_same_bits_for_any_split_of_the_runs(problem: object, W: np.ndarray, opt
     ("problem", "W", "options"),
     [
         *(SETTINGS[name] for name in ("data", "data without replacement", "gram")),
-        (gaussian(), CYCLE, {**AVERAGED, "update": dsf.updates.heavy_ball(0.5)}),
+        (gaussian(), CYCLE, {**AVERAGED, "algorithm": algorithms.heavy_ball(0.5)}),
     ],
 )
 def test_where_all_arithmetic_is_double_single_precision_keeps_the_same_runs_rounded(
@@ -137,9 +141,9 @@ def test_where_all_arithmetic_is_double_single_precision_keeps_the_same_runs_rou
     assert_same_bits(double, dataclasses.replace(single, **kept))
 
 
-@pytest.mark.parametrize("update", [Update(), dsf.updates.heavy_ball(0.1)])
-def test_what_overflows_single_precision_alone_is_divergence(update: Update) -> None:
-    options = {"step_size": 3.0, "n_steps": 60, "n_runs": 20, "update": update}
+@pytest.mark.parametrize("algorithm", [algorithms.sgd(), algorithms.heavy_ball(0.1)], ids=repr)
+def test_what_overflows_single_precision_alone_is_divergence(algorithm: algorithms.Algorithm) -> None:
+    options = {"step_size": 3.0, "n_steps": 60, "n_runs": 20, "algorithm": algorithm}
     double = simulate(gaussian(dim=50), CYCLE, **options)
     with pytest.warns(DivergenceWarning, match="20 of 20 runs diverged"):
         single = simulate(gaussian(dim=50), CYCLE, dtype="float32", **options)
@@ -225,7 +229,7 @@ def test_two_python_threads_may_simulate_at_once() -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("order", ORDERS)
 def test_disconnected_nodes_are_independent_single_nodes(engine: str, order: str) -> None:
-    options = {"engine": engine, "order": order, "average_last": 3}
+    options = {"engine": engine, "algorithm": ordered(order), "average_last": 3}
     apart, single = simulate(gaussian(), np.eye(4), **options), simulate(gaussian(), ONE, **options)
     # Twenty-four tests, false alarm 1e-7 in all.
     for a, b in ((apart.final, single.final), (apart.average, single.average)):
@@ -243,7 +247,13 @@ def test_averaging_everything_after_adapting_is_one_node_with_the_joint_batch(en
     options = {"engine": engine, "n_steps": 15, "step_size": 0.2, "initial": 1.0, "average_last": 5}
     n_runs = 20_000
     joint = simulate(
-        gaussian(), np.full((4, 4), 0.25), batch_size=2, order=ORDERS[1], n_runs=n_runs, rng=2, **options
+        gaussian(),
+        np.full((4, 4), 0.25),
+        batch_size=2,
+        algorithm=ordered(ORDERS[1]),
+        n_runs=n_runs,
+        rng=2,
+        **options,
     )
     np.testing.assert_allclose(joint.final, joint.final[:, :1] + np.zeros((4, 1)), rtol=0, atol=1e-13)
     single = simulate(gaussian(), ONE, batch_size=8, n_runs=n_runs, rng=3, **options)
@@ -256,7 +266,9 @@ def test_averaging_everything_after_adapting_is_one_node_with_the_joint_batch(en
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("order", ORDERS)
 def test_the_smallest_problem_works(engine: str, order: str) -> None:
-    runs = simulate(gaussian(dim=1), ONE, batch_size=1, n_steps=1, n_runs=1, engine=engine, order=order)
+    runs = simulate(
+        gaussian(dim=1), ONE, batch_size=1, n_steps=1, n_runs=1, engine=engine, algorithm=ordered(order)
+    )
     assert runs.final.shape == (1, 1, 1)
     key = np.random.default_rng(1).integers(0, 2**32, size=2, dtype=np.uint64)
     path = reference.gaussian_run(
@@ -298,7 +310,7 @@ def test_simulated_runs_equal_the_reference(order: str, engine: str, dtype: str,
         batch_size=batch_size,
         initial=start,
         engine=engine,
-        order=order,
+        algorithm=ordered(order),
         average_last=4,
         n_runs=2,
         first_run=77,
@@ -342,7 +354,9 @@ def test_simulated_runs_equal_the_reference(order: str, engine: str, dtype: str,
 @pytest.mark.parametrize("order", ORDERS)
 def test_full_batches_without_replacement_are_gradient_descent(order: str) -> None:
     problem = data(n_rows=10, replacement=False, ridge=0.1)
-    runs = simulate(problem, PATH, batch_size=[4, 3, 3], order=order, initial=1.0, n_steps=50, n_runs=5)
+    runs = simulate(
+        problem, PATH, batch_size=[4, 3, 3], algorithm=ordered(order), initial=1.0, n_steps=50, n_runs=5
+    )
     partition = problem.partition(3)
     x = np.ones((3, 3))
     for _ in range(50):
@@ -391,9 +405,9 @@ def test_minibatches_without_replacement_are_uniform_subsets() -> None:
 @pytest.mark.parametrize("average_last", [1, 4, 9])
 def test_average_is_the_mean_of_the_last_iterates(order: str, average_last: int) -> None:
     for problem in (gaussian(covariance=COVARIANCE, optimum=3.0), data()):
-        runs = simulate(problem, CYCLE, average_last=average_last, order=order, n_runs=70)
+        runs = simulate(problem, CYCLE, average_last=average_last, algorithm=ordered(order), n_runs=70)
         iterates = [
-            simulate(problem, CYCLE, n_steps=k, order=order, n_runs=70).final
+            simulate(problem, CYCLE, n_steps=k, algorithm=ordered(order), n_runs=70).final
             for k in range(10 - average_last, 10)
         ]
         np.testing.assert_array_equal(iterates[-1], runs.final)
@@ -480,7 +494,7 @@ def test_mean_and_second_moments_match_the_exact_recursion(case: str, dtype: str
         PATH,
         step_size=step_size,
         batch_size=batch_size,
-        order=order,
+        algorithm=ordered(order),
         engine=engine,
         initial=start,
         n_steps=12,
@@ -514,7 +528,7 @@ def test_mean_and_second_moments_match_the_exact_recursion(case: str, dtype: str
 def test_stationary_covariance_matches_theory(order: str, dtype: str) -> None:
     problem, options = (
         gaussian(noise_std=[0.5, 1.0, 1.5, 2.0]),
-        {"step_size": 0.1, "batch_size": 2, "order": order},
+        {"step_size": 0.1, "batch_size": 2, "algorithm": ordered(order)},
     )
     runs = simulate(problem, CYCLE, n_steps=300, n_runs=40_000, dtype=dtype, **options)
     inner = np.einsum("rip,rjp->rij", runs.final, runs.final)
@@ -552,7 +566,7 @@ def test_collapsed_and_direct_engines_agree_in_law(problem: dsf.GaussianRegressi
         "n_runs": 20_000,
         "average_last": 10,
         "initial": 0.5,
-        "order": order,
+        "algorithm": ordered(order),
     }
     collapsed = simulate(problem, CYCLE, engine="collapsed", rng=21, **options)
     direct = simulate(problem, CYCLE, engine="direct", rng=22, **options)
@@ -571,7 +585,7 @@ def test_gram_and_collapsed_engines_agree_in_law(order: str, dtype: str) -> None
         "n_steps": 20,
         "n_runs": 20_000,
         "initial": 0.5,
-        "order": order,
+        "algorithm": ordered(order),
         "keep": "gram",
     }
     gram = simulate(problem, CYCLE, engine="gram", rng=31, **options)
@@ -588,6 +602,7 @@ def test_gram_and_collapsed_engines_agree_in_law(order: str, dtype: str) -> None
 
 def test_divergence_is_flagged_kept_and_told_once() -> None:
     problem, options = gaussian(dim=1), {"step_size": 10.0, "batch_size": 1, "n_runs": 200, "n_steps": 310}
+    options["engine"] = "collapsed"
     with pytest.warns(DivergenceWarning) as caught:
         runs = simulate(problem, ONE, average_last=1, **options)
     n_diverged = np.count_nonzero(runs.diverged)
@@ -650,7 +665,12 @@ def no_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object) -> None:
         raise AssertionError("a kernel was called")
 
-    for module, name in ((steps, "advance_runs"), (steps, "advance_nodes"), (descent, "advance_losses")):
+    for module, name in (
+        (steps, "advance_runs"),
+        (steps, "advance_nodes"),
+        (general, "advance_runs"),
+        (general, "advance_nodes"),
+    ):
         monkeypatch.setattr(module, name, refuse)
 
 
@@ -664,7 +684,7 @@ ROW_STOCHASTIC = np.array([[0.5, 0.5], [1.0, 0.0]])
         (
             {"problem": 3},
             TypeError,
-            "problem must be a GaussianRegression or .* or StreamingRisk, got 3",
+            "problem must be a problem such as GaussianRegression, .* or StreamingRisk, got 3",
         ),
         ({"W": None}, TypeError, "W must be an array of real numbers"),
         ({"W": "ring"}, TypeError, "W must be an array of real numbers"),
@@ -729,7 +749,7 @@ ROW_STOCHASTIC = np.array([[0.5, 0.5], [1.0, 0.0]])
         ({"first_run": 2**32 - 149}, ValueError, "first_run must be an integer from 0 to 4294967146"),
         ({"average_last": 10}, ValueError, "average_last must be an integer from 0 to 9"),
         ({"average_last": -1}, ValueError, "average_last must be an integer from 0 to 9"),
-        ({"order": "combine"}, ValueError, "order must be one of 'combine-then-adapt'"),
+        ({"algorithm": "heavy_ball"}, TypeError, "algorithm must be a Algorithm"),
         ({"engine": "fast"}, ValueError, "engine must be one of 'auto'"),
         ({"keep": "none"}, ValueError, "keep must be one of 'all', 'norms'"),
         ({"dtype": "float16"}, ValueError, "dtype must be one of 'float64', 'float32'"),

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import desgd_fast as dsf
-from tests.algorithms.test_updates import ORDERS, RULES, SCHEDULES, every_extra, rule_of
+from tests.algorithms.test_algorithms import ORDERS, RULES, SCHEDULES, every_extra, rule_of
 
 torch = pytest.importorskip("torch")
 
@@ -109,8 +109,7 @@ def test_every_rule_step_for_step_in_both(name: str, extras: dict) -> None:
             "batch_size": [4, 9, 4],
             "n_steps": 7,
             "n_runs": 2,
-            "order": order,
-            "update": rule_of(name, extras)[0],
+            "algorithm": rule_of(name, extras, order)[0],
             "initial": start,
             "rng": 7,
         }
@@ -192,7 +191,7 @@ def test_divergence_is_flagged() -> None:
         ({"W": np.eye(3)[:2]}, "W must be a square matrix"),
         ({"batch_size": 0}, "batch_size must be"),
         ({"batch_size": [1, 2]}, "batch_size must be"),
-        ({"update": "heavy ball"}, "update must be a Update"),
+        ({"algorithm": "heavy ball"}, "algorithm must be a Algorithm"),
         ({"step_size": lambda k: np.ones(3)}, r"step_size must return shape \(6,\) or \(6, 5\)"),
         ({"keep_last": 7}, "keep_last must be an integer from 0 to 6"),
         ({"keep_node": 5}, "keep_node must be an integer from 0 to 4"),
@@ -201,7 +200,6 @@ def test_divergence_is_flagged() -> None:
         ({"initial": "uniform"}, "initial must have shape"),
         ({"targets": LABELS + 1}, "targets must be labels from 0 to 2, one per output"),
         ({"test": (FEATURES, LABELS - 1)}, "test must be labels from 0 to 2"),
-        ({"order": "mix"}, "order must be one of"),
         ({"test": FEATURES}, "test must be None or a pair"),
         ({"assignment": np.zeros(40, int)}, "assignment must give every node at least one row"),
     ],

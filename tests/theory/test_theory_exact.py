@@ -10,9 +10,8 @@ from desgd_fast import GaussianRegression, mixing_matrix, theory
 from desgd_fast.theory.one_node import OneNode
 from desgd_fast.theory.question import setting
 from desgd_fast.theory.second_moments import SecondMoments
+from tests.harness import ORDERS, ordered
 from tests.truth import theory as reference
-
-ORDERS = ("combine-then-adapt", "adapt-then-combine")
 
 
 def laplacian_weights(graph, delta):
@@ -60,7 +59,7 @@ def test_second_moments_agree_with_the_dense_kronecker_recursion(
         W, eigenvalues, a["power"], a["batch_size"], a["step_size"], adapt_first
     )
     radius = np.abs(np.linalg.eigvals(matrix)).max()
-    arguments = {"step_size": a["step_size"], "batch_size": a["batch_size"], "order": order}
+    arguments = {"step_size": a["step_size"], "batch_size": a["batch_size"], "algorithm": ordered(order)}
     assert theory.second_moment_growth(problem, W, **arguments) == pytest.approx(radius, rel=1e-9)
     if radius >= 1:
         with pytest.raises(ValueError, match="step_size must keep the second moments finite"):
@@ -92,7 +91,7 @@ def test_iteration_and_dense_algebra_agree_on_larger_graphs(order, name):
     )
     solution = np.linalg.solve(np.eye(len(matrix)) - matrix, noise).reshape(2, 20, 20).sum(axis=0)
     radius = np.abs(np.linalg.eigvals(matrix)).max()
-    arguments = {"step_size": step_size, "batch_size": batch_size, "order": order}
+    arguments = {"step_size": step_size, "batch_size": batch_size, "algorithm": ordered(order)}
     assert theory.second_moment_growth(problem, W, **arguments) == pytest.approx(radius, rel=1e-10)
     np.testing.assert_allclose(
         theory.stationary_covariance(problem, W, **arguments), solution, rtol=1e-8, atol=1e-12
@@ -106,7 +105,12 @@ def test_leading_form_is_multiplied_by_exactly_h2(order, covariance):
     W = random_weights(rng, 4, symmetric=False)
     problem = GaussianRegression(dim=3, covariance=covariance)
     question = setting(
-        problem, W, step_size=rng.uniform(0.1, 0.4, 4), batch_size=2, order=order, allow_row_stochastic=False
+        problem,
+        W,
+        step_size=rng.uniform(0.1, 0.4, 4),
+        batch_size=2,
+        algorithm=ordered(order),
+        allow_row_stochastic=False,
     )
     moments = SecondMoments(question)
     form, growth = moments.leading_form(), moments.growth()
@@ -151,7 +155,7 @@ def test_frontiers_at_the_published_size():
 def test_second_moments_neither_grow_nor_shrink_at_the_frontier(order, seed, symmetric):
     W, problem, eigenvalues, a = random_case(seed, symmetric, True, False)
     critical = theory.critical_step_size(
-        problem, W, batch_size=a["batch_size"], at="infinite-variance", order=order
+        problem, W, batch_size=a["batch_size"], at="infinite-variance", algorithm=ordered(order)
     )
     step_size = np.full(len(W), critical.value)
     matrix = reference.second_moment_matrix(
@@ -167,7 +171,9 @@ def test_answers_from_the_diagonal_alone_are_those_of_all_moments(order, graph):
     n = W.shape[0]
     power, batch_size, noise_power = np.ones(n), np.full(n, 2), np.linspace(1, 2, n)
     problem = GaussianRegression(dim, noise_std=np.sqrt(noise_power))
-    critical = theory.critical_step_size(problem, W, batch_size=2, at="infinite-variance", order=order)
+    critical = theory.critical_step_size(
+        problem, W, batch_size=2, at="infinite-variance", algorithm=ordered(order)
+    )
 
     def moments(step_size):
         steps = np.full(n, step_size)
@@ -179,7 +185,7 @@ def test_answers_from_the_diagonal_alone_are_those_of_all_moments(order, graph):
     assert np.abs(np.linalg.eigvals(moments(critical.value)[0])).max() == pytest.approx(1, abs=1e-11)
     step = 0.7 * critical.value
     matrix, noise = moments(step)
-    arguments = {"step_size": step, "batch_size": 2, "order": order}
+    arguments = {"step_size": step, "batch_size": 2, "algorithm": ordered(order)}
     growth = theory.second_moment_growth(problem, W, **arguments)
     assert growth == pytest.approx(np.abs(np.linalg.eigvals(matrix)).max(), rel=1e-12)
     covariance = np.linalg.solve(np.eye(len(matrix)) - matrix, noise).reshape(dim, n, n).sum(axis=0)
@@ -201,7 +207,7 @@ def test_adapt_then_combine_with_the_average_is_one_node_with_the_joint_minibatc
     problem = GaussianRegression(dim=4)
     joint = theory.second_moment_growth(problem, [[1.0]], step_size=0.3, batch_size=6)
     average = theory.second_moment_growth(
-        problem, np.full((3, 3), 1 / 3), step_size=0.3, batch_size=2, order="adapt-then-combine"
+        problem, np.full((3, 3), 1 / 3), step_size=0.3, batch_size=2, algorithm=ordered("adapt-then-combine")
     )
     assert average == pytest.approx(joint, rel=1e-13)
 

@@ -14,9 +14,8 @@ from desgd_fast.theory.population import Population, estimate
 from desgd_fast.theory.question import setting
 from desgd_fast.theory.roots import Walk
 from desgd_fast.theory.roots import tail_index as find_tail_index
+from tests.harness import ORDERS, ordered
 from tests.truth import theory as reference
-
-ORDERS = ("combine-then-adapt", "adapt-then-combine")
 
 
 def laplacian_weights(graph, delta):
@@ -29,7 +28,12 @@ CYCLE8 = laplacian_weights(nx.cycle_graph(8), 1 / 3)
 
 def population_for(problem, W, step_size, batch_size, key, n_particles=1024, order=ORDERS[0], threads=None):
     question = setting(
-        problem, W, step_size=step_size, batch_size=batch_size, order=order, allow_row_stochastic=False
+        problem,
+        W,
+        step_size=step_size,
+        batch_size=batch_size,
+        algorithm=ordered(order),
+        allow_row_stochastic=False,
     )
     return Population(question, np.array([key, 7], dtype=np.uint64), n_particles, threads)
 
@@ -51,7 +55,7 @@ def test_gram_step_has_the_law_of_the_full_recursion(n, d, order):
         batch_size=batch,
         n_steps=n_steps,
         n_runs=n_runs,
-        order=order,
+        algorithm=ordered(order),
         engine="gram",
         keep="gram",
         initial=start,
@@ -91,7 +95,7 @@ def test_gram_and_vector_populations_agree(order):
     values = []
     for covariance in (None, nearly):
         problem = GaussianRegression(dim=9, covariance=covariance)
-        population = population_for(problem, CYCLE4, 0.3, 1, key=2, order=order)
+        population = population_for(problem, CYCLE4, 0.3, 1, key=2, algorithm=ordered(order))
         assert population.gram == (covariance is None)
         population.settle(3.0)
         values.append(estimate(3.0, population.grow(3.0, 512)))
@@ -279,7 +283,7 @@ def test_bad_input_is_named(function, change, error, message):
 def test_more_steps_are_not_spent_on_an_error_that_is_bias() -> None:
     question = setting(
         GaussianRegression(1), [[1.0]], step_size=0.5, batch_size=1,
-        order="combine-then-adapt", allow_row_stochastic=False,
+        algorithm=ordered("combine-then-adapt"), allow_row_stochastic=False,
     )  # fmt: skip
     walk = Walk(Population(question, np.array([1, 2], dtype=np.uint64), 64), lambda done, s: None)
     seen = walk.look(2.5)

@@ -70,6 +70,18 @@ def normals(key, n_pairs, first_index, step, node, run):
     return np.concatenate(normal_pairs(key, first_index + np.arange(n_pairs), step, node, run))
 
 
+def normal_vector(key, dim, first_index, step, node, run):
+    """A vector's normals: a sequence whose last counter two runs share where a cosine is enough for each.
+
+    Those runs differ in bit 4 of their numbers; the one that has it takes the sine.
+    """
+    indices = first_index + np.arange(-(-dim // 2))
+    drawn = np.stack(normal_pairs(key, indices, step, node, run), axis=-1).ravel()[:dim]
+    if dim % 2:
+        drawn[-1] = normal_pairs(key, indices[-1], step, node, run & ~16)[bool(run & 16)]
+    return drawn
+
+
 def chi_square(key, degrees, step, node, run, purpose=CHI_SQUARE):
     """Marsaglia–Tsang (ACM TOMS 2000): attempt t reads counters purpose + 4t and purpose + 4t + 1."""
     shape = degrees / 2 + (degrees < 2) - 1 / 3

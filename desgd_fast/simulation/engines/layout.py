@@ -61,6 +61,12 @@ class Layout:
         self.pack(values, packed)
         return packed
 
+    def row(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values (dim,) at their places in the row of a node, zeros where it is filled up."""
+        row = np.zeros(self.size)
+        self.pack(values, row)
+        return row
+
     def unpack(self, state: NDArray[Any]) -> NDArray[Any]:
         """(n_blocks, n_nodes, size) → (n_blocks · lanes, n_nodes, dim)."""
         n_blocks, n_nodes, _ = state.shape

@@ -1,4 +1,4 @@
-"""Fully connected networks: forward, backward and the step loop of decentralized SGD.
+"""Fully connected networks: forward and backward over minibatches.
 
 The parameters of a node lie in one row: for each layer the weights (n_out, n_in), row by row, then, with
 biases, n_out of them. Units are counted through all layers, the inputs first.
@@ -11,14 +11,21 @@ are zeros, and what comes of them is never added.
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import prange
 
-from desgd_fast.kernels.draw.random import ROWS, fill_integers
-from desgd_fast.kernels.jit.arithmetic import exp, multiply_add, tanh, wide_vectors
-from desgd_fast.kernels.jit.compile import Integers, Reals, Word, Words, elementary, exact, kernel
+from desgd_fast.kernels.draw.minibatches import (
+    Epochs,
+    SamplingRoom,
+    choose_rows,
+    reserve_sampling,
+    sampling_of,
+)
+from desgd_fast.kernels.draw.vectors import Counter
+from desgd_fast.kernels.jit.arithmetic import exp, kept_apart, multiply_add, tanh, wide_vectors
+from desgd_fast.kernels.jit.compile import Integers, Matrix, Reals, Words, elementary, exact, kernel
 from desgd_fast.kernels.jit.lanes import (
     SAMPLES,
     load_entries,
@@ -28,44 +35,34 @@ from desgd_fast.kernels.jit.lanes import (
     store_entries,
     zeros,
 )
-from desgd_fast.kernels.loops.steps import (
-    ADAPT_FIRST,
-    AVERAGE_FROM,
-    FIRST_RUN,
-    FIRST_STEP,
-    N_STEPS,
-    copy_nodes,
-)
-from desgd_fast.kernels.loops.updates import (
-    TRACKING,
-    communicates,
-    keeps_gradient,
-    mix_node,
-    take_step,
-    update_gradient,
-)
+from desgd_fast.kernels.loops.steps import largest, padded
 
-# Entries of ``network``, followed by the numbers of units of every layer, the inputs first.
+# Entries of a network's code, followed by the numbers of units of every layer, the inputs first.
 TANH, SLOPE, CROSS_ENTROPY, BIASES, SIZES = range(5)
 
-# Columns of ``nodes``: what distinguishes one node from another. Rows FIRST_ROW … + N_ROWS - 1 are its own.
-BATCH_SIZE, FIRST_ROW, N_ROWS = range(3)
 
-# Entries of ``plan`` that mean something else here.
-REPLACEMENT = 8
+class Network(NamedTuple):
+    """The network's ``code``, and the samples: ``rows`` of features and of target outputs, node
+    after node, and how they are sampled (:class:`..draw.minibatches.Sampling`).
+    """
 
-Graph = tuple[Integers, Integers, Reals]
-Data = tuple[Reals, Reals, Integers]
+    code: Reals
+    features: Matrix
+    targets: Matrix
+    rows: Integers
+    kind: int
+    batch_sizes: Integers
+    offsets: Integers
+    bounds: Words
 
-# Three matrices with a row for each node: the memory of an update rule, the same after mixing, and the last
-# gradients.
-Memory = tuple[Reals, Reals, Reals]
 
-# What a step writes to: values and errors of units, values sample by sample, the rows drawn, and lengths.
-Work = tuple[Reals, Reals, Reals, Integers, Reals]
+class NetworkRoom(NamedTuple):
+    """The rows drawn, values and errors of units, and values sample by sample."""
 
-# Rows of ``vectors``, with one direction for each node, or one that all nodes use in turn.
-SCALE, CENTRE, DIRECTIONS = range(3)
+    sampling: SamplingRoom
+    values: Matrix
+    errors: Matrix
+    across: Matrix
 
 
 @exact
@@ -361,54 +358,19 @@ def add_gradient(network: Reals, batch_size: int, across: Reals, errors: Reals, 
 
 
 @exact
-def gather_batch(
-    features: Reals,
-    targets: Reals,
-    rows: Integers,
-    first_row: int,
-    drawn: Integers,
-    batch_size: int,
-    network: Reals,
-    values: Reals,
-    errors: Reals,
-) -> None:
+def gather_batch(source: Network, drawn: Integers, batch_size: int, values: Reals, errors: Reals) -> None:
     """Put the inputs and the targets of the drawn rows where forward and backward look for them."""
-    n_layers = network.size - SIZES - 1
-    n_units = units_below(network, n_layers + 1)
-    outputs = units_below(network, n_layers)
+    features, targets, rows, code = source.features, source.targets, source.rows, source.code
+    n_layers = code.size - SIZES - 1
+    n_units = units_below(code, n_layers + 1)
+    outputs = units_below(code, n_layers)
     for q in range(batch_size):
-        row = rows[first_row + drawn[q, 0]]
+        row = rows[drawn[q]]
         group = q // SAMPLES * n_units
         for i in range(features.shape[1]):
             values[group + i, q % SAMPLES] = features[row, i]
         for i in range(targets.shape[1]):
             errors[group + outputs + i, q % SAMPLES] = targets[row, i]
-
-
-@exact
-def keep_apart(drawn: Integers, batch_size: int, n_rows: int) -> None:
-    """Floyd's subset: draw q lies in [0, n_rows - batch_size + q]; if taken, it becomes the upper end."""
-    for q in range(batch_size):
-        for earlier in range(q):
-            if drawn[earlier, 0] == drawn[q, 0]:
-                drawn[q, 0] = n_rows - batch_size + q
-
-
-@exact
-def draw_batch(
-    key: Words,
-    step: Word,
-    node: int,
-    run: Word,
-    nodes: Integers,
-    bounds: Words,
-    plan: Integers,
-    drawn: Integers,
-) -> None:
-    """Which of the node's rows make its minibatch: drawn[:batch size, 0]."""
-    fill_integers(key, ROWS, step, np.uint64(node), run, bounds, 1, drawn)
-    if not plan[REPLACEMENT]:
-        keep_apart(drawn, nodes[node, BATCH_SIZE], nodes[node, N_ROWS])
 
 
 @exact
@@ -455,10 +417,10 @@ def measure_outputs(
 
 @exact
 def find_errors(
-    parameters: Reals, network: Reals, targets: Reals, batch_size: int, factor: float, work: Work
+    parameters: Reals, network: Reals, targets: Reals, batch_size: int, factor: float, room: NetworkRoom
 ) -> None:
     """From a gathered minibatch, what :func:`add_gradient` takes: errors, times ``factor``, and values."""
-    values, errors, across = work[0], work[1], work[2]
+    values, errors, across = room.values, room.errors, room.across
     n_layers = network.size - SIZES - 1
     n_units, outputs = units_below(network, n_layers + 1), units_below(network, n_layers)
     for group in range((batch_size + SAMPLES - 1) // SAMPLES):
@@ -472,240 +434,41 @@ def find_errors(
 
 
 @exact
-def step_network(
-    x: Reals,
-    y: Reals,
-    memory: Memory,
-    node: int,
-    graph: Graph,
-    nodes: Integers,
-    step_size: float,
-    rule: Reals,
-    network: Reals,
-    data: Data,
-    bounds: Words,
-    key: Words,
-    step: Word,
-    run: Word,
-    plan: Integers,
-    work: Work,
-    vectors: Reals,
-) -> None:
-    """One minibatch of one node: y[node] = Σ_j W[node, j] x[j] − step size · what the rule makes of it.
+def reserve_network(source: Network, together: int) -> NetworkRoom:
+    """Room for one step of so many nodes."""
+    code = source.code
+    most, n_units = padded(largest(source.batch_sizes)), units_below(code, code.size - SIZES)
+    n_rows = most // SAMPLES * n_units
+    return NetworkRoom(
+        reserve_sampling(sampling_of(source), together),
+        np.zeros((n_rows, SAMPLES)),
+        np.zeros((n_rows, SAMPLES)),
+        np.empty((most, n_units)),
+    )
 
-    With ADAPT_FIRST x[node] loses its step in place, and mixing is left to :func:`finish_node`.
-    """
+
+@exact
+def add_of_network(
+    source: Network,
+    epochs: Epochs,
+    room: NetworkRoom,
+    first: int,
+    last: int,
+    counter: Counter,
+    x: Matrix,
+    factors: Reals,
+    out: Matrix,
+) -> None:
+    """out[i - first] += factors[i - first] · gradient of node i at x[i] on a minibatch of its rows."""
     wide_vectors()
-    features, targets, rows = data
-    values, errors, across, drawn = work[0], work[1], work[2], work[3]
-    batch_size, mixing, plain = nodes[node, BATCH_SIZE], communicates(rule, step), keeps_gradient(rule)
-    draw_batch(key, step, node, run, nodes, bounds, plan, drawn)
-    gather_batch(features, targets, rows, nodes[node, FIRST_ROW], drawn, batch_size, network, values, errors)
-    # A plain step needs no gradient of its own: it is added to the parameters as it is summed.
-    factor = -step_size / batch_size if plain else 1.0 / batch_size
-    find_errors(x[node], network, targets, batch_size, factor, work)
-    moved = x if plan[ADAPT_FIRST] else y
-    if not plan[ADAPT_FIRST]:
-        mix_node(mixing, graph, node, x, y)
-    if plain:
-        add_gradient(network, batch_size, across, errors, moved[node])
-        return
-    before, velocity, last_gradient = memory
-    direction = vectors[DIRECTIONS + node % (vectors.shape[0] - DIRECTIONS)]
-    for t in range(direction.size):
-        direction[t] = 0.0
-    add_gradient(network, batch_size, across, errors, direction)
-    if rule[TRACKING] != 0.0:
-        mix_node(mixing, graph, node, before, velocity)
-    scale, centre = vectors[SCALE], vectors[CENTRE]
-    update_gradient(node, x, rule, scale, centre, 1, work[4], velocity, last_gradient, direction)
-    take_step(step_size, direction, node, moved)
-
-
-@exact
-def finish_node(
-    graph: Graph, rule: Reals, node: int, x: Reals, y: Reals, step: Word, plan: Integers, sums: Reals
-) -> None:
-    """Mix if that is still to be done, and add to the running sum of the last iterates."""
-    wide_vectors()
-    if plan[ADAPT_FIRST]:
-        mix_node(communicates(rule, step), graph, node, x, y)
-    if step >= np.uint64(plan[AVERAGE_FROM]):
-        for t in range(y.shape[1]):
-            sums[node, t] += y[node, t]
-
-
-@exact
-def reserve(nodes: Integers, network: Reals) -> Work:
-    """Room for one step of one node."""
-    most, n_units = most_drawn(nodes), units_below(network, network.size - SIZES)
-    n_rows = (most + SAMPLES - 1) // SAMPLES * n_units
-    values, errors = np.zeros((n_rows, SAMPLES)), np.zeros((n_rows, SAMPLES))
-    return values, errors, np.empty((most, n_units)), np.empty((most, 1), np.int64), np.empty(SAMPLES)
-
-
-@exact
-def reserve_vectors(rule: Reals, n_directions: int, size: int) -> Reals:
-    """Rows for :func:`.updates.update_gradient`: ones, zeros, and directions; none where steps are plain."""
-    vectors = np.zeros((0 if keeps_gradient(rule) else DIRECTIONS + n_directions, size))
-    if vectors.shape[0] > 0:
-        for t in range(size):
-            vectors[SCALE, t] = 1.0
-    return vectors
-
-
-@exact
-def most_drawn(nodes: Integers) -> int:
-    """The largest batch, padded to the fours that integers are drawn in."""
-    most = 1
-    for node in range(nodes.shape[0]):
-        most = max(most, nodes[node, BATCH_SIZE])
-    return (most + 3) // 4 * 4
-
-
-@exact
-def count_choices(nodes: Integers, replacement: int) -> Words:
-    """The number of rows that draw q of a node chooses from, at [q, node]; unused draws choose from one."""
-    bounds = np.empty((most_drawn(nodes), nodes.shape[0]), np.uint64)
-    for node in range(nodes.shape[0]):
-        batch_size = nodes[node, BATCH_SIZE]
-        for q in range(bounds.shape[0]):
-            later = 0 if replacement else batch_size - 1 - q
-            bounds[q, node] = np.uint64(nodes[node, N_ROWS] - later if q < batch_size else 1)
-    return bounds
-
-
-@kernel()
-def draw_minibatches(
-    key: Words, run: Word, nodes: Integers, rows: Integers, plan: Integers, out: Integers
-) -> None:
-    """Which ``rows`` the minibatches of one run hold: out[k, node, q] at step FIRST_STEP + k < + N_STEPS."""
-    n_nodes, bounds = nodes.shape[0], count_choices(nodes, plan[REPLACEMENT])
-    drawn = np.empty((bounds.shape[0], 1), np.int64)
-    for k in range(plan[N_STEPS]):
-        step = np.uint64(plan[FIRST_STEP] + k)
-        for node in range(n_nodes):
-            draw_batch(key, step, node, run, nodes, bounds, plan, drawn)
-            for q in range(nodes[node, BATCH_SIZE]):
-                out[k, node, q] = rows[nodes[node, FIRST_ROW] + drawn[q, 0]]
-
-
-@kernel(parallel=True)
-def train_runs(
-    state: Reals,
-    sums: Reals,
-    memory: Reals,
-    graph: Graph,
-    nodes: Integers,
-    step_sizes: Reals,
-    rule: Reals,
-    network: Reals,
-    data: Data,
-    key: Words,
-    plan: Integers,
-) -> None:
-    """Advance state[run, node, parameter] by N_STEPS steps, runs in parallel.
-
-    ``nodes[node]`` holds (batch size, first of its rows, their number). ``step_sizes[k, run, node]`` belongs
-    to step k of a run; an axis of length 1 to all of them. ``data`` is (features, targets, rows): one row of
-    outputs for each of the features, and the rows of all nodes. ``graph``, ``rule`` and ``memory`` as in
-    :func:`.descent.advance_losses`, plan, averaging and ``sums`` as in :func:`.steps.advance_runs`.
-    """
-    n_nodes, size = state.shape[1], state.shape[2]
-    bounds = count_choices(nodes, plan[REPLACEMENT])
-    for run in prange(state.shape[0]):
-        label = np.uint64(plan[FIRST_RUN] + run)
-        x, y, total = state[run], np.empty((n_nodes, size)), sums[run]
-        before, last_gradient = memory[run, 0], memory[run, memory.shape[1] - 1]
-        after = np.empty((n_nodes, size)) if rule[TRACKING] != 0.0 else before
-        work, vectors = reserve(nodes, network), reserve_vectors(rule, 1, size)
-        for k in range(plan[N_STEPS]):
-            step = np.uint64(plan[FIRST_STEP] + k)
-            sizes = step_sizes[np.int64(step) % step_sizes.shape[0], np.int64(run) % step_sizes.shape[1]]
-            for node in range(n_nodes):
-                step_network(
-                    x,
-                    y,
-                    (before, after, last_gradient),
-                    node,
-                    graph,
-                    nodes,
-                    sizes[node],
-                    rule,
-                    network,
-                    data,
-                    bounds,
-                    key,
-                    step,
-                    label,
-                    plan,
-                    work,
-                    vectors,
-                )
-            for node in range(n_nodes):
-                finish_node(graph, rule, node, x, y, step, plan, total)
-            x, y = y, x
-            before, after = after, before
-        if plan[N_STEPS] % 2:
-            copy_nodes(x, y)
-            if rule[TRACKING] != 0.0:
-                copy_nodes(before, after)
-
-
-@kernel(parallel=True)
-def train_nodes(
-    state: Reals,
-    sums: Reals,
-    memory: Reals,
-    graph: Graph,
-    nodes: Integers,
-    step_sizes: Reals,
-    rule: Reals,
-    network: Reals,
-    data: Data,
-    key: Words,
-    plan: Integers,
-) -> None:
-    """:func:`train_runs` with the nodes of each step in parallel: for fewer runs than threads."""
-    n_nodes, size = state.shape[1], state.shape[2]
-    bounds, vectors = count_choices(nodes, plan[REPLACEMENT]), reserve_vectors(rule, n_nodes, size)
-    spare, spare_memory = np.empty((n_nodes, size)), np.empty((n_nodes, size))
-    for run in range(state.shape[0]):
-        label = np.uint64(plan[FIRST_RUN] + run)
-        x, y, total = state[run], spare, sums[run]
-        before, last_gradient = memory[run, 0], memory[run, memory.shape[1] - 1]
-        after = spare_memory if rule[TRACKING] != 0.0 else before
-        for k in range(plan[N_STEPS]):
-            step = np.uint64(plan[FIRST_STEP] + k)
-            sizes = step_sizes[np.int64(step) % step_sizes.shape[0], np.int64(run) % step_sizes.shape[1]]
-            for node in prange(n_nodes):
-                step_network(
-                    x,
-                    y,
-                    (before, after, last_gradient),
-                    int(np.int64(node)),
-                    graph,
-                    nodes,
-                    sizes[node],
-                    rule,
-                    network,
-                    data,
-                    bounds,
-                    key,
-                    step,
-                    label,
-                    plan,
-                    reserve(nodes, network),
-                    vectors,
-                )
-            for node in prange(n_nodes):
-                finish_node(graph, rule, int(np.int64(node)), x, y, step, plan, total)
-            x, y = y, x
-            before, after = after, before
-        if plan[N_STEPS] % 2:
-            copy_nodes(x, y)
-            if rule[TRACKING] != 0.0:
-                copy_nodes(before, after)
+    kept_apart()
+    choose_rows(sampling_of(source), epochs, room.sampling, first, last, counter)
+    code, values, errors, across = source.code, room.values, room.errors, room.across
+    for node in range(first, last):
+        batch_size = source.batch_sizes[node]
+        gather_batch(source, room.sampling.rows[node - first], batch_size, values, errors)
+        find_errors(x[node], code, source.targets, batch_size, factors[node - first] / batch_size, room)
+        add_gradient(code, batch_size, across, errors, out[node - first])
 
 
 @kernel(parallel=True)

@@ -1,0 +1,184 @@
+"""An algorithm is a value: parts in the slots of one step, composed by :func:`chain`.
+
+    step = participation → local rule → message → mixing → aggregation
+
+Every function of this package that makes an algorithm makes one with a single part; ``chain`` puts parts
+together, local rules one after the other. What excludes each other is refused.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from desgd_fast.algorithms import checks
+from desgd_fast.common import check
+
+
+@dataclass(frozen=True)
+class Part:
+    """What fills a slot of the step: a short compiled function, its numbers, and what is known of it.
+
+    Attributes
+    ----------
+    name : str
+        As it is called in messages and representations.
+    function : callable
+        A function that Numba compiles, with the arguments of its slot.
+    parameters : tuple of float
+        Handed to the function as its last argument; functions are compiled once for all parameters.
+    memory : int
+        Vectors that a node keeps for it (numbers, for a participation).
+    mixed : int
+        The first of them that are averaged with the neighbours' before each mixing step.
+    normals, uniforms : int or "dim"
+        Variates that it draws for each node and step; "dim" is one for every coordinate.
+    degree : {"linear", "homogeneous", "bounded"}
+        Whether the step that it makes is linear in iterates and gradients, scales with them, or stays
+        bounded.
+    equivariant : bool
+        Whether rotating iterates and gradients rotates what it makes; inner products are, coordinates are
+        not.
+    per_node : bool
+        Whether ``parameters`` hold one number for all nodes or one for each.
+    role : str
+        Parts with the same role exclude each other.
+    array_form : callable or None
+        array_form(direction, iterate, memory, parameters): the same on rows of arrays or tensors, one a
+        node, for :func:`desgd_fast.torch.train`; ``memory`` is a list of arrays that it replaces.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    parameters: tuple[float, ...] = ()
+    memory: int = 0
+    mixed: int = 0
+    normals: int | str = 0
+    uniforms: int | str = 0
+    degree: str = "linear"
+    equivariant: bool = True
+    per_node: bool = False
+    role: str = ""
+    array_form: Callable[..., Any] | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        checks.part(self)
+
+    def __repr__(self) -> str:
+        return f"{self.name}({', '.join(f'{value:g}' for value in self.parameters)})"
+
+    def variates(self, dim: int) -> tuple[int, int]:
+        """Normals and uniforms for iterates of so many coordinates."""
+        drawn = (dim if count == "dim" else int(count) for count in (self.normals, self.uniforms))
+        normals, uniforms = drawn
+        return normals, uniforms
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """What the nodes do in one step; the functions of :mod:`desgd_fast.algorithms` make them.
+
+    Attributes
+    ----------
+    local : tuple of Part
+        What a node makes of its gradient, one part after the other; none takes the gradient itself.
+    order : {None, "combine-then-adapt", "adapt-then-combine"}
+        x_i ← Σ_j W_ij x_j − η d_i, which None is too, or x_i ← Σ_j W_ij (x_j − η d_j).
+    local_steps : int or None
+        Steps from one mixing to the next; None is 1.
+    participation : Part or None
+        Who takes a gradient at a step; None is everybody.
+    message : Part or None
+        What a node sends in place of its iterate.
+    aggregation : Part or None
+        How a node combines what it receives; None is the mean with the weights of W.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf
+    >>> dsf.algorithms.chain(dsf.algorithms.clipped(2.0), dsf.algorithms.heavy_ball(0.9))
+    chain(clipped(2), heavy_ball(0.9))
+    """
+
+    local: tuple[Part, ...] = ()
+    order: str | None = None
+    local_steps: int | None = None
+    participation: Part | None = None
+    message: Part | None = None
+    aggregation: Part | None = None
+
+    def __repr__(self) -> str:
+        parts = [repr(part) for part in self.parts]
+        if self.local_steps is not None:
+            parts.append(f"local_steps({self.local_steps})")
+        if self.order is not None:
+            parts.append(f"{self.order.replace('-', '_')}()")
+        shown = ", ".join(parts)
+        return "sgd()" if not parts else shown if len(parts) == 1 else f"chain({shown})"
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All parts, in the order of a step."""
+        return tuple(
+            part
+            for part in (self.participation, *self.local, self.message, self.aggregation)
+            if part is not None
+        )
+
+    @property
+    def adapt_first(self) -> bool:
+        """Whether nodes move before they mix."""
+        return self.order == "adapt-then-combine"
+
+    @property
+    def period(self) -> int:
+        """Steps from one mixing to the next."""
+        return self.local_steps or 1
+
+    @property
+    def plain(self) -> bool:
+        """Whether nodes take the gradient itself and average at every step."""
+        return not self.parts and self.period == 1
+
+    @property
+    def degree(self) -> str:
+        """The worst of its parts: "linear", "homogeneous" or "bounded"."""
+        return max((part.degree for part in self.parts), key=checks.DEGREES.index, default="linear")
+
+    @property
+    def equivariant(self) -> bool:
+        """Whether every part is."""
+        return all(part.equivariant for part in self.parts)
+
+
+def chain(*algorithms: Algorithm) -> Algorithm:
+    """Algorithms put together: local rules one after the other, everything else once.
+
+    Parameters
+    ----------
+    *algorithms : Algorithm
+        What the functions of this module make. The first local rule takes the gradient, each next one what
+        the one before it made, and the last one's is the direction of the step.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If two of them fill the same slot or exclude each other.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf
+    >>> algorithm = dsf.algorithms.chain(
+    ...     dsf.algorithms.weight_decay(0.1), dsf.algorithms.nesterov(0.5),
+    dsf.algorithms.adapt_then_combine()) >>> algorithm.degree, algorithm.adapt_first
+    ('linear', True)
+    """
+    for i, algorithm in enumerate(algorithms):
+        check.instance(f"algorithms[{i}]", algorithm, (Algorithm,))
+    local = tuple(part for algorithm in algorithms for part in algorithm.local)
+    checks.compatible(local)
+    slots = {
+        slot.name: checks.filled_once(slot.name, [getattr(one, slot.name) for one in algorithms])
+        for slot in fields(Algorithm)
+        if slot.name != "local"
+    }
+    return Algorithm(local=local, **slots)

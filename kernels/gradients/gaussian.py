@@ -1,0 +1,201 @@
+"""Minibatch gradients of Gaussian least squares, from their closed law or sample by sample.
+
+In the eigenbasis of the covariance, whose eigenvalues have the roots ``roots``: with s = roots·(x − x*), z a
+standard normal vector and chi² a chi-square of the batch, the gradient is roots·(along·s + across·z) with two
+numbers that depend on s·z, s·s and chi (the law told in ``desgd_fast.simulation``).
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from desgd_fast.kernels.draw.random import CHI_SQUARE, FEATURES, fill_chi_square
+from desgd_fast.kernels.draw.vectors import Counter, Vectors, fill_vectors, reserve_vectors
+from desgd_fast.kernels.jit.arithmetic import (
+    aligned_empty,
+    borrow,
+    kept_apart,
+    multiply_add,
+    rows,
+    wide_vectors,
+)
+from desgd_fast.kernels.jit.compile import Integers, Matrix, Reals, elementary, exact
+from desgd_fast.kernels.jit.lanes import LANES, load_from, spread, spread_from, store_entries, total
+
+# Samples of a minibatch that are drawn at once, where every sample is drawn.
+SAMPLED = 16
+
+
+class Gaussian(NamedTuple):
+    """Features N(0, feature std² · covariance), noise and batch of every node.
+
+    ``gains`` are feature std / batch size.
+
+    ``chi`` is as :func:`..draw.random.fill_chi_square` takes it.
+    """
+
+    feature_stds: Reals
+    noise_stds: Reals
+    batch_sizes: Integers
+    gains: Reals
+    chi: Matrix
+    roots: Reals
+    optimum: Reals
+    dim: int
+    direct: bool
+
+
+class GaussianRoom(NamedTuple):
+    """What gradients of some nodes need: normal vectors, chi-squares, inner products, and s."""
+
+    vectors: Vectors
+    chi_squares: Reals
+    dots: Reals
+    squares: Reals
+    scaled: Matrix
+
+
+@exact
+def reserve_gaussian(source: Gaussian, together: int, size: int, like: Matrix) -> GaussianRoom:
+    """Room for so many nodes, with rows of ``size``."""
+    dim = source.dim
+    if source.direct:
+        vectors = reserve_vectors(SAMPLED, dim + 1, (dim // LANES + 1) * LANES, True, like)
+    else:
+        vectors = reserve_vectors(together, dim, size, False, like)
+    scaled = aligned_empty(together, size, like)
+    return GaussianRoom(vectors, np.empty(together + 16), np.empty(together), np.empty(together), scaled)
+
+
+@exact
+def fill_chi_squares(source: Gaussian, counter: Counter, first: int, count: int, out: Reals) -> None:
+    """A chi-square with as many degrees of freedom as the batch has samples, for each of the nodes."""
+    kept_apart()
+    whole, node, key = (count + 7) // 8 * 8, np.uint64(first), borrow(counter.key)
+    step, run, chi, out = counter.step, counter.run, borrow(source.chi), borrow(out)
+    fill_chi_square(key, CHI_SQUARE, step, node, run, np.uint64(0), chi, first, whole, out)
+
+
+@elementary
+def scale_nodes(source: Gaussian, first: int, count: int, x: Matrix, scaled: Matrix) -> None:
+    """s = roots·(x − x*) of some nodes."""
+    wide_vectors()
+    x, scaled, roots, optimum = borrow(x), borrow(scaled), borrow(source.roots), borrow(source.optimum)
+    size = x.shape[1]
+    for i in range(count):
+        here, there = (first + i) * size, i * size
+        for t in range(0, size, LANES):
+            value = load_from(roots, t) * (load_from(x, here + t) - load_from(optimum, t))
+            store_entries(scaled, there + t, value)
+
+
+@elementary
+def sum_products(s: Matrix, z: Matrix, count: int, dots: Reals, squares: Reals) -> None:
+    """Inner products s·z and s·s, row by row."""
+    wide_vectors()
+    s, z, dots, squares = borrow(s), borrow(z), borrow(dots), borrow(squares)
+    size, stride = s.shape[1], z.shape[1]
+    for i in range(count):
+        here, there = i * size, i * stride
+        dot = square = spread(0.0)
+        for t in range(0, size, LANES):
+            value = load_from(s, here + t)
+            dot = multiply_add(value, load_from(z, there + t), dot)
+            square = multiply_add(value, value, square)
+        dots[i], squares[i] = total(dot), total(square)
+
+
+@elementary
+def find_factors(source: Gaussian, first: int, count: int, factors: Reals, room: GaussianRoom) -> None:
+    """Of some nodes together, dots and squares turned into across and along."""
+    wide_vectors()
+    feature_stds, noise_stds, gains = (
+        borrow(source.feature_stds),
+        borrow(source.noise_stds),
+        borrow(source.gains),
+    )
+    along, across, chi_squares = borrow(room.squares), borrow(room.dots), borrow(room.chi_squares)
+    base = np.uint64(first)
+    for i in range(count):
+        u = np.uint64(i)
+        node, square = base + u, along[u]
+        feature_std, noise_std, chi = feature_stds[node], noise_stds[node], math.sqrt(chi_squares[u])
+        gain = factors[u] * gains[node] * chi
+        tau = math.sqrt(feature_std * feature_std * square + noise_std * noise_std)
+        # At the optimum itself there is no direction to project on.
+        projection = across[u] / square if square > 0.0 else 0.0
+        along[u] = gain * (feature_std * chi + (noise_std - tau) * projection)
+        across[u] = gain * tau
+
+
+@elementary
+def add_laws(
+    roots: Reals, along: Reals, across: Reals, s: Matrix, z: Matrix, count: int, out: Matrix
+) -> None:
+    """out += roots·(along·s + across·z), row by row."""
+    wide_vectors()
+    roots, s, z, out = borrow(roots), borrow(s), borrow(z), borrow(out)
+    size = s.shape[1]
+    for i in range(count):
+        a, b, here = spread_from(along, i), spread_from(across, i), i * size
+        for t in range(0, size, LANES):
+            law = multiply_add(a, load_from(s, here + t), b * load_from(z, here + t))
+            store_entries(out, here + t, multiply_add(load_from(roots, t), law, load_from(out, here + t)))
+
+
+@elementary
+def add_collapsed(
+    source: Gaussian,
+    room: GaussianRoom,
+    first: int,
+    last: int,
+    counter: Counter,
+    x: Matrix,
+    factors: Reals,
+    out: Matrix,
+) -> None:
+    """out[i - first] += factors[i - first] · gradient of node i at x[i], drawn from its closed law."""
+    count, z, s = last - first, room.vectors.out, room.scaled
+    fill_vectors(counter, FEATURES, np.uint64(0), np.uint64(first), count, source.dim, room.vectors)
+    fill_chi_squares(source, counter, first, count, room.chi_squares)
+    scale_nodes(source, first, count, x, s)
+    sum_products(s, z, count, room.dots, room.squares)
+    find_factors(source, first, count, factors, room)
+    add_laws(source.roots, room.squares, room.dots, s, z, count, out)
+
+
+@elementary
+def add_sampled(
+    source: Gaussian,
+    room: GaussianRoom,
+    first: int,
+    last: int,
+    counter: Counter,
+    x: Matrix,
+    factors: Reals,
+    out: Matrix,
+) -> None:
+    """The same sample by sample; a sample's last normal is the noise of its target."""
+    wide_vectors()
+    out, factors, roots = borrow(out), borrow(factors), borrow(source.roots)
+    z, scaled, dim, half = borrow(room.vectors.out), borrow(room.scaled), source.dim, (source.dim + 2) // 2
+    size = out.shape[1]
+    scale_nodes(source, first, last - first, x, scaled)
+    for i in range(last - first):
+        there, node, s = i * size, first + i, rows(scaled, i, 1)
+        feature_std, noise_std = source.feature_stds[node], source.noise_stds[node]
+        gain = factors[i] * source.gains[node]
+        for drawn in range(0, source.batch_sizes[node], SAMPLED):
+            count = min(SAMPLED, source.batch_sizes[node] - drawn)
+            index = np.uint64(drawn * half)
+            fill_vectors(counter, FEATURES, index, np.uint64(node), count, dim + 1, room.vectors)
+            for q in range(count):
+                noise = z[q, dim]
+                z[q, dim] = 0.0
+                sum_products(s, rows(z, q, 1), 1, room.dots, room.squares)
+                factor = gain * (feature_std * room.dots[0] - noise_std * noise)
+                for t in range(0, size, LANES):
+                    value = factor * load_from(z, q * z.shape[1] + t)
+                    sum_of_both = multiply_add(load_from(roots, t), value, load_from(out, there + t))
+                    store_entries(out, there + t, sum_of_both)

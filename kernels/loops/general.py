@@ -1,0 +1,453 @@
+"""The step loop of every algorithm: participation, local rule, message, mixing, aggregation.
+
+One run at a time, an iterate in every row of ``x``, filled up with zeros. At a step each node takes the
+gradient of a fresh minibatch at its iterate, its local rule turns that into a direction, and it moves
+against it; before that, or after it, it averages with its neighbours:
+
+    x_i ← Σ_j W_ij x_j − η_i d_i(x_i)    or    x_i ← Σ_j W_ij (x_j − η_j d_j(x_j)).
+
+Where messages m_j stand for iterates, Σ_j W_ij x_j is x_i + γ (Σ_j W_ij m_j − m_i); where nodes aggregate,
+it is what they make of what they received. :mod:`.steps` is faster where all of that is plain.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import prange
+
+from desgd_fast.kernels.draw.minibatches import Epochs
+from desgd_fast.kernels.draw.random import (
+    LINKS,
+    MESSAGES,
+    PARTICIPATION,
+    RULES,
+    fill_normals,
+    fill_uniforms,
+)
+from desgd_fast.kernels.draw.vectors import Counter
+from desgd_fast.kernels.gradients.minibatches import half_of
+from desgd_fast.kernels.jit.arithmetic import aligned_empty, borrow, entries, multiply_add, rows, wide_vectors
+from desgd_fast.kernels.jit.compile import Matrix, Reals, Word, Words, elementary, exact, kernel
+from desgd_fast.kernels.loops.slots import Rules, Transform, local_of, message_of
+from desgd_fast.kernels.loops.sources import add_gradients_of, epochs_of, room_for
+from desgd_fast.kernels.loops.steps import copy_nodes, filled, mix_row
+
+# Nodes whose gradients are taken together, at most, and doubles that these may fill.
+MOST_TOGETHER, TOGETHER = 8, 4096
+
+
+class Span(NamedTuple):
+    """Which steps of which runs; iterates from step ``average_from`` on are summed."""
+
+    first_step: int
+    n_steps: int
+    average_from: int
+    first_run: int
+
+
+class State(NamedTuple):
+    """Of all runs: iterates, what is summed of them, and the memory of local rule, message and participation.
+
+    ``memory[run, node · n + v]`` is vector v of the n that a node keeps.
+    """
+
+    iterates: Reals
+    sums: Reals
+    memory: Reals
+    messages: Reals
+    presence: Reals
+
+
+class Nodes(NamedTuple):
+    """Of one run: iterates, where they move, and memory."""
+
+    x: Matrix
+    y: Matrix
+    memory: Matrix
+    messages: Matrix
+    presence: Matrix
+
+
+class Desk(NamedTuple):
+    """What some nodes need for one step: directions, factors of gradients, and variates of parts."""
+
+    directions: Matrix
+    factors: Reals
+    sizes: Reals
+    normals: Reals
+    uniforms: Reals
+
+
+class Work(NamedTuple):
+    """Where gradients come from, and all that taking them needs."""
+
+    source: Any
+    epochs: Any
+    room: Any
+    desk: Desk
+
+
+class Post(NamedTuple):
+    """What mixing needs: the weights of this step, messages, and a spare for memory."""
+
+    weights: Reals
+    sent: Matrix
+    spare: Matrix
+
+
+@exact
+def nodes_together(size: int) -> int:
+    """Nodes whose gradients fit the nearest cache together, by the problem alone."""
+    count = MOST_TOGETHER
+    while count > 1 and count * size > TOGETHER:
+        count //= 2
+    return count
+
+
+@exact
+def reserve_desk(rules: Rules, together: int, size: int, like: Matrix) -> Desk:
+    """Room for so many nodes."""
+    n_normals = max(rules.local_normals, rules.message_normals)
+    n_uniforms = max(rules.local_uniforms, rules.message_uniforms, rules.participation_uniforms)
+    return Desk(
+        aligned_empty(together, size, like),
+        np.empty(together),
+        np.empty(together),
+        np.empty(filled(n_normals)),
+        np.empty(2 * half_of(n_uniforms)),
+    )
+
+
+@exact
+def reserve_post(rules: Rules, n_nodes: int, size: int, like: Matrix) -> Post:
+    """Room for the messages of all nodes."""
+    return Post(
+        rules.weights.copy(),
+        aligned_empty(n_nodes if rules.sends else 0, size, like),
+        aligned_empty(n_nodes * rules.local_mixed, size, like),
+    )
+
+
+@elementary
+def draw_variates(
+    purpose: Word,
+    counter: Counter,
+    node: int,
+    n_normals: int,
+    n_uniforms: int,
+    normals: Reals,
+    uniforms: Reals,
+) -> None:
+    """What a part of this purpose draws for a node; the indices of uniforms begin at 2²⁷."""
+    key, step, run, label = borrow(counter.key), counter.step, counter.run, np.uint64(node)
+    if n_normals > 0:
+        fill_normals(key, purpose, np.uint64(0), step, label, run, filled(n_normals), normals)
+    if n_uniforms > 0:
+        half = half_of(n_uniforms)
+        fill_uniforms(key, purpose + np.uint64(1 << 27), step, label, run, half, half, uniforms)
+
+
+@elementary
+def apply_transform(
+    part: Transform,
+    purpose: Word,
+    counter: Counter,
+    node: int,
+    vector: Reals,
+    iterate: Reals,
+    memory: Matrix,
+    desk: Desk,
+) -> None:
+    """Let a part change a node's vector, with its memory and fresh variates."""
+    normals, uniforms = borrow(desk.normals), borrow(desk.uniforms)
+    draw_variates(purpose, counter, node, part.n_normals, part.n_uniforms, normals, uniforms)
+    part.function(
+        vector,
+        iterate,
+        rows(memory, node * part.n_memory, part.n_memory),
+        entries(normals, 0, part.n_normals),
+        entries(uniforms, 0, part.n_uniforms),
+        borrow(part.parameters),
+        borrow(part.cuts),
+    )
+
+
+@exact
+def decide_participation(
+    first: int, last: int, rules: Rules, counter: Counter, presence: Matrix, desk: Desk
+) -> None:
+    """Multiply the nodes' step sizes with what their participation says: 0 where they stay out."""
+    count, uniforms, sizes, step = (
+        rules.participation_uniforms,
+        desk.uniforms,
+        desk.sizes,
+        np.int64(counter.step),
+    )
+    for node in range(first, last):
+        draw_variates(PARTICIPATION, counter, node, 0, count, uniforms, uniforms)
+        own, drawn = (
+            entries(presence, node * presence.shape[1], presence.shape[1]),
+            entries(uniforms, 0, count),
+        )
+        sizes[node - first] *= rules.participate(step, node, drawn, own, rules.participation_parameters)
+
+
+@elementary
+def move_nodes(
+    first: int,
+    last: int,
+    counter: Counter,
+    rules: Rules,
+    dim: int,
+    step_sizes: Reals,
+    nodes: Nodes,
+    work: Work,
+) -> None:
+    """Move the nodes ``first`` … ``last`` - 1 of y, which may be x, against their directions at x."""
+    wide_vectors()
+    x, y, memory, presence = borrow(nodes.x), borrow(nodes.y), borrow(nodes.memory), borrow(nodes.presence)
+    source, epochs, room, desk = work
+    directions, factors, sizes = borrow(desk.directions), borrow(desk.factors), borrow(desk.sizes)
+    count, size = last - first, x.shape[1]
+    for i in range(count):
+        sizes[i] = -step_sizes[first + i]
+    if rules.participates:
+        decide_participation(first, last, rules, counter, presence, desk)
+    for i in range(count):
+        factors[i] = 1.0 if rules.transforms else sizes[i]
+    if not (rules.transforms or rules.adapt_first):  # straight into the iterate
+        add_gradients_of(source, epochs, room, first, last, counter, x, factors, rows(y, first, count))
+        return
+    for t in range(count * size):
+        entries(directions, 0, count * size)[t] = 0.0
+    add_gradients_of(source, epochs, room, first, last, counter, x, factors, rows(directions, 0, count))
+    part = local_of(rules)
+    for node in range(first, last):
+        i = node - first
+        if rules.transforms and sizes[i] != 0.0:
+            direction, iterate = entries(directions, i * size, dim), entries(x, node * size, dim)
+            apply_transform(part, RULES, counter, node, direction, iterate, memory, desk)
+        factor = sizes[i] if rules.transforms else 1.0
+        moved, along = entries(y, node * size, size), entries(directions, i * size, size)
+        for t in range(size):
+            moved[t] = multiply_add(factor, along[t], moved[t])
+
+
+@exact
+def mix_memory(rules: Rules, memory: Matrix, post: Post) -> None:
+    """Average the vectors of memory that are mixed with the neighbours'."""
+    wide_vectors()
+    n, mixed, size = rules.local_memory, rules.local_mixed, memory.shape[1]
+    memory, spare, weights = borrow(memory), borrow(post.spare), borrow(post.weights)
+    indptr, indices = borrow(rules.indptr), borrow(rules.indices)
+    n_nodes = indptr.size - 1
+    for place in range(n_nodes * mixed):
+        node, v, to = place // mixed, place % mixed, entries(spare, place * size, size)
+        for e in range(indptr[node], indptr[node + 1]):
+            w, other = weights[e], entries(memory, (indices[e] * n + v) * size, size)
+            if e == indptr[node]:
+                for t in range(size):
+                    to[t] = w * other[t]
+            else:
+                for t in range(size):
+                    to[t] = multiply_add(w, other[t], to[t])
+    for place in range(n_nodes * mixed):
+        kept = entries(memory, (place // mixed * n + place % mixed) * size, size)
+        new = entries(spare, place * size, size)
+        for t in range(size):
+            kept[t] = new[t]
+
+
+@exact
+def weigh_links(rules: Rules, counter: Counter, weights: Reals) -> None:
+    """The weights of this step of this run, if they change."""
+    if rules.weighs:
+        uniforms = np.empty(2 * half_of(rules.link_uniforms))
+        draw_variates(LINKS, counter, 0, 0, rules.link_uniforms, uniforms, uniforms)
+        drawn, meeting = entries(uniforms, 0, rules.link_uniforms), np.int64(counter.step) // rules.period
+        rules.weigh(meeting, rules.weights, rules.indptr, rules.indices, drawn, rules.tables, weights)
+
+
+@exact
+def write_messages(
+    first: int, last: int, rules: Rules, counter: Counter, dim: int, nodes: Nodes, desk: Desk, sent: Matrix
+) -> None:
+    """What the nodes ``first`` … ``last`` - 1 send in place of their iterates."""
+    x, sent, memory, part = borrow(nodes.x), borrow(sent), borrow(nodes.messages), message_of(rules)
+    size = x.shape[1]
+    for node in range(first, last):
+        for t in range(size):
+            sent[node, t] = x[node, t]
+        message, iterate = entries(sent, node * size, dim), entries(x, node * size, dim)
+        apply_transform(part, MESSAGES, counter, node, message, iterate, memory, desk)
+
+
+@exact
+def aggregate(rules: Rules, node: int, sent: Matrix, weights: Reals, y: Matrix) -> None:
+    """y[node] = what the node makes of all that it received."""
+    begin, own = rules.indptr[node], -1
+    count, size = rules.indptr[node + 1] - begin, y.shape[1]
+    received = np.empty((count, size))
+    for i in range(count):
+        j = rules.indices[begin + i]
+        own = i if j == node else own
+        for t in range(size):
+            received[i, t] = sent[j, t]
+    out, of_links = entries(y, node * size, size), entries(weights, begin, count)
+    rules.combine(out, received, of_links, own, rules.aggregation_parameters)
+
+
+@elementary
+def meet_neighbours(first: int, last: int, rules: Rules, x: Matrix, y: Matrix, post: Post) -> None:
+    """y of the nodes ``first`` … ``last`` - 1 from what they and their neighbours sent."""
+    wide_vectors()
+    x, y, size = borrow(x), borrow(y), x.shape[1]
+    sent = borrow(post.sent) if rules.sends else x
+    indptr, indices, weights = borrow(rules.indptr), borrow(rules.indices), borrow(post.weights)
+    for node in range(first, last):
+        if rules.aggregates:
+            aggregate(rules, node, sent, weights, y)
+        else:
+            mix_row(indptr, indices, weights, node, sent, y)
+        if rules.sends:
+            for t in range(size):
+                y[node, t] = x[node, t] + rules.consensus_step * (y[node, t] - sent[node, t])
+
+
+@exact
+def communicates(period: int, step: Any) -> bool:
+    """Whether the nodes talk at this step: the last of every ``period``."""
+    return period == 1 or (np.int64(step) + 1) % period == 0
+
+
+@elementary
+def mix_nodes(rules: Rules, counter: Counter, dim: int, nodes: Nodes, desk: Desk, post: Post) -> None:
+    """y from x: messages, then mixing; or x itself where nodes do not talk."""
+    n_nodes = nodes.x.shape[0]
+    if not communicates(rules.period, counter.step):
+        copy_nodes(nodes.x, nodes.y)
+        return
+    if rules.sends:
+        write_messages(0, n_nodes, rules, counter, dim, nodes, desk, post.sent)
+    meet_neighbours(0, n_nodes, rules, nodes.x, nodes.y, post)
+
+
+@elementary
+def begin_step(rules: Rules, counter: Counter, memory: Matrix, post: Post) -> None:
+    """The weights of a step at which nodes talk, and the memory that is mixed."""
+    if (rules.weighs or rules.local_mixed > 0) and communicates(rules.period, counter.step):
+        weigh_links(rules, counter, post.weights)
+        mix_memory(rules, memory, post)
+
+
+@exact
+def add_node(x: Matrix, node: int, total: Matrix) -> None:
+    """total[node] += x[node]."""
+    wide_vectors()
+    size = x.shape[1]
+    here, there = entries(x, node * size, size), entries(total, node * size, size)
+    for t in range(size):
+        there[t] += here[t]
+
+
+@exact
+def turned(nodes: Nodes) -> Nodes:
+    """The other way round: what has moved is the iterate."""
+    return Nodes(nodes.y, nodes.x, nodes.memory, nodes.messages, nodes.presence)
+
+
+@exact
+def in_place(nodes: Nodes) -> Nodes:
+    """Moving within the iterates themselves."""
+    return Nodes(nodes.x, nodes.x, nodes.memory, nodes.messages, nodes.presence)
+
+
+@kernel(parallel=True)
+def advance_runs(
+    state: State, source: Any, rules: Rules, step_sizes: Reals, dim: int, key: Words, span: Span
+) -> None:
+    """Advance every run by ``span``, runs in parallel.
+
+    ``step_sizes[k, run, node]`` belongs to step k of a run; an axis of length 1 to all of them.
+    """
+    n_runs, n_nodes, size = state.iterates.shape
+    together = min(nodes_together(size), n_nodes)
+    for run in prange(n_runs):
+        like = state.iterates[0]
+        spare, post = aligned_empty(n_nodes, size, like), reserve_post(rules, n_nodes, size, like)
+        memory, messages, presence = state.memory[run], state.messages[run], state.presence[run]
+        nodes, total = Nodes(state.iterates[run], spare, memory, messages, presence), state.sums[run]
+        desk = reserve_desk(rules, together, size, like)
+        work = Work(source, epochs_of(source), room_for(source, together, size, like), desk)
+        for k in range(span.n_steps):
+            step: Any = span.first_step + k
+            counter = Counter(key, np.uint64(step), np.uint64(span.first_run + run))
+            sizes = step_sizes[step % step_sizes.shape[0], np.int64(run) % step_sizes.shape[1]]
+            begin_step(rules, counter, memory, post)
+            if not rules.adapt_first:
+                mix_nodes(rules, counter, dim, nodes, desk, post)
+            moving = in_place(nodes) if rules.adapt_first else nodes
+            for first in range(0, n_nodes, together):
+                last = min(first + together, n_nodes)
+                move_nodes(first, last, counter, rules, dim, sizes, moving, work)
+            if rules.adapt_first:
+                mix_nodes(rules, counter, dim, nodes, desk, post)
+            if step >= span.average_from:
+                for node in range(n_nodes):
+                    add_node(nodes.y, node, total)
+            nodes = turned(nodes)
+        if span.n_steps % 2:
+            copy_nodes(nodes.x, nodes.y)
+
+
+@kernel(parallel=True)
+def advance_nodes(
+    state: State, source: Any, rules: Rules, step_sizes: Reals, dim: int, key: Words, span: Span
+) -> None:
+    """:func:`advance_runs` with the nodes of each step in parallel: for fewer runs than threads."""
+    n_runs, n_nodes, size = state.iterates.shape
+    spare = aligned_empty(n_nodes, size, state.iterates[0])
+    post = reserve_post(rules, n_nodes, size, spare)
+    weights, sent, spare_memory = post.weights, post.sent, post.spare
+    for run in range(n_runs):
+        x, y, total = state.iterates[run], spare, state.sums[run]
+        memory, messages, presence = state.memory[run], state.messages[run], state.presence[run]
+        epochs, label = epochs_of(source), np.uint64(span.first_run + run)
+        order, current = epochs.order, epochs.current
+        for k in range(span.n_steps):
+            step: Any = span.first_step + k
+            number = np.uint64(step)
+            sizes = step_sizes[step % step_sizes.shape[0], run % step_sizes.shape[1]]
+            begin_step(rules, Counter(key, number, label), memory, Post(weights, sent, spare_memory))
+            for turn in range(2):
+                if turn == int(rules.adapt_first):
+                    mixing = communicates(rules.period, step)
+                    if mixing and rules.sends:
+                        for i in prange(n_nodes):
+                            node: Any = np.int64(i)
+                            desk = reserve_desk(rules, 1, size, x)
+                            of_run = Nodes(x, y, memory, messages, presence)
+                            counter = Counter(key, number, label)
+                            write_messages(node, node + 1, rules, counter, dim, of_run, desk, sent)
+                    if mixing:
+                        for i in prange(n_nodes):
+                            node = np.int64(i)
+                            meet_neighbours(node, node + 1, rules, x, y, Post(weights, sent, spare_memory))
+                    else:
+                        copy_nodes(x, y)
+                else:
+                    moved = x if rules.adapt_first else y
+                    for i in prange(n_nodes):
+                        node = np.int64(i)
+                        of_run = Nodes(x, moved, memory, messages, presence)
+                        desk, room = reserve_desk(rules, 1, size, x), room_for(source, 1, size, x)
+                        work = Work(source, Epochs(order, current), room, desk)
+                        counter = Counter(key, number, label)
+                        move_nodes(node, node + 1, counter, rules, dim, sizes, of_run, work)
+            if step >= span.average_from:
+                for i in prange(n_nodes):
+                    node = np.int64(i)
+                    add_node(y, node, total)
+            x, y = y, x
+        if span.n_steps % 2:
+            copy_nodes(x, y)
