@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from desgd_fast.algorithms import Algorithm
 
 HELP = (
-    "What the nodes do: a name of desgd_fast.algorithms with its numbers, such as heavy_ball(0.9), clipped(1) "
+    "What the nodes do: a name of desgd_fast.algorithms with its numbers, such as heavy_ball(0.9) "
     "or adapt_then_combine; several are chained in the order given. By default they step along the gradient."
 )
 

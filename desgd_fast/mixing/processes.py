@@ -112,7 +112,7 @@ def _fail_links(
 def link_failures(graph: "nx.Graph[Any] | Any", probability: float) -> MixingProcess:
     """Every link fails at every step with this probability; both ends keep what it would have carried.
 
-    W_k = W − Σ_failed w_ij (e_i − e_j)(e_i − e_j)ᵀ, doubly stochastic at every step, with
+    W_k = W + Σ_failed w_ij (e_i − e_j)(e_i − e_j)ᵀ, doubly stochastic at every step, with
     E[W_k] = (1 − probability) W + probability · I.
 
     Parameters

@@ -10,21 +10,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-from desgd_fast.kernels.draw.random import CHI_SQUARE, FEATURES, fill_chi_square
+from desgd_fast.kernels.draw.random import CHI_SQUARE, FEATURES, chi_square_attempt
 from desgd_fast.kernels.draw.vectors import Counter, Vectors, fill_vectors, reserve_vectors
 from desgd_fast.kernels.jit.arithmetic import (
     aligned_empty,
     borrow,
+    entries,
     kept_apart,
     multiply_add,
     rows,
     wide_vectors,
 )
-from desgd_fast.kernels.jit.compile import Integers, Matrix, Reals, elementary, exact
+from desgd_fast.kernels.jit.compile import Integers, Matrix, Reals, Word, Words, elementary, exact
 from desgd_fast.kernels.jit.lanes import LANES, load_from, spread, spread_from, store_entries, total
 
 # Samples of a minibatch that are drawn at once, where every sample is drawn.
 SAMPLED = 16
+
+# Steps for which chi-squares are drawn together.
+AHEAD = 8
 
 
 class Gaussian(NamedTuple):
@@ -32,7 +36,7 @@ class Gaussian(NamedTuple):
 
     ``gains`` are feature std / batch size.
 
-    ``chi`` is as :func:`..draw.random.fill_chi_square` takes it.
+    ``chi`` is the (shape, scale, boost) of every node, eight columns more than nodes.
     """
 
     feature_stds: Reals
@@ -47,34 +51,85 @@ class Gaussian(NamedTuple):
 
 
 class GaussianRoom(NamedTuple):
-    """What gradients of some nodes need: normal vectors, chi-squares, inner products, and s."""
+    """What gradients of some nodes need: normal vectors, inner products, s, and chi-squares.
+
+    Chi-squares are those of all nodes for AHEAD steps, of which the last drawn are number ``drawn``; or, where
+    there is room for a single node, its own for one step. Position t is step ``steps[t]`` of node ``nodes[t]``.
+    """
 
     vectors: Vectors
-    chi_squares: Reals
     dots: Reals
     squares: Reals
     scaled: Matrix
+    chi_squares: Reals
+    steps: Words
+    nodes: Words
+    chi: Matrix
+    drawn: Integers
 
 
 @exact
 def reserve_gaussian(source: Gaussian, together: int, size: int, like: Matrix) -> GaussianRoom:
     """Room for so many nodes, with rows of ``size``."""
-    dim = source.dim
+    dim, n_nodes = source.dim, source.batch_sizes.size
     if source.direct:
         vectors = reserve_vectors(SAMPLED, dim + 1, (dim // LANES + 1) * LANES, True, like)
     else:
         vectors = reserve_vectors(together, dim, size, False, like)
+    width = (n_nodes + 7) // 8 * 8
+    count = 0 if source.direct else AHEAD * width if together > 1 or n_nodes == 1 else 8
+    steps, nodes, chi = np.empty(count, np.uint64), np.empty(count, np.uint64), np.empty((3, count))
+    for t in range(count):
+        steps[t], nodes[t] = np.uint64(t // width), np.uint64(t % width)
+        for i in range(3):
+            chi[i, t] = source.chi[i, t % width]
+    drawn = np.empty(1, np.int64)
+    drawn[0] = -1
     scaled = aligned_empty(together, size, like)
-    return GaussianRoom(vectors, np.empty(together + 16), np.empty(together), np.empty(together), scaled)
+    dots, squares = np.empty(together), np.empty(together)
+    return GaussianRoom(vectors, dots, squares, scaled, np.empty(count), steps, nodes, chi, drawn)
 
 
 @exact
-def fill_chi_squares(source: Gaussian, counter: Counter, first: int, count: int, out: Reals) -> None:
-    """A chi-square with as many degrees of freedom as the batch has samples, for each of the nodes."""
+def fill_chi_squares(counter: Counter, first_step: Word, first_node: Word, room: GaussianRoom) -> None:
+    """Chi-squares at all positions: their chains of operations are long, and overlap."""
+    wide_vectors()
     kept_apart()
-    whole, node, key = (count + 7) // 8 * 8, np.uint64(first), borrow(counter.key)
-    step, run, chi, out = counter.step, counter.run, borrow(source.chi), borrow(out)
-    fill_chi_square(key, CHI_SQUARE, step, node, run, np.uint64(0), chi, first, whole, out)
+    key, out, chi, run = borrow(counter.key), borrow(room.chi_squares), borrow(room.chi), counter.run
+    steps, nodes = borrow(room.steps), borrow(room.nodes)
+    for t in range(out.size):
+        u = np.uint64(t)
+        step, node = first_step + steps[u], first_node + nodes[u]
+        out[u] = chi_square_attempt(
+            key, CHI_SQUARE, np.uint64(0), step, node, run, chi[0, u], chi[1, u], chi[2, u]
+        )
+    # Rejections (5 % at most) try again outside the vector loop.
+    for t in range(out.size):
+        u, attempt = np.uint64(t), np.uint64(1)
+        while out[u] < 0.0:
+            step, node = first_step + steps[u], first_node + nodes[u]
+            out[u] = chi_square_attempt(
+                key, CHI_SQUARE, attempt, step, node, run, chi[0, u], chi[1, u], chi[2, u]
+            )
+            attempt += np.uint64(1)
+
+
+@elementary
+def chi_squares_of(source: Gaussian, counter: Counter, first: int, count: int, room: GaussianRoom) -> Reals:
+    """A chi-square with as many degrees of freedom as the batch has samples, for each of the nodes."""
+    width = (source.batch_sizes.size + 7) // 8 * 8
+    if room.chi_squares.size < AHEAD * width:
+        for i in range(3):
+            for t in range(8):
+                room.chi[i, t] = source.chi[i, first + t]
+        fill_chi_squares(counter, counter.step, np.uint64(first), room)
+        return entries(room.chi_squares, 0, count)
+    period = np.int64(counter.step) // AHEAD
+    if room.drawn[0] != period:
+        fill_chi_squares(counter, np.uint64(period * AHEAD), np.uint64(0), room)
+        room.drawn[0] = period
+    place = np.int64(counter.step) - period * AHEAD
+    return entries(room.chi_squares, place * width + first, count)
 
 
 @elementary
@@ -107,7 +162,9 @@ def sum_products(s: Matrix, z: Matrix, count: int, dots: Reals, squares: Reals) 
 
 
 @elementary
-def find_factors(source: Gaussian, first: int, count: int, factors: Reals, room: GaussianRoom) -> None:
+def find_factors(
+    source: Gaussian, first: int, count: int, factors: Reals, chi_squares: Reals, room: GaussianRoom
+) -> None:
     """Of some nodes together, dots and squares turned into across and along."""
     wide_vectors()
     feature_stds, noise_stds, gains = (
@@ -115,7 +172,7 @@ def find_factors(source: Gaussian, first: int, count: int, factors: Reals, room:
         borrow(source.noise_stds),
         borrow(source.gains),
     )
-    along, across, chi_squares = borrow(room.squares), borrow(room.dots), borrow(room.chi_squares)
+    along, across = borrow(room.squares), borrow(room.dots)
     base = np.uint64(first)
     for i in range(count):
         u = np.uint64(i)
@@ -158,10 +215,10 @@ def add_collapsed(
     """out[i - first] += factors[i - first] · gradient of node i at x[i], drawn from its closed law."""
     count, z, s = last - first, room.vectors.out, room.scaled
     fill_vectors(counter, FEATURES, np.uint64(0), np.uint64(first), count, source.dim, room.vectors)
-    fill_chi_squares(source, counter, first, count, room.chi_squares)
+    chi_squares = chi_squares_of(source, counter, first, count, room)
     scale_nodes(source, first, count, x, s)
     sum_products(s, z, count, room.dots, room.squares)
-    find_factors(source, first, count, factors, room)
+    find_factors(source, first, count, factors, chi_squares, room)
     add_laws(source.roots, room.squares, room.dots, s, z, count, out)
 
 

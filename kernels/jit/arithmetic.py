@@ -104,6 +104,44 @@ def rows(typingctx: Any, matrix: Any, first: Any, count: Any) -> Any:
     return matrix(matrix, types.int64, types.int64), codegen
 
 
+def _lent(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    """The value with no claim on any memory, arrays in tuples of tuples too."""
+    if isinstance(kind, types.Array):
+        view = context.make_array(kind)(context, builder, value)
+        for owner in ("meminfo", "parent"):
+            setattr(view, owner, ir.Constant(getattr(view, owner).type, None))
+        return view._getvalue()
+    if isinstance(kind, types.BaseTuple):
+        values = cgutils.unpack_tuple(builder, value)
+        lent = [_lent(context, builder, part, one) for part, one in zip(kind, values, strict=True)]
+        return context.make_tuple(builder, kind, lent)
+    return value
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def lend(typingctx: Any, value: Any) -> Any:
+    """The same tuple without a claim on the memory of its arrays, as :func:`borrow` lends one.
+
+    Taking an array out of a tuple counts a reference; of a lent one there is nothing to count. Whoever owns it
+    must :func:`outlive` the last use.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _lent(context, builder, value, args[0])
+
+    return value(value), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def outlive(typingctx: Any, value: Any) -> Any:
+    """Keep the value's memory until here."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return context.get_dummy_value()
+
+    return types.void(value), codegen
+
+
 _SQRT_HALF = np.uint64(0x3FE6A09E667F3BCD)
 _ONE = np.uint64(0x3FF0000000000000)
 _TWO_TO_52 = np.uint64(0x4330000000000000)

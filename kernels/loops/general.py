@@ -26,7 +26,16 @@ from desgd_fast.kernels.draw.random import (
 )
 from desgd_fast.kernels.draw.vectors import Counter
 from desgd_fast.kernels.gradients.minibatches import half_of
-from desgd_fast.kernels.jit.arithmetic import aligned_empty, borrow, entries, multiply_add, rows, wide_vectors
+from desgd_fast.kernels.jit.arithmetic import (
+    aligned_empty,
+    borrow,
+    entries,
+    lend,
+    multiply_add,
+    outlive,
+    rows,
+    wide_vectors,
+)
 from desgd_fast.kernels.jit.compile import Matrix, Reals, Word, Words, elementary, exact, kernel
 from desgd_fast.kernels.loops.slots import Rules, Transform, local_of, message_of
 from desgd_fast.kernels.loops.sources import add_gradients_of, epochs_of, room_for
@@ -374,30 +383,35 @@ def advance_runs(
     together = min(nodes_together(size), n_nodes)
     for run in prange(n_runs):
         like = state.iterates[0]
-        spare, post = aligned_empty(n_nodes, size, like), reserve_post(rules, n_nodes, size, like)
-        memory, messages, presence = state.memory[run], state.messages[run], state.presence[run]
-        nodes, total = Nodes(state.iterates[run], spare, memory, messages, presence), state.sums[run]
-        desk = reserve_desk(rules, together, size, like)
-        work = Work(source, epochs_of(source), room_for(source, together, size, like), desk)
+        spare, desk = aligned_empty(n_nodes, size, like), reserve_desk(rules, together, size, like)
+        owned = (
+            reserve_post(rules, n_nodes, size, like),
+            Nodes(state.iterates[run], spare, state.memory[run], state.messages[run], state.presence[run]),
+            Work(source, epochs_of(source), room_for(source, together, size, like), desk),
+            state.sums[run],
+        )
+        post, nodes, work, total = lend(owned)
+        memory = nodes.memory
         for k in range(span.n_steps):
             step: Any = span.first_step + k
             counter = Counter(key, np.uint64(step), np.uint64(span.first_run + run))
             sizes = step_sizes[step % step_sizes.shape[0], np.int64(run) % step_sizes.shape[1]]
             begin_step(rules, counter, memory, post)
             if not rules.adapt_first:
-                mix_nodes(rules, counter, dim, nodes, desk, post)
+                mix_nodes(rules, counter, dim, nodes, work.desk, post)
             moving = in_place(nodes) if rules.adapt_first else nodes
             for first in range(0, n_nodes, together):
                 last = min(first + together, n_nodes)
                 move_nodes(first, last, counter, rules, dim, sizes, moving, work)
             if rules.adapt_first:
-                mix_nodes(rules, counter, dim, nodes, desk, post)
+                mix_nodes(rules, counter, dim, nodes, work.desk, post)
             if step >= span.average_from:
                 for node in range(n_nodes):
                     add_node(nodes.y, node, total)
             nodes = turned(nodes)
         if span.n_steps % 2:
             copy_nodes(nodes.x, nodes.y)
+        outlive(owned)
 
 
 @kernel(parallel=True)
