@@ -135,7 +135,7 @@ def engine_for_gaussian(
         (dim < 2 * n_nodes, f"dim ≥ 2 n_nodes, got dim={dim} and {n_nodes} nodes"),
         (keep == "all", "keep='norms' or 'gram': it has no iterates to keep"),
         (average_last > 0, f"average_last=0: it cannot average iterates, got {average_last}"),
-        (not plain, "the plain update and a constant step size"),
+        (not plain, "the plain update"),
     ):
         if fault:
             raise ValueError(f"{name}='gram' needs {reason}; 'auto' or 'collapsed' would do")

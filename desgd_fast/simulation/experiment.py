@@ -95,7 +95,7 @@ def simulate(
     engine : {"auto", "direct", "collapsed", "gram"}
         ``"direct"`` draws every sample. ``"collapsed"`` (GaussianRegression only) draws each gradient from
         its closed law, dim normals and one chi-square whatever the batch. ``"gram"`` (features isotropic,
-        dim ≥ 2 n_nodes, no averaging, plain updates at a constant step size) keeps inner products only,
+        dim ≥ 2 n_nodes, no averaging, plain updates) keeps inner products only,
         at a cost that does not depend on dim. Same law, other numbers. ``"auto"`` takes the fastest that
         answers the question. The collapsed engine squares norms, so for it a run overflows beyond 1e154.
     initial : None, scalar, (dim,) or (n_nodes, dim) array
@@ -107,7 +107,7 @@ def simulate(
         that, whatever the number of runs, or what one block of runs needs if that is more.
     dtype : {"float64", "float32"}
         What iterates are kept as. ``"float32"`` is half the bytes; norms, averages while they are summed
-        and inner products stay double. Where ``update`` is plain and ``step_size`` constant, the collapsed
+        and inner products stay double. Where ``update`` is plain, the collapsed
         and the direct engine then also compute in single precision, normals included, at about twice the
         speed: the same law to six digits, other numbers, and overflow beyond 1e19. Elsewhere it is the
         same runs, rounded at the end.
@@ -248,11 +248,16 @@ class _Moving:
     @property
     def plain(self) -> bool:
         """Whether the engines without a memory apply."""
-        return self.update.plain and self.step_sizes.shape[0] == 1
+        return self.update.plain
 
     @property
     def graph(self) -> tuple[NDArray[Any], ...]:
         return self.weights.indptr, self.weights.indices, self.weights.data
+
+    @property
+    def combination(self) -> steps.Combination:
+        matrix = self.weights
+        return steps.Combination(matrix.indptr, matrix.indices, matrix.data, self.adapt_first)
 
     @property
     def memory(self) -> tuple[int, int]:
@@ -301,6 +306,9 @@ class _Vectors:
         group = max(self.layout.tile, steps.CHI_SQUARES // self.lanes)
         shareable = self.layout.n_nodes >= 8 * threads * group
         kernel = self.kernels[self.state.shape[0] < threads and shareable]
+        if kernel in (steps.advance_runs, steps.advance_nodes):
+            kernel(self.state, self.sums, *self.arrays, key, self.layout.tuple, steps.Span(*plan.tolist()))
+            return
         layout = [self.lanes.bit_length() - 1, self.layout.dim, self.layout.tile, *self.flags]
         kernel(self.state, self.sums, *self.memories, *self.arrays, key, np.append(plan, layout))
 
@@ -323,9 +331,8 @@ class _InnerProducts:
     """Triangular factors 2^exponent·L of the Gram matrices of √variance·(x − x*), in blocks of runs."""
 
     n_nodes: int
-    arrays: tuple[NDArray[Any], ...]
+    arrays: tuple[Any, ...]
     variance: float
-    adapt_first: bool
 
     lanes: int = LANES
     kernel: Callable[..., None] = gram.advance_gram
@@ -348,8 +355,7 @@ class _InnerProducts:
         self.exponents = np.zeros((n_blocks, self.lanes))
 
     def advance(self, plan: NDArray[np.int64], key: NDArray[np.uint64], threads: int) -> None:
-        full = np.append(plan, [4, 0, 0, int(self.adapt_first), 0])
-        self.kernel(self.states, self.exponents, *self.arrays, key, full)
+        self.kernel(self.states, self.exponents, *self.arrays, key, steps.Span(*plan.tolist()))
 
     def _factors(self) -> Real:
         with np.errstate(invalid="ignore", over="ignore"):
@@ -378,24 +384,26 @@ def _gaussian(problem: GaussianRegression, moving: _Moving, direct: bool, dtype:
     layout = Layout.of(n_nodes, dim) if moving.plain else Layout.of(n_nodes, dim, LANES)
     if direct:
         layout = replace(layout, tile=1)
-        most = random.MOST_INDICES // (layout.lanes * (dim + 1) + random.FILL)
+        most = random.MOST_INDICES // (dim // 2 + 1)
         checks.distinct_counters("batch_size", batch_sizes, most, f"with engine='direct' and dim={dim}")
     root, basis = np.sqrt(problem.eigenvalues), problem.basis
     # Eight to spare: they are drawn in eights, from any node on.
     chi = random.chi_square_parameters(np.append(np.repeat(batch_sizes, layout.lanes), np.ones(8)))
-    # The kernel with a memory takes gradients as they are, and step sizes apart.
-    factors = moving.step_sizes[0] if moving.plain else np.full(n_nodes, -1.0)
-    nodes = np.column_stack([factors, feature_stds, noise_stds, batch_sizes])
+    law = feature_stds, noise_stds, batch_sizes, chi
     if moving.plain:
         kernels: tuple[Kernel, Kernel] = (steps.advance_runs, steps.advance_nodes)
-        arrays: tuple[Any, ...] = (*moving.graph, nodes, chi, layout.scale(problem.eigenvalues, dtype))
+        scale = layout.scale(problem.eigenvalues, dtype)
+        stepping = steps.GaussianSteps(moving.step_sizes, *law, scale, direct)
+        arrays: tuple[Any, ...] = (moving.combination, stepping)
     else:
         optimum = np.asarray(problem.optimum, np.float64)
         scale, centre = np.zeros((2, layout.size))
         layout.pack(problem.eigenvalues, scale)
         layout.pack(root * (optimum if basis is None else optimum @ basis), centre)
         kernels = (gaussian.advance_gaussian, gaussian.advance_gaussian)
-        arrays = (moving.graph, nodes, chi, np.stack([scale, centre]), moving.step_sizes, moving.update.rule)
+        # The kernel with a memory takes gradients as they are, and step sizes apart.
+        stepping = steps.GaussianSteps(np.full((1, n_nodes), -1.0), *law, scale, direct)
+        arrays = (moving.graph, stepping, centre, moving.step_sizes, moving.update.rule)
     return _Vectors(
         layout=layout,
         kernels=kernels,
@@ -411,13 +419,13 @@ def _gaussian(problem: GaussianRegression, moving: _Moving, direct: bool, dtype:
 
 
 def _gram(problem: GaussianRegression, moving: _Moving) -> _InnerProducts:
-    n_nodes, step_sizes = moving.n_nodes, moving.step_sizes[0]
+    n_nodes = moving.n_nodes
     feature_stds, noise_stds = problem.stds(n_nodes)
     variance = float(problem.eigenvalues[0])
-    nodes = np.column_stack([step_sizes * variance, feature_stds, noise_stds, moving.batch_sizes])
     degrees = np.concatenate([moving.batch_sizes, problem.dim - n_nodes - np.arange(n_nodes)])
     chi = random.chi_square_parameters(np.repeat(degrees, LANES))
-    return _InnerProducts(n_nodes, (*moving.graph, nodes, chi), variance, moving.adapt_first)
+    stepping = gram.GramSteps(moving.step_sizes * variance, feature_stds, noise_stds, moving.batch_sizes, chi)
+    return _InnerProducts(n_nodes, (moving.combination, stepping), variance)
 
 
 def _gram_is_faster(problem: GaussianRegression, n_nodes: int, keep: str, average_last: int) -> bool:

@@ -5,31 +5,16 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from desgd_fast.kernels.draw.random import (
-    FEATURES,
-    ROWS,
-    UNIFORMS,
-    fill_integers,
-    fill_normals,
-    fill_uniforms,
-)
+from desgd_fast.kernels.draw.normals import fill_normals
+from desgd_fast.kernels.draw.random import FEATURES, ROWS, UNIFORMS, fill_integers, fill_uniforms
 from desgd_fast.kernels.draw.samples import DISTINCT, RESHUFFLE, keep_distinct, take_drawn, take_next
 from desgd_fast.kernels.gradients.linear import MOST_NODES, add_gradients
 from desgd_fast.kernels.gradients.oracles import Oracle, work_size
 from desgd_fast.kernels.jit.arithmetic import aligned_empty, borrow, compact, kept_apart
 from desgd_fast.kernels.jit.compile import Integers, Reals, Word, Words, elementary, exact, kernel
 from desgd_fast.kernels.jit.lanes import LANES, SAMPLES, store_entries, zeros
-from desgd_fast.kernels.loops.steps import (
-    ADAPT_FIRST,
-    AVERAGE_FROM,
-    FIRST_RUN,
-    FIRST_STEP,
-    N_STEPS,
-    copy_nodes,
-    filled,
-    largest,
-    padded,
-)
+from desgd_fast.kernels.loops.plan import ADAPT_FIRST, AVERAGE_FROM, FIRST_RUN, FIRST_STEP, N_STEPS
+from desgd_fast.kernels.loops.steps import copy_nodes, filled, largest, padded
 from desgd_fast.kernels.loops.updates import (
     TRACKING,
     add_nodes,
@@ -40,7 +25,7 @@ from desgd_fast.kernels.loops.updates import (
     update_gradient,
 )
 
-# Entries of ``plan`` beyond those of .steps, the first one in place of DIRECT.
+# Entries of ``plan`` beyond those of .plan, the first one in place of DIRECT.
 SAMPLING, DIM, N_NORMALS, N_UNIFORMS = range(8, 12)
 
 # Nodes whose rows are drawn together.

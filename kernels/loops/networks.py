@@ -28,14 +28,8 @@ from desgd_fast.kernels.jit.lanes import (
     store_entries,
     zeros,
 )
-from desgd_fast.kernels.loops.steps import (
-    ADAPT_FIRST,
-    AVERAGE_FROM,
-    FIRST_RUN,
-    FIRST_STEP,
-    N_STEPS,
-    copy_nodes,
-)
+from desgd_fast.kernels.loops.plan import ADAPT_FIRST, AVERAGE_FROM, FIRST_RUN, FIRST_STEP, N_STEPS
+from desgd_fast.kernels.loops.steps import copy_nodes
 from desgd_fast.kernels.loops.updates import (
     TRACKING,
     communicates,

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import desgd_fast as dsf
-from desgd_fast.simulation.layout import Layout
 from tests.truth import losses as truth
 from tests.truth import simulation as reference
 
@@ -94,8 +93,6 @@ def test_gaussian_steps_equal_the_recursion(name: str, extras: dict, engine: str
     basis, root = problem.basis, np.sqrt(problem.eigenvalues)
     for order in ORDERS:
         for step_size in (SCHEDULES["per node"], SCHEDULES["schedule"]):
-            constant = step_size is SCHEDULES["per node"]
-            layout = Layout.of(3, 2, 64 if update.plain and constant else 16)
             runs = dsf.simulate(
                 problem,
                 PATH,
@@ -113,16 +110,14 @@ def test_gaussian_steps_equal_the_recursion(name: str, extras: dict, engine: str
             )
             for run in range(3):
 
-                def gradient(
-                    step: int, node: int, x: np.ndarray, run: int = 63 + run, layout: Layout = layout
-                ) -> np.ndarray:
+                def gradient(step: int, node: int, x: np.ndarray, run: int = 63 + run) -> np.ndarray:
                     error = basis.T @ (x - optimum)
                     if engine == "direct":
-                        drawn = reference.samples(KEY, step, node, run, 3, 2, layout.lanes)
+                        drawn = reference.samples(KEY, step, node, run, 3, 2)
                         return basis @ reference.sampled_gradient(
                             error, drawn[:, :2], drawn[:, -1], 1.0, 0.5, root
                         )
-                    drawn = reference.directions(KEY, step, run, 3, 2, layout.lanes, layout.tile)
+                    drawn = reference.directions(KEY, step, run, 3, 2)
                     zeta = drawn[node]
                     chi = reference.chi_square(KEY, 3, step, node, run)
                     return basis @ reference.collapsed_gradient(error, zeta, chi, 1.0, 0.5, 3, root)
