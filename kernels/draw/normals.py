@@ -18,7 +18,7 @@ from numba.extending import overload
 from desgd_fast.kernels.draw import single
 from desgd_fast.kernels.draw.random import philox_pair, squared_radius, turn
 from desgd_fast.kernels.jit.arithmetic import double_to_bits, sqrt, wide_vectors
-from desgd_fast.kernels.jit.compile import Reals, Word, Words, exact, kernel
+from desgd_fast.kernels.jit.compile import Reals, Word, Words, elementary, exact, kernel
 from desgd_fast.kernels.jit.lanes import (
     LANES,
     as_words,
@@ -129,6 +129,16 @@ def _overload_turn_words(out, start, n_groups, stride, n_chunks, second, lanes):
     )
 
 
+@elementary
+def fill_chunk(
+    out: Reals, start: int, second: int, indices: Any, rest: tuple[Any, Any, Any], k0: Word, k1: Word
+) -> None:
+    """Words of LANES counters, for radii and ``second`` words on for angles; (step, nodes, runs) is ``rest``."""
+    a, b = philox_pair(indices, rest[0], rest[1], rest[2], k0, k1)
+    store_entries(out, start, a)
+    store_entries(out, start + second, b)
+
+
 @exact
 def fill_normals(
     key: Words, purpose: Word, index: Word, step: Word, node: Word, run: Word, count: int, out: Reals
@@ -136,13 +146,11 @@ def fill_normals(
     """A sequence into out[:count], count a multiple of FILL: the normals of counters from ``index`` on."""
     wide_vectors()
     k0, k1 = key[0], key[1]
-    c1, c2, c3 = spread(step), spread(node), spread(run)
-    base = purpose | index
+    rest = spread(step), spread(node), spread(run)
     n_chunks = count * out.itemsize // (8 * CHUNK)
     for j in range(n_chunks):
-        a, b = philox_pair(counters(base + np.uint64(j * LANES)), c1, c2, c3, k0, k1)
-        store_entries(out, j * CHUNK, a)
-        store_entries(out, j * CHUNK + LANES, b)
+        indices = counters((purpose | index) + np.uint64(j * LANES))
+        fill_chunk(out, j * CHUNK, LANES, indices, rest, k0, k1)
     turn_words(out, 0, 1, 0, n_chunks, LANES, 1)
 
 
@@ -187,12 +195,19 @@ def fill_vectors(
     per_vector = whole + (1 if vectors.shared else 0)
     if lanes < LANES:
         n_chunks = (count * per_vector * lanes + LANES - 1) // LANES
-        for j in range(n_chunks):
-            indices = (load_from(vectors.indices, j * LANES) + index) | purpose
-            owners, runs = load_from(vectors.nodes, j * LANES) + node, load_from(vectors.runs, j * LANES)
-            a, b = philox_pair(indices, steps, owners, runs, k0, k1)
-            store_entries(out, j * CHUNK, a)
-            store_entries(out, j * CHUNK + LANES, b)
+        if vectors.samples or count == 1:
+            # A product with the node, and what follows of it, is the same for all.
+            owners = spread(node)
+            for j in range(n_chunks):
+                indices = (load_from(vectors.indices, j * LANES) + index) | purpose
+                rest = steps, owners, load_from(vectors.runs, j * LANES)
+                fill_chunk(out, j * CHUNK, LANES, indices, rest, k0, k1)
+        else:
+            for j in range(n_chunks):
+                indices = (load_from(vectors.indices, j * LANES) + index) | purpose
+                owners = load_from(vectors.nodes, j * LANES) + node
+                rest = steps, owners, load_from(vectors.runs, j * LANES)
+                fill_chunk(out, j * CHUNK, LANES, indices, rest, k0, k1)
         turn_words(out, 0, 1, 0, n_chunks, LANES, lanes)
     else:
         parts = lanes // LANES
@@ -204,18 +219,16 @@ def fill_vectors(
             base = purpose | (index + np.uint64(n * per_vector if vectors.samples else 0))
             for part in range(parts):
                 start, run = (n * parts + part) * span, counter.run + np.uint64(part * LANES)
-                runs = counters(run)
+                rest = steps, owner, counters(run)
                 for j in range(whole):
-                    a, b = philox_pair(spread(base + np.uint64(j)), steps, owner, runs, k0, k1)
-                    store_entries(out, start + j * CHUNK, a)
-                    store_entries(out, start + j * CHUNK + LANES, b)
+                    indices = spread(base + np.uint64(j))
+                    fill_chunk(out, start + j * CHUNK, LANES, indices, rest, k0, k1)
                 if vectors.shared and part % 2 == 0:
-                    runs = counters(run & ~SHARING)
-                    a, b = philox_pair(spread(base + np.uint64(whole)), steps, owner, runs, k0, k1)
-                    store_entries(out, start + whole * CHUNK, a)
-                    store_entries(out, start + whole * CHUNK + apart, b)
+                    rest, indices = (steps, owner, counters(run & ~SHARING)), spread(base + np.uint64(whole))
+                    fill_chunk(out, start + whole * CHUNK, apart, indices, rest, k0, k1)
         if vectors.shared and parts > 1:
-            turn_words(out, 0, count * parts, span, whole, LANES, lanes)
+            if whole > 0:
+                turn_words(out, 0, count * parts, span, whole, LANES, lanes)
             turn_words(out, whole * CHUNK, count * parts // 2, 2 * span, 1, apart, lanes)
         else:
             turn_words(out, 0, 1, 0, count * parts * span // CHUNK, LANES, lanes)

@@ -21,7 +21,7 @@ from desgd_fast.kernels.draw.random import (
     FEATURES,
     fill_chi_square,
 )
-from desgd_fast.kernels.jit.arithmetic import multiply_add, wide_vectors
+from desgd_fast.kernels.jit.arithmetic import borrow, multiply_add, wide_vectors
 from desgd_fast.kernels.jit.compile import Integers, Matrix, Reals, Word, Words, inlined, kernel
 from desgd_fast.kernels.jit.lanes import LANES, load, spread, store
 from desgd_fast.kernels.loops.steps import Combination, Span
@@ -96,6 +96,7 @@ def reserve_draws(n_nodes: int, first_run: Word, like: Reals) -> GramDraws:
 @inlined
 def draw_gram_step(counter: Counter, chi: Matrix, draws: GramDraws) -> None:
     """The variates of one step."""
+    counter, chi, draws = borrow(counter), borrow(chi), borrow(draws)
     zero, normals, chi_squares = np.uint64(0), draws.normals, draws.chi_squares
     key, step, first_run = counter.key, counter.step, counter.run
     n_nodes = chi_squares.shape[0] // 2
@@ -210,6 +211,7 @@ def step_gram(
     A run's noise stds are multiplied by its unit.
     """
     wide_vectors()
+    combination, steps = borrow(combination), borrow(steps)
     n_nodes, adapt_first = state.shape[0], combination.adapt_first
     gram, work = room.gram, room.columns
     along = 2 * n_nodes * n_nodes

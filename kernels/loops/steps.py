@@ -215,9 +215,10 @@ def products(
                     other_square = multiply_add(other, other, other_square)
         return dot + other_dot, square + other_square
     quarter = apart // 4
-    for low in range(2 if apart > 4 else 1):
+    # Classes without a coordinate are left out: they would add zero.
+    for low in range(2 if apart > 4 and count > 1 else 1):
         half_dot = half_square = zero
-        for high in range(2 if apart > 8 else 1):
+        for high in range(2 if apart > 8 and low + 2 < count else 1):
             d0 = d1 = d2 = d3 = zero
             s0 = s1 = s2 = s3 = zero
             for v in range(low + 2 * high, count, apart):
