@@ -14,7 +14,8 @@ from scipy import sparse
 import desgd_fast as dsf
 from bench import peers
 from bench._measure import Case, Timed
-from desgd_fast.kernels.draw.random import FEATURES, draw_normals
+from desgd_fast.kernels.draw.normals import draw_normals
+from desgd_fast.kernels.draw.random import FEATURES
 from desgd_fast.simulation.engines.layout import Layout
 
 DIM, BATCH_SIZE, STEP_SIZE = 100, 5, 0.16

@@ -11,7 +11,8 @@ from scipy import special
 
 from desgd_fast.common import check
 from desgd_fast.common.rng import RNG, key_from
-from desgd_fast.kernels.draw import random
+from desgd_fast.kernels.draw.normals import FILL, draw_normals
+from desgd_fast.kernels.draw.random import INITIAL_WEIGHTS
 from desgd_fast.problems import checks
 
 ACTIVATIONS = ("relu", "tanh", "leaky-relu", "linear")
@@ -171,11 +172,11 @@ def _drawn(
     common_start: bool,
 ) -> Real:
     parameters = np.empty((len(runs), n_nodes, network.n_parameters))
-    normals = np.empty((1, -(-network.n_parameters // random.FILL) * random.FILL))
+    normals = np.empty((1, -(-network.n_parameters // FILL) * FILL))
     zero = np.uint64(0)
     for i, run in enumerate(runs):
         for node in range(1 if common_start else n_nodes):
-            random.draw_normals(key, random.INITIAL_WEIGHTS, zero, np.uint64(node), np.uint64(run), normals)
+            draw_normals(key, INITIAL_WEIGHTS, zero, np.uint64(node), np.uint64(run), normals)
             parameters[i, node] = normals[0, : network.n_parameters]
     if common_start:
         parameters[:, 1:] = parameters[:, :1]

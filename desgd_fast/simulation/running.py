@@ -77,7 +77,7 @@ def simulate(
     engine : {"auto", "direct", "collapsed", "gram"}
         ``"direct"`` draws every sample. ``"collapsed"`` (GaussianRegression only) draws each gradient from
         its closed law, dim normals and one chi-square whatever the batch. ``"gram"`` (features isotropic,
-        dim ≥ 2 n_nodes, no averaging, plain steps at a constant step size) keeps inner products only,
+        dim ≥ 2 n_nodes, no averaging, plain steps) keeps inner products only,
         at a cost that does not depend on dim. Same law, other numbers. ``"auto"`` takes the fastest that
         answers the question. The collapsed engine squares norms, so for it a run overflows beyond 1e154.
     initial : None, scalar, (dim,) or (n_nodes, dim) array
@@ -89,7 +89,7 @@ def simulate(
         that, whatever the number of runs, or what one block of runs needs if that is more.
     dtype : {"float64", "float32"}
         What iterates are kept as. ``"float32"`` is half the bytes; norms, averages while they are summed
-        and inner products stay double. Where ``algorithm`` is plain and ``step_size`` constant, the collapsed
+        and inner products stay double. Where ``algorithm`` is plain, the collapsed
         and the direct engine then also compute in single precision, normals included, at about twice the
         speed: the same law to six digits, other numbers, and overflow beyond 1e19. Elsewhere it is the
         same runs, rounded at the end.

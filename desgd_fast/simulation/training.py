@@ -18,6 +18,7 @@ from desgd_fast.kernels.draw.minibatches import Sampling
 from desgd_fast.kernels.draw.samples import DISTINCT, REPLACEMENT
 from desgd_fast.kernels.gradients.networks import Network, measure_networks
 from desgd_fast.kernels.loops import general
+from desgd_fast.kernels.loops.steps import Span
 from desgd_fast.problems import checks, partitions
 from desgd_fast.problems.networks import NeuralNetwork, _as_outputs, _drawn
 from desgd_fast.simulation import checks as simulation_checks
@@ -182,7 +183,7 @@ def train(
             for i, step in enumerate([*record_steps, n_steps]):
                 while done < step:
                     length = min(stride, int(step) - done)
-                    span = general.Span(done, length, n_steps - average_last, runs.start)
+                    span = Span(done, length, n_steps - average_last, runs.start)
                     kernel(
                         moving, source, rules, np.ascontiguousarray(sizes), network.n_parameters, key, span
                     )

@@ -13,6 +13,7 @@ At s = 2 the estimate is the exact h(2); around it most of the variance is gone.
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,7 @@ from desgd_fast.common import threads as common_threads
 from desgd_fast.kernels.draw import random
 from desgd_fast.kernels.growth import growth
 from desgd_fast.kernels.jit.lanes import LANES
-from desgd_fast.kernels.loops import steps
-from desgd_fast.kernels.loops.gram import SHIFT
+from desgd_fast.kernels.loops import gram, steps
 from desgd_fast.theory.question import Setting
 from desgd_fast.theory.second_moments import SecondMoments
 
@@ -78,17 +78,17 @@ class Population:
         self.burn_in = moments.relaxation_steps(_FORGOTTEN, _LONGEST_BURN_IN)
         self.gram = s.isotropic and s.dim >= 2 * s.n_nodes
         scale = math.sqrt(s.eigenvalues[0]) if s.isotropic else 1.0
-        self._nodes = np.stack(
-            [s.step_size, np.sqrt(s.power) * scale, np.zeros(s.n_nodes), s.batch_size.astype(float)], axis=1
+        matrix = s.weights
+        self._combination = steps.Combination(matrix.indptr, matrix.indices, matrix.data, s.adapt_first)
+        self._law = (
+            np.array(s.step_size, float)[np.newaxis],
+            np.sqrt(s.power) * scale,
+            np.zeros(s.n_nodes),
+            s.batch_size,
         )
-        self._graph = (s.weights.indptr, s.weights.indices, s.weights.data)
         self._weights = np.ones((self.n_blocks, LANES))
         self._source = np.zeros(self.n_particles, dtype=np.int64)
         self._target = np.zeros(self.n_particles, dtype=np.int64)
-        self._plan = np.zeros(9, dtype=np.int64)
-        self._plan[steps.ADAPT_FIRST] = s.adapt_first
-        self._plan[steps.AVERAGE_FROM] = np.iinfo(np.int64).max
-        self._plan[steps.SHIFT] = int(SHIFT)
         if self.gram:
             self._start_gram(forms[0], shape[0])
         else:
@@ -103,7 +103,8 @@ class Population:
         n = self.setting.n_nodes
         minibatch = self.setting.batch_size.astype(float)
         bartlett = self.setting.dim - n - np.arange(n, dtype=float)
-        self._chi = random.chi_square_parameters(np.repeat(np.concatenate([minibatch, bartlett]), LANES))
+        chi = random.chi_square_parameters(np.repeat(np.concatenate([minibatch, bartlett]), LANES))
+        self._steps: Any = gram.GramSteps(*self._law, chi)
         self._form = self._doubled(form)
         factor = np.linalg.cholesky(shape / np.sum(form * shape) + 1e-14 * np.eye(n) * np.trace(shape))
         tile = np.broadcast_to(factor.T[None, :, :, None], (self.n_blocks, n, n, LANES))
@@ -111,8 +112,7 @@ class Population:
 
     def _start_vectors(self, forms: Array, shape: Array) -> None:
         s = self.setting
-        self._chi = random.chi_square_parameters(np.repeat(s.batch_size.astype(float), LANES))
-        self._plan[steps.DIM], self._plan[steps.TILE] = s.dim, 1
+        chi = random.chi_square_parameters(np.repeat(s.batch_size.astype(float), LANES))
         # The vector steps work on √λ e, so the forms and the spread of every coordinate are scaled to it.
         groups = (
             np.zeros(s.dim, dtype=np.int64)
@@ -123,7 +123,7 @@ class Population:
         per_form = np.ones(1) if s.isotropic else s.eigenvalues
         scaled = self._doubled(forms / per_form[:, None, None])
         self._form = scaled if s.isotropic else np.ascontiguousarray(scaled[groups])
-        self._scale = values
+        self._steps = steps.GaussianSteps(*self._law, chi, values, False)
         self._state = self._random_directions(shape * per_form[:, None, None], groups)
 
     def _random_directions(self, shape: Array, groups: NDArray[np.int64]) -> Array:
@@ -143,19 +143,24 @@ class Population:
     def _advance(self, s: float, n_steps: int) -> Array:
         """Sums over the population of every step, (n_steps, N_SUMS)."""
         collected = []
-        moment = np.array([s, self.growth2])
+        walk, particles = (
+            growth.Walk(float(s), self.growth2, self._form),
+            growth.Particles(self._state, self._weights),
+        )
+        never = np.iinfo(np.int64).max
         with common_threads.limited_to(self.threads):
             done = 0
             while done < n_steps:
                 length = min(self.interval, n_steps - done)
                 sums = np.empty((length, self.n_blocks, growth.N_SUMS))
-                self._plan[steps.FIRST_STEP] = self.step
-                self._plan[steps.N_STEPS] = length
-                common = (self.key, self._plan, moment, self._graph, self._nodes, self._chi)
+                span = steps.Span(self.step, length, never, 0)
                 if self.gram:
-                    growth.grow_gram(*common, self._form, self._state, self._weights, sums)
+                    growth.grow_gram(self.key, walk, self._combination, self._steps, span, particles, sums)
                 else:
-                    growth.grow_vectors(*common, self._scale, self._form, self._state, self._weights, sums)
+                    shape = steps.Shape(int(gram.SHIFT), self.setting.dim, 1)
+                    growth.grow_vectors(
+                        self.key, walk, self._combination, self._steps, shape, span, particles, sums
+                    )
                 if s != 0:
                     copies = growth.plan_copies(
                         self.key, np.uint64(self.step), self._weights.reshape(-1), self._source, self._target

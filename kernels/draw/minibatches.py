@@ -4,9 +4,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from desgd_fast.kernels.draw.normals import Counter
 from desgd_fast.kernels.draw.random import ROWS, fill_integers
 from desgd_fast.kernels.draw.samples import DISTINCT, RESHUFFLE, keep_distinct, take_drawn, take_next
-from desgd_fast.kernels.draw.vectors import Counter
 from desgd_fast.kernels.jit.arithmetic import borrow, compact
 from desgd_fast.kernels.jit.compile import Integers, Word, Words, exact, kernel
 from desgd_fast.kernels.jit.lanes import SAMPLES

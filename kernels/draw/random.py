@@ -4,20 +4,16 @@ Philox4x32-10 (Salmon, Moraes, Dror, Shaw, SC 2011) turns a counter of four 32-b
 random ones. The counter is (purpose and index, step, node, run), so no state is kept, any step can be
 resumed and any split of the work gives the same bits.
 
-Fills have whole lengths, because the scalar remainder of a vectorised loop costs twenty times more per
-value than its body: normals come in multiples of FILL, one counter after another whatever they are for;
-the others in multiples of 8. Chi-squares work on *lanes*: 2^shift runs side by side, position t of a fill
-belonging to run ``first_run + (t mod 2^shift)``.
+Normals are told in :mod:`.normals`. Fills have whole lengths, because the scalar remainder of a vectorised
+loop costs twenty times more per value than its body. Chi-squares work on *lanes*: 2^shift runs side by side,
+position t of a fill belonging to run ``first_run + (t mod 2^shift)``.
 """
 
 from typing import Any
 
 import numpy as np
-from numba import types
-from numba.extending import overload
 from numpy.typing import NDArray
 
-from desgd_fast.kernels.draw.single import turn_singles
 from desgd_fast.kernels.jit.arithmetic import (
     bits_to_double,
     double_to_bits,
@@ -31,13 +27,9 @@ from desgd_fast.kernels.jit.arithmetic import (
 )
 from desgd_fast.kernels.jit.compile import Integers, Reals, Word, Words, elementary, exact, kernel
 from desgd_fast.kernels.jit.lanes import (
-    LANES,
     SAMPLES,
-    counters,
     counters_of_samples,
     load_entries,
-    load_from,
-    spread,
     spread_samples,
     store_entries,
     union,
@@ -58,9 +50,6 @@ PARTICIPATION = np.uint64(11 << 28)
 RULES = np.uint64(12 << 28)
 MESSAGES = np.uint64(13 << 28)
 INITIAL_WEIGHTS = np.uint64(15 << 28)
-
-# Normals are drawn in multiples of this.
-FILL = 64
 
 # Indices below that; and integers a fill may draw, whose attempts are counted from bit 24 on.
 MOST_INDICES = 1 << 28
@@ -125,54 +114,6 @@ def turn(radius: float, bits: Word) -> tuple[float, float]:
     sine, cosine = sin_cos_pi(bits_to_double((bits >> _12) | _ONE_BITS) - 1.5)
     signed = bits_to_double(double_to_bits(radius) ^ (bits << _63))
     return signed * cosine, signed * sine
-
-
-@exact
-def turn_doubles(out: Reals, half: int) -> None:
-    """Box–Muller from 64 bits each in out[:half], for the radius, and out[half:2·half], for the angle."""
-    wide_vectors()
-    # In stages, in place: one loop's dependency chain would be too long to overlap with itself.
-    for t in range(0, half, LANES):
-        store_entries(out, t, squared_radius(double_to_bits(load_from(out, t))))
-    for t in range(0, half, LANES):
-        store_entries(out, t, sqrt(load_from(out, t)))
-    for t in range(0, half, LANES):
-        cosine, sine = turn(load_from(out, t), double_to_bits(load_from(out, half + t)))
-        store_entries(out, t, cosine)
-        store_entries(out, half + t, sine)
-
-
-def turn_bits(out: Reals, half: int) -> None:
-    """:func:`turn_doubles`, or :func:`.single.turn_singles` where ``out`` holds those."""
-
-
-@overload(turn_bits)
-def _overload_turn_bits(out, half):  # type: ignore[no-untyped-def]
-    if out.dtype == types.float32:
-        return lambda out, half: turn_singles(out, half)
-    return lambda out, half: turn_doubles(out, half)
-
-
-@exact
-def fill_normals(
-    key: Words, purpose: Word, index0: Word, step: Word, node: Word, run: Word, count: int, out: Reals
-) -> None:
-    """Standard normals into out[:count], count a multiple of FILL, in the precision of ``out``.
-
-    A counter gives two words of 64 bits for two doubles, or for four floats: with index ``index0 + t`` it
-    fills the t-th such word of the first half of out[:count], and of the second.
-    """
-    wide_vectors()
-    k0, k1 = key[0], key[1]
-    c1, c2, c3 = spread(step), spread(node), spread(run)
-    base = purpose | index0
-    half = count // 2
-    words = half * out.itemsize // 8
-    for t in range(0, words, LANES):
-        a, b = philox_pair(counters(base + np.uint64(t)), c1, c2, c3, k0, k1)
-        store_entries(out, t, a)
-        store_entries(out, words + t, b)
-    turn_bits(out, half)
 
 
 @elementary
@@ -393,13 +334,6 @@ def fill_permutation(
                 attempt += _1
             out[first + j] = out[first + value]
             out[first + value] = j
-
-
-@kernel()
-def draw_normals(key: Words, purpose: Word, step: Word, node: Word, run: Word, out: Reals) -> None:
-    """:func:`fill_normals` over every row of out, row r being step ``step + r``."""
-    for r in range(out.shape[0]):
-        fill_normals(key, purpose, np.uint64(0), step + np.uint64(r), node, run, out.shape[1], out[r])
 
 
 @kernel()

@@ -6,19 +6,9 @@ are rounded to single precision where they meet a vector.
 
 from typing import Any
 
-from desgd_fast.kernels.jit.arithmetic import multiply_add, wide_vectors
-from desgd_fast.kernels.jit.compile import Reals, elementary, exact
-from desgd_fast.kernels.jit.lanes import (
-    TWO_REGISTERS,
-    as_singles,
-    as_words,
-    load_two,
-    signed_to_single,
-    store_entries,
-)
-
-# Floats in the two registers that a loop takes.
-_WIDE = TWO_REGISTERS // 4
+from desgd_fast.kernels.jit.arithmetic import multiply_add
+from desgd_fast.kernels.jit.compile import elementary
+from desgd_fast.kernels.jit.lanes import as_singles, as_words, signed_to_single
 
 _SQRT_HALF = 0x3F3504F3
 _ONE = 0x3F800000
@@ -89,17 +79,3 @@ def turn(radius: Any, words: Any) -> tuple[Any, Any]:
     sine, cosine = sin_cos_pi(signed_to_single(words) * 2.0**-32)
     signed = as_singles(as_words(radius) ^ (words << _SIGN_SHIFT))
     return signed * cosine, signed * sine
-
-
-@exact
-def turn_singles(out: Reals, half: int) -> None:
-    """Box–Muller from 32 bits each in out[:half], for the radius, and out[half:2·half], for the angle."""
-    wide_vectors()
-    for t in range(0, half, _WIDE):
-        store_entries(out, t, squared_radius(as_words(load_two(out, t))))
-    for t in range(0, half, _WIDE):
-        store_entries(out, t, sqrt(load_two(out, t)))
-    for t in range(0, half, _WIDE):
-        cosine, sine = turn(load_two(out, t), as_words(load_two(out, half + t)))
-        store_entries(out, t, cosine)
-        store_entries(out, half + t, sine)

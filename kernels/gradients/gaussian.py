@@ -6,12 +6,12 @@ numbers that depend on s·z, s·s and chi (the law told in ``desgd_fast.simulati
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from desgd_fast.kernels.draw.normals import Counter, Vectors, arrange_vectors, fill_vectors, room_of
 from desgd_fast.kernels.draw.random import CHI_SQUARE, FEATURES, chi_square_attempt
-from desgd_fast.kernels.draw.vectors import Counter, Vectors, fill_vectors, reserve_vectors
 from desgd_fast.kernels.jit.arithmetic import (
     aligned_empty,
     borrow,
@@ -53,11 +53,13 @@ class Gaussian(NamedTuple):
 class GaussianRoom(NamedTuple):
     """What gradients of some nodes need: normal vectors, inner products, s, and chi-squares.
 
-    Chi-squares are those of all nodes for AHEAD steps, of which the last drawn are number ``drawn``; or, where
-    there is room for a single node, its own for one step. Position t is step ``steps[t]`` of node ``nodes[t]``.
+    Chi-squares are those of all nodes for AHEAD steps, of which the last drawn are number ``drawn``; or,
+    where there is room for a single node, its own for one step. Position t is step ``steps[t]`` of node
+    ``nodes[t]``.
     """
 
     vectors: Vectors
+    normals: Reals
     dots: Reals
     squares: Reals
     scaled: Matrix
@@ -69,13 +71,14 @@ class GaussianRoom(NamedTuple):
 
 
 @exact
-def reserve_gaussian(source: Gaussian, together: int, size: int, like: Matrix) -> GaussianRoom:
+def reserve_gaussian(source: Gaussian, together: int, size: int, run: Word, like: Matrix) -> GaussianRoom:
     """Room for so many nodes, with rows of ``size``."""
     dim, n_nodes = source.dim, source.batch_sizes.size
-    if source.direct:
-        vectors = reserve_vectors(SAMPLED, dim + 1, (dim // LANES + 1) * LANES, True, like)
-    else:
-        vectors = reserve_vectors(together, dim, size, False, like)
+    many = SAMPLED if source.direct else together
+    length = dim + 1 if source.direct else dim
+    vectors = arrange_vectors(many, length, 1, run, source.direct, like)
+    # A row is read to the end of its last register.
+    normals = np.zeros(room_of(vectors, many) + size + LANES)
     width = (n_nodes + 7) // 8 * 8
     count = 0 if source.direct else AHEAD * width if together > 1 or n_nodes == 1 else 8
     steps, nodes, chi = np.empty(count, np.uint64), np.empty(count, np.uint64), np.empty((3, count))
@@ -87,7 +90,7 @@ def reserve_gaussian(source: Gaussian, together: int, size: int, like: Matrix) -
     drawn[0] = -1
     scaled = aligned_empty(together, size, like)
     dots, squares = np.empty(together), np.empty(together)
-    return GaussianRoom(vectors, dots, squares, scaled, np.empty(count), steps, nodes, chi, drawn)
+    return GaussianRoom(vectors, normals, dots, squares, scaled, np.empty(count), steps, nodes, chi, drawn)
 
 
 @exact
@@ -115,7 +118,7 @@ def fill_chi_squares(counter: Counter, first_step: Word, first_node: Word, room:
 
 
 @elementary
-def chi_squares_of(source: Gaussian, counter: Counter, first: int, count: int, room: GaussianRoom) -> Reals:
+def chi_squares_of(source: Gaussian, counter: Counter, first: int, count: int, room: GaussianRoom) -> Any:
     """A chi-square with as many degrees of freedom as the batch has samples, for each of the nodes."""
     width = (source.batch_sizes.size + 7) // 8 * 8
     if room.chi_squares.size < AHEAD * width:
@@ -146,11 +149,11 @@ def scale_nodes(source: Gaussian, first: int, count: int, x: Matrix, scaled: Mat
 
 
 @elementary
-def sum_products(s: Matrix, z: Matrix, count: int, dots: Reals, squares: Reals) -> None:
-    """Inner products s·z and s·s, row by row."""
+def sum_products(s: Matrix, z: Reals, stride: int, count: int, dots: Reals, squares: Reals) -> None:
+    """Inner products s·z and s·s, row by row; rows of z lie ``stride`` apart."""
     wide_vectors()
     s, z, dots, squares = borrow(s), borrow(z), borrow(dots), borrow(squares)
-    size, stride = s.shape[1], z.shape[1]
+    size = s.shape[1]
     for i in range(count):
         here, there = i * size, i * stride
         dot = square = spread(0.0)
@@ -188,16 +191,16 @@ def find_factors(
 
 @elementary
 def add_laws(
-    roots: Reals, along: Reals, across: Reals, s: Matrix, z: Matrix, count: int, out: Matrix
+    roots: Reals, along: Reals, across: Reals, s: Matrix, z: Reals, stride: int, count: int, out: Matrix
 ) -> None:
     """out += roots·(along·s + across·z), row by row."""
     wide_vectors()
     roots, s, z, out = borrow(roots), borrow(s), borrow(z), borrow(out)
     size = s.shape[1]
     for i in range(count):
-        a, b, here = spread_from(along, i), spread_from(across, i), i * size
+        a, b, here, there = spread_from(along, i), spread_from(across, i), i * size, i * stride
         for t in range(0, size, LANES):
-            law = multiply_add(a, load_from(s, here + t), b * load_from(z, here + t))
+            law = multiply_add(a, load_from(s, here + t), b * load_from(z, there + t))
             store_entries(out, here + t, multiply_add(load_from(roots, t), law, load_from(out, here + t)))
 
 
@@ -213,13 +216,13 @@ def add_collapsed(
     out: Matrix,
 ) -> None:
     """out[i - first] += factors[i - first] · gradient of node i at x[i], drawn from its closed law."""
-    count, z, s = last - first, room.vectors.out, room.scaled
-    fill_vectors(counter, FEATURES, np.uint64(0), np.uint64(first), count, source.dim, room.vectors)
+    count, z, s, stride = last - first, room.normals, room.scaled, room.vectors.stride
+    fill_vectors(room.vectors, counter, FEATURES, np.uint64(0), np.uint64(first), count, z)
     chi_squares = chi_squares_of(source, counter, first, count, room)
     scale_nodes(source, first, count, x, s)
-    sum_products(s, z, count, room.dots, room.squares)
+    sum_products(s, z, stride, count, room.dots, room.squares)
     find_factors(source, first, count, factors, chi_squares, room)
-    add_laws(source.roots, room.squares, room.dots, s, z, count, out)
+    add_laws(source.roots, room.squares, room.dots, s, z, stride, count, out)
 
 
 @elementary
@@ -236,7 +239,8 @@ def add_sampled(
     """The same sample by sample; a sample's last normal is the noise of its target."""
     wide_vectors()
     out, factors, roots = borrow(out), borrow(factors), borrow(source.roots)
-    z, scaled, dim, half = borrow(room.vectors.out), borrow(room.scaled), source.dim, (source.dim + 2) // 2
+    z, scaled, dim, half = borrow(room.normals), borrow(room.scaled), source.dim, (source.dim + 2) // 2
+    stride = room.vectors.stride
     size = out.shape[1]
     scale_nodes(source, first, last - first, x, scaled)
     for i in range(last - first):
@@ -246,13 +250,12 @@ def add_sampled(
         for drawn in range(0, source.batch_sizes[node], SAMPLED):
             count = min(SAMPLED, source.batch_sizes[node] - drawn)
             index = np.uint64(drawn * half)
-            fill_vectors(counter, FEATURES, index, np.uint64(node), count, dim + 1, room.vectors)
+            fill_vectors(room.vectors, counter, FEATURES, index, np.uint64(node), count, z)
             for q in range(count):
-                noise = z[q, dim]
-                z[q, dim] = 0.0
-                sum_products(s, rows(z, q, 1), 1, room.dots, room.squares)
-                factor = gain * (feature_std * room.dots[0] - noise_std * noise)
+                drawn = entries(z, q * stride, size + LANES)
+                sum_products(s, drawn, stride, 1, room.dots, room.squares)
+                factor = gain * (feature_std * room.dots[0] - noise_std * drawn[dim])
                 for t in range(0, size, LANES):
-                    value = factor * load_from(z, q * z.shape[1] + t)
+                    value = factor * load_from(drawn, t)
                     sum_of_both = multiply_add(load_from(roots, t), value, load_from(out, there + t))
                     store_entries(out, there + t, sum_of_both)

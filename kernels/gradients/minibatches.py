@@ -11,8 +11,8 @@ from desgd_fast.kernels.draw.minibatches import (
     reserve_sampling,
     sampling_of,
 )
-from desgd_fast.kernels.draw.random import FEATURES, UNIFORMS, fill_normals, fill_uniforms
-from desgd_fast.kernels.draw.vectors import Counter
+from desgd_fast.kernels.draw.normals import Counter, fill_normals
+from desgd_fast.kernels.draw.random import FEATURES, UNIFORMS, fill_uniforms
 from desgd_fast.kernels.gradients.linear import add_gradients
 from desgd_fast.kernels.gradients.oracles import work_size
 from desgd_fast.kernels.jit.arithmetic import borrow, kept_apart

@@ -23,7 +23,7 @@ from desgd_fast.kernels.draw.minibatches import (
     reserve_sampling,
     sampling_of,
 )
-from desgd_fast.kernels.draw.vectors import Counter
+from desgd_fast.kernels.draw.normals import Counter
 from desgd_fast.kernels.jit.arithmetic import exp, kept_apart, multiply_add, tanh, wide_vectors
 from desgd_fast.kernels.jit.compile import Integers, Matrix, Reals, Words, elementary, exact, kernel
 from desgd_fast.kernels.jit.lanes import (

@@ -7,26 +7,51 @@ Particles live in the lanes of blocks; a particle's number is its run in the cou
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import prange
 
+from desgd_fast.kernels.draw.normals import Counter
 from desgd_fast.kernels.draw.random import RESAMPLING, philox_pair, unit
 from desgd_fast.kernels.jit.arithmetic import aligned_empty, exp, log, multiply_add, wide_vectors
 from desgd_fast.kernels.jit.compile import Integers, Reals, Word, Words, inlined, kernel
 from desgd_fast.kernels.jit.lanes import LANES, load, spread, store
-from desgd_fast.kernels.loops.gram import draw_gram_step, factor_gram, normal_rows, step_gram
+from desgd_fast.kernels.loops.gram import (
+    GramSteps,
+    draw_gram_step,
+    factor_gram,
+    reserve_draws,
+    reserve_gram,
+    step_gram,
+)
 from desgd_fast.kernels.loops.steps import (
-    ADAPT_FIRST,
-    FIRST_STEP,
-    N_STEPS,
+    Combination,
+    GaussianSteps,
+    Shape,
+    Span,
     finish_nodes,
     nodes_of_group,
     step_group,
+    vectors_of,
     work_space,
 )
 
-Graph = tuple[Integers, Integers, Reals]
+
+class Walk(NamedTuple):
+    """The moment's order s, h(2), and the quadratic form or forms φ."""
+
+    order: float
+    growth: float
+    forms: Reals
+
+
+class Particles(NamedTuple):
+    """A population in blocks of LANES, and the weight of every particle."""
+
+    states: Reals
+    weights: Reals
+
 
 # Columns of ``sums``: weights W before the step, and with w = y^{s/2}, l = ½ log y, c = y/h(2) − 1
 # the sums of W, Ww, Wc, Wlw, Wwc, Wlwc, Wc², (Ww)² and the largest Ww.
@@ -38,10 +63,10 @@ _TINY = 1e-280
 
 
 @inlined
-def record_growth(form_values: Reals, moment: Reals, weights: Reals, sums: Reals) -> None:
-    """Turn φ of every run into its weight and its part in the sums; ``moment`` is (s, h(2))."""
+def record_growth(form_values: Reals, walk: Walk, weights: Reals, sums: Reals) -> None:
+    """Turn φ of every run into its weight and its part in the sums."""
     wide_vectors()
-    half, growth = 0.5 * moment[0], moment[1]
+    half, growth = 0.5 * walk.order, walk.growth
     terms = np.empty((N_SUMS, LANES))
     for lane in range(LANES):
         y = max(form_values[lane], _TINY)
@@ -110,42 +135,28 @@ def invert_root(values: Reals) -> None:
 @kernel(parallel=True)
 def grow_gram(
     key: Words,
-    plan: Integers,
-    moment: Reals,
-    graph: Graph,
-    nodes: Reals,
-    chi_parameters: Reals,
-    form: Reals,
-    population: Reals,
-    weights: Reals,
+    walk: Walk,
+    combination: Combination,
+    steps: GramSteps,
+    span: Span,
+    particles: Particles,
     sums: Reals,
 ) -> None:
-    """Advance population[block, m, i, run] by N_STEPS steps of Gram states; sums[step, block, column].
-
-    ``plan``, ``nodes`` and ``graph`` (compressed rows of W) as in the vector steps, ``chi_parameters`` as in
-    the Gram step.
-    """
-    n_nodes = population.shape[1]
-    indptr, indices, mixing = graph
-    for block in prange(population.shape[0]):
+    """Advance states[block, m, i, run] by steps of Gram states; sums[step, block, column]."""
+    n_nodes = particles.states.shape[1]
+    for block in prange(particles.states.shape[0]):
         wide_vectors()
-        state, weight = population[block], weights[block]
+        state, weight = particles.states[block], particles.weights[block]
         first_run = np.uint64(block * LANES)
-        normals = np.empty((normal_rows(n_nodes), LANES))
-        chi_squares = np.empty((2 * n_nodes, LANES))
-        work = np.empty((2 * n_nodes * n_nodes + 3 * n_nodes, LANES))
-        gram = np.empty((n_nodes, n_nodes, LANES))
-        values, inverse, units = np.empty(LANES), np.empty(LANES), np.ones(LANES)
-        adapt_first = plan[ADAPT_FIRST] != 0
-        for k in range(plan[N_STEPS]):
-            step = np.uint64(plan[FIRST_STEP] + k)
-            draw_gram_step(key, step, first_run, chi_parameters, normals, chi_squares)
-            step_gram(
-                state, gram, indptr, indices, mixing, nodes, adapt_first, units, normals, chi_squares, work
-            )
-            form_of_gram(form, gram, values)
-            record_growth(values, moment, weight, sums[k, block])
-            factor_gram(gram, state, inverse)
+        draws, room = reserve_draws(n_nodes, first_run, state), reserve_gram(n_nodes)
+        values = np.empty(LANES)
+        for k in range(span.n_steps):
+            step = np.uint64(span.first_step + k)
+            draw_gram_step(Counter(key, step, first_run), steps.chi, draws)
+            step_gram(state, combination, steps, step, draws, room)
+            form_of_gram(walk.forms, room.gram, values)
+            record_growth(values, walk, weight, sums[k, block])
+            factor_gram(room.gram, state, room.inverse)
             invert_root(values)
             for m in range(n_nodes):
                 for i in range(m, n_nodes):
@@ -156,52 +167,33 @@ def grow_gram(
 @kernel(parallel=True)
 def grow_vectors(
     key: Words,
-    plan: Integers,
-    moment: Reals,
-    graph: Graph,
-    nodes: Reals,
-    chi_parameters: Reals,
-    scale: Reals,
-    forms: Reals,
-    population: Reals,
-    weights: Reals,
+    walk: Walk,
+    combination: Combination,
+    steps: GaussianSteps,
+    shape: Shape,
+    span: Span,
+    particles: Particles,
     sums: Reals,
 ) -> None:
-    """:func:`grow_gram` on the coordinates themselves, population[block, node, (coordinate, run)].
+    """:func:`grow_gram` on the coordinates themselves, states[block, node, (coordinate, run)].
 
-    The layout, ``scale`` and ``plan`` are those of the vector steps; ``forms`` has one matrix in all, or one
-    for each of the dim coordinates.
+    ``walk.forms`` has one matrix in all, or one for each of the dim coordinates.
     """
-    n_nodes, size = population.shape[1], population.shape[2]
-    indptr, indices, mixing = graph
-    for block in prange(population.shape[0]):
+    n_nodes, size = particles.states.shape[1], particles.states.shape[2]
+    for block in prange(particles.states.shape[0]):
         wide_vectors()
-        x, weight = population[block], weights[block]
+        x, weight = particles.states[block], particles.weights[block]
         first_run = np.uint64(block * LANES)
-        y, nothing = aligned_empty(n_nodes, size, population), np.empty((1, 1))
-        work, values = work_space(population, plan), np.empty(LANES)
-        for k in range(plan[N_STEPS]):
-            step = np.uint64(plan[FIRST_STEP] + k)
-            for first_node in range(0, n_nodes, nodes_of_group(plan)):
-                step_group(
-                    first_node,
-                    x,
-                    y,
-                    indptr,
-                    indices,
-                    mixing,
-                    nodes,
-                    chi_parameters,
-                    scale,
-                    key,
-                    step,
-                    plan,
-                    first_run,
-                    work,
-                )
-            finish_nodes(0, n_nodes, x, y, indptr, indices, mixing, step, plan, nothing)
-            form_of_vectors(forms, y, values)
-            record_growth(values, moment, weight, sums[k, block])
+        y, nothing = aligned_empty(n_nodes, size, x), np.empty((1, 1))
+        work = work_space(vectors_of(steps, shape, first_run, x), steps.direct, shape, x)
+        values = np.empty(LANES)
+        for k in range(span.n_steps):
+            counter = Counter(key, np.uint64(span.first_step + k), first_run)
+            for first_node in range(0, n_nodes, nodes_of_group(shape)):
+                step_group(first_node, x, y, combination, steps, counter, shape, work)
+            finish_nodes(0, n_nodes, x, y, combination, False, nothing)
+            form_of_vectors(walk.forms, y, values)
+            record_growth(values, walk, weight, sums[k, block])
             invert_root(values)
             for row in range(n_nodes * size // LANES):
                 store(x, row, load(y, row) * load(values, 0))

@@ -53,18 +53,29 @@ def multiply_add(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
     return vectors or types.float64(types.float64, types.float64, types.float64), codegen
 
 
+def _without_owner(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    if isinstance(kind, types.BaseTuple):
+        members = cgutils.unpack_tuple(builder, value, len(kind))
+        lent = [_without_owner(context, builder, *pair) for pair in zip(kind, members, strict=True)]
+        return context.make_tuple(builder, kind, lent)
+    if not isinstance(kind, types.Array):
+        return value
+    view = context.make_array(kind)(context, builder, value)
+    for owner in ("meminfo", "parent"):
+        setattr(view, owner, ir.Constant(getattr(view, owner).type, None))
+    return view._getvalue()
+
+
 @intrinsic  # type: ignore[untyped-decorator]
 def borrow(typingctx: Any, array: Any) -> Any:
     """The same array without a claim on its memory: passing it on costs no atomic reference counts.
 
-    Only for an argument of the function that calls this, which its own caller keeps alive.
+    Or a tuple, with all arrays in it. Only for an argument of the function that calls this, which its own
+    caller keeps alive.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        view = context.make_array(signature.args[0])(context, builder, args[0])
-        for owner in ("meminfo", "parent"):
-            setattr(view, owner, ir.Constant(getattr(view, owner).type, None))
-        return view._getvalue()
+        return _without_owner(context, builder, array, args[0])
 
     return array(array), codegen
 
@@ -104,37 +115,9 @@ def rows(typingctx: Any, matrix: Any, first: Any, count: Any) -> Any:
     return matrix(matrix, types.int64, types.int64), codegen
 
 
-def _lent(context: Any, builder: Any, kind: Any, value: Any) -> Any:
-    """The value with no claim on any memory, arrays in tuples of tuples too."""
-    if isinstance(kind, types.Array):
-        view = context.make_array(kind)(context, builder, value)
-        for owner in ("meminfo", "parent"):
-            setattr(view, owner, ir.Constant(getattr(view, owner).type, None))
-        return view._getvalue()
-    if isinstance(kind, types.BaseTuple):
-        values = cgutils.unpack_tuple(builder, value)
-        lent = [_lent(context, builder, part, one) for part, one in zip(kind, values, strict=True)]
-        return context.make_tuple(builder, kind, lent)
-    return value
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def lend(typingctx: Any, value: Any) -> Any:
-    """The same tuple without a claim on the memory of its arrays, as :func:`borrow` lends one.
-
-    Taking an array out of a tuple counts a reference; of a lent one there is nothing to count. Whoever owns it
-    must :func:`outlive` the last use.
-    """
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _lent(context, builder, value, args[0])
-
-    return value(value), codegen
-
-
 @intrinsic  # type: ignore[untyped-decorator]
 def outlive(typingctx: Any, value: Any) -> Any:
-    """Keep the value's memory until here."""
+    """Keep the value's memory until here, whoever :func:`borrow` lent it to."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return context.get_dummy_value()

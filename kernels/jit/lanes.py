@@ -346,6 +346,55 @@ sum_period = _periodic(
 repeat_period = _periodic(_repeat, "The first ``period`` lanes, a power of two, repeated over all.")
 
 
+def _order_of_runs(width: int, lanes: int) -> list[int]:
+    """Where :func:`by_coordinate` takes its numbers from, in the row of all first and all second ones."""
+    order = [0] * (2 * width * LANES)
+    for counter in range(LANES):
+        place, run = divmod(counter, lanes)
+        for number in range(2 * width):
+            half, own = divmod(number, width)
+            row = 2 * width * place + number
+            order[row * lanes + run] = (half * LANES + counter) * width + own
+    return order
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def by_coordinate(typingctx: Any, first: Any, second: Any, lanes: Any) -> Any:
+    """Numbers of LANES counters, those of ``lanes`` runs side by side: coordinates in order, runs innermost.
+
+    A counter has as many numbers in ``first`` as in ``second``, which come after.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        width = first.count // LANES
+        start, end = builder.block, builder.append_basic_block("ordered")
+        found: list[list[Any]] = [[], []]
+        for case in (LANES, 8, 4, 2, 1):
+            block = builder.append_basic_block(f"lanes_{case}")
+            if case == LANES:
+                with builder.goto_block(start):
+                    choice = builder.switch(args[2], block)
+            else:
+                choice.add_case(ir.Constant(args[2].type, case), block)
+            order = _order_of_runs(width, case)
+            builder.position_at_end(block)
+            for half, values in enumerate(found):
+                part = order[half * first.count : (half + 1) * first.count]
+                mask = ir.Constant(ir.VectorType(ir.IntType(32), first.count), part)
+                values.append((builder.shuffle_vector(args[0], args[1], mask), block))
+            builder.branch(end)
+        builder.position_at_end(end)
+        results = []
+        for values in found:
+            result = builder.phi(first.vector)
+            for value, block in values:
+                result.add_incoming(value, block)
+            results.append(result)
+        return context.make_tuple(builder, signature.return_type, results)
+
+    return types.UniTuple(first, 2)(first, second, types.int64), codegen
+
+
 def _reinterpreter(dtype: Any, doc: str) -> Any:
     def reinterpret(typingctx: Any, value: Any) -> Any:
         kind = LanesType(dtype, value.count * value.dtype.bitwidth // dtype.bitwidth)

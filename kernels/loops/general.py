@@ -16,21 +16,13 @@ import numpy as np
 from numba import prange
 
 from desgd_fast.kernels.draw.minibatches import Epochs
-from desgd_fast.kernels.draw.random import (
-    LINKS,
-    MESSAGES,
-    PARTICIPATION,
-    RULES,
-    fill_normals,
-    fill_uniforms,
-)
-from desgd_fast.kernels.draw.vectors import Counter
+from desgd_fast.kernels.draw.normals import Counter, fill_normals
+from desgd_fast.kernels.draw.random import LINKS, MESSAGES, PARTICIPATION, RULES, fill_uniforms
 from desgd_fast.kernels.gradients.minibatches import half_of
 from desgd_fast.kernels.jit.arithmetic import (
     aligned_empty,
     borrow,
     entries,
-    lend,
     multiply_add,
     outlive,
     rows,
@@ -39,19 +31,10 @@ from desgd_fast.kernels.jit.arithmetic import (
 from desgd_fast.kernels.jit.compile import Matrix, Reals, Word, Words, elementary, exact, kernel
 from desgd_fast.kernels.loops.slots import Rules, Transform, local_of, message_of
 from desgd_fast.kernels.loops.sources import add_gradients_of, epochs_of, room_for
-from desgd_fast.kernels.loops.steps import copy_nodes, filled, mix_row
+from desgd_fast.kernels.loops.steps import Span, copy_nodes, filled, mix_row
 
 # Nodes whose gradients are taken together, at most, and doubles that these may fill.
 MOST_TOGETHER, TOGETHER = 8, 4096
-
-
-class Span(NamedTuple):
-    """Which steps of which runs; iterates from step ``average_from`` on are summed."""
-
-    first_step: int
-    n_steps: int
-    average_from: int
-    first_run: int
 
 
 class State(NamedTuple):
@@ -382,19 +365,19 @@ def advance_runs(
     n_runs, n_nodes, size = state.iterates.shape
     together = min(nodes_together(size), n_nodes)
     for run in prange(n_runs):
-        like = state.iterates[0]
+        like, label = state.iterates[0], np.uint64(span.first_run + run)
         spare, desk = aligned_empty(n_nodes, size, like), reserve_desk(rules, together, size, like)
         owned = (
             reserve_post(rules, n_nodes, size, like),
             Nodes(state.iterates[run], spare, state.memory[run], state.messages[run], state.presence[run]),
-            Work(source, epochs_of(source), room_for(source, together, size, like), desk),
+            Work(source, epochs_of(source), room_for(source, together, size, label, like), desk),
             state.sums[run],
         )
-        post, nodes, work, total = lend(owned)
+        post, nodes, work, total = borrow(owned)
         memory = nodes.memory
         for k in range(span.n_steps):
             step: Any = span.first_step + k
-            counter = Counter(key, np.uint64(step), np.uint64(span.first_run + run))
+            counter = Counter(key, np.uint64(step), label)
             sizes = step_sizes[step % step_sizes.shape[0], np.int64(run) % step_sizes.shape[1]]
             begin_step(rules, counter, memory, post)
             if not rules.adapt_first:
@@ -454,7 +437,7 @@ def advance_nodes(
                     for i in prange(n_nodes):
                         node = np.int64(i)
                         of_run = Nodes(x, moved, memory, messages, presence)
-                        desk, room = reserve_desk(rules, 1, size, x), room_for(source, 1, size, x)
+                        desk, room = reserve_desk(rules, 1, size, x), room_for(source, 1, size, label, x)
                         work = Work(source, Epochs(order, current), room, desk)
                         counter = Counter(key, number, label)
                         move_nodes(node, node + 1, counter, rules, dim, sizes, of_run, work)

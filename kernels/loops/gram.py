@@ -8,32 +8,23 @@ Rows of LANES numbers are addressed by their position in an array, since a slice
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import prange
 
+from desgd_fast.kernels.draw.normals import Counter, Vectors, arrange_vectors, fill_vectors
 from desgd_fast.kernels.draw.random import (
     BARTLETT_CHI_SQUARE,
     BARTLETT_NORMALS,
     CHI_SQUARE,
     FEATURES,
     fill_chi_square,
-    fill_normals,
 )
-from desgd_fast.kernels.jit.arithmetic import multiply_add, wide_vectors
-from desgd_fast.kernels.jit.compile import Integers, Reals, Word, Words, inlined, kernel
+from desgd_fast.kernels.jit.arithmetic import borrow, multiply_add, wide_vectors
+from desgd_fast.kernels.jit.compile import Integers, Matrix, Reals, Word, Words, inlined, kernel
 from desgd_fast.kernels.jit.lanes import LANES, load, spread, store
-from desgd_fast.kernels.loops.steps import (
-    ADAPT_FIRST,
-    BATCH_SIZE,
-    FEATURE_STD,
-    FIRST_RUN,
-    FIRST_STEP,
-    N_STEPS,
-    NOISE_STD,
-    STEP_SIZE,
-    filled,
-)
+from desgd_fast.kernels.loops.steps import Combination, Span
 
 SHIFT = np.uint64(4)
 
@@ -44,57 +35,90 @@ _RANK_TOLERANCE = 1e-14
 _SMALLEST, _LARGEST = 2.0**-300, 2.0**300
 
 
-@inlined
-def whole_fills(count: int) -> int:
-    """Rows of normals in the shortest fill that yields at least ``count`` rows."""
-    return filled(count * LANES) // LANES
+class GramSteps(NamedTuple):
+    """Step sizes times the features' variance [step, node], in one row if constant, and every node's law.
 
-
-@inlined
-def normal_rows(n_nodes: int) -> int:
-    """Rows of normals that one step needs: Z, then the strict lower triangle of the Bartlett factor T."""
-    return whole_fills(n_nodes * n_nodes) + whole_fills(n_nodes * (n_nodes - 1) // 2)
-
-
-@inlined
-def draw_gram_step(
-    key: Words, step: Word, first_run: Word, chi_parameters: Reals, normals: Reals, chi_squares: Reals
-) -> None:
-    """All variates of one step, into rows of LANES: ``normals`` as above, 2N rows of ``chi_squares``.
-
-    The first N chi-squares are those of the minibatches, the others the squared Bartlett diagonal with
-    d − N − i degrees of freedom for node i; column i·LANES + lane of ``chi_parameters`` belongs to row i.
+    Column i·LANES + lane of ``chi`` holds the (shape, scale, boost) of the chi-square in row i of a step's.
     """
-    zero = np.uint64(0)
-    n_nodes = chi_squares.shape[0] // 2
-    flat, size = normals.reshape(normals.size), n_nodes * LANES
-    count = whole_fills(n_nodes * n_nodes) * LANES
-    fill_normals(key, FEATURES, zero, step, zero, first_run, count, flat)
-    if n_nodes > 1:
-        rest = flat[count:]
-        count = whole_fills(n_nodes * (n_nodes - 1) // 2) * LANES
-        fill_normals(key, BARTLETT_NORMALS, zero, step, zero, first_run, count, rest)
-    out = chi_squares.reshape(2 * size)
-    fill_chi_square(key, CHI_SQUARE, step, zero, first_run, SHIFT, chi_parameters, 0, size, out)
-    fill_chi_square(
-        key, BARTLETT_CHI_SQUARE, step, zero, first_run, SHIFT, chi_parameters, size, size, out[size:]
+
+    step_sizes: Matrix
+    feature_stds: Reals
+    noise_stds: Reals
+    batch_sizes: Integers
+    chi: Matrix
+
+
+class GramDraws(NamedTuple):
+    """All variates of one step, rows of LANES runs.
+
+    ``normals`` holds Z in N columns of N, then from row ``bartlett`` on the strict lower triangle of the
+    Bartlett factor T. The first N chi-squares are those of the minibatches, the others the squared diagonal
+    of T, with d − N − i degrees of freedom for node i.
+    """
+
+    inside: Vectors
+    outside: Vectors
+    bartlett: int
+    normals: Reals
+    chi_squares: Reals
+
+
+class GramWork(NamedTuple):
+    """Room for a step: the next Gram matrix, 2N columns and 3N rows of scratch, the unit of every run."""
+
+    gram: Reals
+    columns: Reals
+    inverse: Reals
+    units: Reals
+
+
+@inlined
+def reserve_gram(n_nodes: int) -> GramWork:
+    """Room for a step of so many nodes, every run in units of one."""
+    return GramWork(
+        np.empty((n_nodes, n_nodes, LANES)),
+        np.empty((2 * n_nodes * n_nodes + 3 * n_nodes, LANES)),
+        np.empty(LANES),
+        np.ones(LANES),
     )
 
 
 @inlined
+def reserve_draws(n_nodes: int, first_run: Word, like: Reals) -> GramDraws:
+    """Room for the variates of one step of these runs."""
+    inside = arrange_vectors(1, n_nodes * n_nodes, LANES, first_run, False, like)
+    outside = arrange_vectors(1, max(1, n_nodes * (n_nodes - 1) // 2), LANES, first_run, False, like)
+    bartlett = inside.stride // LANES
+    normals = np.empty((bartlett + outside.stride // LANES, LANES))
+    return GramDraws(inside, outside, bartlett, normals, np.empty((2 * n_nodes, LANES)))
+
+
+@inlined
+def draw_gram_step(counter: Counter, chi: Matrix, draws: GramDraws) -> None:
+    """The variates of one step."""
+    counter, chi, draws = borrow(counter), borrow(chi), borrow(draws)
+    zero, normals, chi_squares = np.uint64(0), draws.normals, draws.chi_squares
+    key, step, first_run = counter.key, counter.step, counter.run
+    n_nodes = chi_squares.shape[0] // 2
+    flat, size = normals.reshape(normals.size), n_nodes * LANES
+    fill_vectors(draws.inside, counter, FEATURES, zero, zero, 1, flat)
+    if n_nodes > 1:
+        rest = flat[draws.bartlett * LANES :]
+        fill_vectors(draws.outside, counter, BARTLETT_NORMALS, zero, zero, 1, rest)
+    out = chi_squares.reshape(2 * size)
+    fill_chi_square(key, CHI_SQUARE, step, zero, first_run, SHIFT, chi, 0, size, out)
+    fill_chi_square(key, BARTLETT_CHI_SQUARE, step, zero, first_run, SHIFT, chi, size, size, out[size:])
+
+
+@inlined
 def weigh_gradients(
-    state: Reals,
-    nodes: Reals,
-    units: Reals,
-    normals: Reals,
-    chi_squares: Reals,
-    along: int,
-    across: int,
-    work: Reals,
+    state: Reals, steps: GramSteps, step: Word, draws: GramDraws, room: GramWork, along: int, across: int
 ) -> None:
     """Minus step size times gradient is along·e + across·ζ, ζ standard normal; rows along + i, across + i."""
     wide_vectors()
     n_nodes = state.shape[0]
+    row = np.int64(step) if steps.step_sizes.shape[0] > 1 else 0
+    normals, chi_squares, work, units = draws.normals, draws.chi_squares, room.columns, room.units
     for i in range(n_nodes):
         dot = square = spread(0.0)
         for m in range(i + 1):
@@ -103,10 +127,10 @@ def weigh_gradients(
             square = multiply_add(coordinate, coordinate, square)
         store(work, along + i, dot)
         store(work, across + i, square)
-        feature_std = nodes[i, FEATURE_STD]
-        gain = nodes[i, STEP_SIZE] * feature_std / nodes[i, BATCH_SIZE]
+        feature_std = steps.feature_stds[i]
+        gain = steps.step_sizes[row, i] * feature_std / steps.batch_sizes[i]
         for lane in range(LANES):
-            chi, noise_std = math.sqrt(chi_squares[i, lane]), nodes[i, NOISE_STD] * units[lane]
+            chi, noise_std = math.sqrt(chi_squares[i, lane]), steps.noise_stds[i] * units[lane]
             squared = work[across + i, lane]
             tau = math.sqrt(feature_std * feature_std * squared + noise_std * noise_std)
             # At the optimum itself there is no direction to project on.
@@ -117,17 +141,11 @@ def weigh_gradients(
 
 @inlined
 def mix_rows(
-    indptr: Integers,
-    indices: Integers,
-    weights: Reals,
-    first: int,
-    x: Reals,
-    offset: int,
-    out: Reals,
-    out_offset: int,
+    combination: Combination, first: int, x: Reals, offset: int, out: Reals, out_offset: int
 ) -> None:
     """Row out_offset + i of out = Σ_j W_ij times row offset + j of x, which is zero for j < first."""
     wide_vectors()
+    indptr, indices, weights = combination.indptr, combination.indices, combination.weights
     for i in range(indptr.size - 1):
         total = spread(0.0)
         for k in range(indptr[i], indptr[i + 1]):
@@ -138,24 +156,16 @@ def mix_rows(
 
 @inlined
 def move_columns(
-    state: Reals,
-    indptr: Integers,
-    indices: Integers,
-    weights: Reals,
-    adapt_first: bool,
-    normals: Reals,
-    along: int,
-    across: int,
-    work: Reals,
+    state: Reals, combination: Combination, normals: Reals, along: int, across: int, work: Reals
 ) -> None:
     """Columns of A = W L + diag(along) L + diag(across) Z into the first N² rows of ``work``."""
     wide_vectors()
-    n_nodes = state.shape[0]
+    n_nodes, adapt_first = state.shape[0], combination.adapt_first
     spare = across + n_nodes
     for m in range(n_nodes):
         start = m * n_nodes
         if not adapt_first:
-            mix_rows(indptr, indices, weights, m, state, start, work, start)
+            mix_rows(combination, m, state, start, work, start)
         for i in range(n_nodes):
             moved = load(work, across + i) * load(normals, start + i)
             if i >= m:
@@ -168,25 +178,16 @@ def move_columns(
             else:
                 store(work, start + i, load(work, start + i) + moved)
         if adapt_first:
-            mix_rows(indptr, indices, weights, 0, work, spare, work, start)
+            mix_rows(combination, 0, work, spare, work, start)
 
 
 @inlined
-def spread_columns(
-    indptr: Integers,
-    indices: Integers,
-    weights: Reals,
-    adapt_first: bool,
-    normals: Reals,
-    chi_squares: Reals,
-    across: int,
-    work: Reals,
-) -> None:
+def spread_columns(combination: Combination, draws: GramDraws, across: int, work: Reals) -> None:
     """Columns of diag(across) T, what leaves the span of the nodes, into the next N² rows of ``work``."""
     wide_vectors()
-    n_nodes = indptr.size - 1
-    spare = across + n_nodes
-    bartlett = whole_fills(n_nodes * n_nodes)
+    n_nodes, adapt_first = combination.indptr.size - 1, combination.adapt_first
+    spare, bartlett = across + n_nodes, draws.bartlett
+    normals, chi_squares = draws.normals, draws.chi_squares
     for m in range(n_nodes):
         start = (n_nodes + m) * n_nodes
         for lane in range(LANES):
@@ -197,36 +198,27 @@ def spread_columns(
             normal = load(normals, bartlett + i * (i - 1) // 2 + m)
             store(work, out + i, load(work, across + i) * normal)
         if adapt_first:
-            mix_rows(indptr, indices, weights, m, work, spare, work, start)
+            mix_rows(combination, m, work, spare, work, start)
 
 
 @inlined
 def step_gram(
-    state: Reals,
-    gram: Reals,
-    indptr: Integers,
-    indices: Integers,
-    weights: Reals,
-    nodes: Reals,
-    adapt_first: bool,
-    units: Reals,
-    normals: Reals,
-    chi_squares: Reals,
-    work: Reals,
+    state: Reals, combination: Combination, steps: GramSteps, step: Word, draws: GramDraws, room: GramWork
 ) -> None:
     """One step of LANES runs from drawn variates: the lower triangle gram[i, j] of the next Gram matrix.
 
     Gram⁺ = A Aᵀ + diag(across) T Tᵀ diag(across) with the columns above, W outside where nodes adapt first.
-    ``nodes`` as in the vector steps, a run's noise stds multiplied by its ``units``; ``work`` has shape
-    (2N² + 3N, LANES).
+    A run's noise stds are multiplied by its unit.
     """
     wide_vectors()
-    n_nodes = state.shape[0]
+    combination, steps = borrow(combination), borrow(steps)
+    n_nodes, adapt_first = state.shape[0], combination.adapt_first
+    gram, work = room.gram, room.columns
     along = 2 * n_nodes * n_nodes
     across = along + n_nodes
-    weigh_gradients(state, nodes, units, normals, chi_squares, along, across, work)
-    move_columns(state, indptr, indices, weights, adapt_first, normals, along, across, work)
-    spread_columns(indptr, indices, weights, adapt_first, normals, chi_squares, across, work)
+    weigh_gradients(state, steps, step, draws, room, along, across)
+    move_columns(state, combination, draws.normals, along, across, work)
+    spread_columns(combination, draws, across, work)
     for i in range(n_nodes):
         for j in range(i + 1):
             # Without outer mixing, T being lower triangular, its columns beyond j do not reach row j.
@@ -278,43 +270,19 @@ def rescale_runs(state: Reals, gram: Reals, exponents: Reals, units: Reals) -> N
 
 @kernel(parallel=True)
 def advance_gram(
-    states: Reals,
-    exponents: Reals,
-    indptr: Integers,
-    indices: Integers,
-    weights: Reals,
-    nodes: Reals,
-    chi_parameters: Reals,
-    key: Words,
-    plan: Integers,
+    states: Reals, exponents: Reals, combination: Combination, steps: GramSteps, key: Words, span: Span
 ) -> None:
-    """Advance the factors 2^exponents[block, lane]·states[block, m, i, lane] of runs by N_STEPS steps."""
+    """Advance the factors 2^exponents[block, lane]·states[block, m, i, lane] of runs."""
     n_nodes = states.shape[1]
     for block in prange(states.shape[0]):
-        first_run = np.uint64(plan[FIRST_RUN] + block * LANES)
+        first_run = np.uint64(span.first_run + block * LANES)
         state, exponent = states[block], exponents[block]
-        gram = np.empty((n_nodes, n_nodes, LANES))
-        normals = np.empty((normal_rows(n_nodes), LANES))
-        chi_squares = np.empty((2 * n_nodes, LANES))
-        work = np.empty((2 * n_nodes * n_nodes + 3 * n_nodes, LANES))
-        inverse, units = np.empty(LANES), np.empty(LANES)
+        draws, room = reserve_draws(n_nodes, first_run, state), reserve_gram(n_nodes)
         for lane in range(LANES):
-            units[lane] = 2.0 ** -max(exponent[lane], -1000.0)
-        for k in range(plan[N_STEPS]):
-            step = np.uint64(plan[FIRST_STEP] + k)
-            draw_gram_step(key, step, first_run, chi_parameters, normals, chi_squares)
-            step_gram(
-                state,
-                gram,
-                indptr,
-                indices,
-                weights,
-                nodes,
-                plan[ADAPT_FIRST] != 0,
-                units,
-                normals,
-                chi_squares,
-                work,
-            )
-            factor_gram(gram, state, inverse)
-            rescale_runs(state, gram, exponent, units)
+            room.units[lane] = 2.0 ** -max(exponent[lane], -1000.0)
+        for k in range(span.first_step, span.first_step + span.n_steps):
+            step = np.uint64(k)
+            draw_gram_step(Counter(key, step, first_run), steps.chi, draws)
+            step_gram(state, combination, steps, step, draws, room)
+            factor_gram(room.gram, state, room.inverse)
+            rescale_runs(state, room.gram, exponent, room.units)

@@ -6,7 +6,7 @@ from numba import types
 from numba.extending import overload
 
 from desgd_fast.kernels.draw.minibatches import Epochs, no_epochs, reserve_epochs, sampling_of
-from desgd_fast.kernels.draw.vectors import Counter
+from desgd_fast.kernels.draw.normals import Counter
 from desgd_fast.kernels.gradients.gaussian import Gaussian, add_collapsed, add_sampled, reserve_gaussian
 from desgd_fast.kernels.gradients.minibatches import (
     Rows,
@@ -17,7 +17,7 @@ from desgd_fast.kernels.gradients.minibatches import (
     reserve_stream,
 )
 from desgd_fast.kernels.gradients.networks import Network, add_of_network, reserve_network
-from desgd_fast.kernels.jit.compile import ELEMENTARY, Matrix, Reals
+from desgd_fast.kernels.jit.compile import ELEMENTARY, Matrix, Reals, Word
 
 
 def _is(source: Any, kind: type) -> bool:
@@ -36,20 +36,20 @@ def _epochs_of(source):  # type: ignore[no-untyped-def]
     return lambda source: no_epochs()
 
 
-def room_for(source: Any, together: int, size: int, like: Matrix) -> Any:
+def room_for(source: Any, together: int, size: int, run: Word, like: Matrix) -> Any:
     """What computing the gradients of so many nodes needs."""
     raise NotImplementedError
 
 
 @overload(room_for, jit_options=ELEMENTARY)
-def _room_for(source, together, size, like):  # type: ignore[no-untyped-def]
+def _room_for(source, together, size, run, like):  # type: ignore[no-untyped-def]
     if _is(source, Gaussian):
-        return lambda source, together, size, like: reserve_gaussian(source, together, size, like)
+        return lambda source, together, size, run, like: reserve_gaussian(source, together, size, run, like)
     if _is(source, Rows):
-        return lambda source, together, size, like: reserve_rows(source, together)
+        return lambda source, together, size, run, like: reserve_rows(source, together)
     if _is(source, Stream):
-        return lambda source, together, size, like: reserve_stream(source, together)
-    return lambda source, together, size, like: reserve_network(source, together)
+        return lambda source, together, size, run, like: reserve_stream(source, together)
+    return lambda source, together, size, run, like: reserve_network(source, together)
 
 
 def add_gradients_of(

@@ -14,14 +14,15 @@ Arithmetic is in the precision of the state; factors are computed in double.
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import prange
 
-from desgd_fast.kernels.draw.random import CHI_SQUARE, FEATURES, FILL, fill_chi_square, fill_normals
+from desgd_fast.kernels.draw.normals import FILL, Counter, Vectors, arrange_vectors, fill_vectors, room_of
+from desgd_fast.kernels.draw.random import CHI_SQUARE, FEATURES, fill_chi_square
 from desgd_fast.kernels.jit.arithmetic import aligned_empty, borrow, kept_apart, multiply_add, wide_vectors
-from desgd_fast.kernels.jit.compile import Integers, Reals, Word, Words, elementary, exact, kernel
+from desgd_fast.kernels.jit.compile import Integers, Matrix, Reals, Word, Words, elementary, exact, kernel
 from desgd_fast.kernels.jit.lanes import (
     LANES,
     SAMPLES,
@@ -37,12 +38,6 @@ from desgd_fast.kernels.jit.lanes import (
     sum_period,
 )
 
-# Columns of ``nodes``: what distinguishes one node from another.
-STEP_SIZE, FEATURE_STD, NOISE_STD, BATCH_SIZE = 0, 1, 2, 3
-
-# Entries of ``plan``: which steps of which runs to compute, and how; TILE is the number of nodes in a tile.
-FIRST_STEP, N_STEPS, AVERAGE_FROM, FIRST_RUN, SHIFT, DIM, TILE, ADAPT_FIRST, DIRECT = range(9)
-
 # How many nodes before its turn a node's neighbours are fetched from memory.
 AHEAD = 6
 
@@ -51,6 +46,68 @@ CHI_SQUARES = 64
 
 # Normals that the direct law draws at once: samples of a minibatch that stay in the first-level cache.
 SAMPLED = 1600
+
+# Coordinates whose products are summed apart.
+CLASSES = 16
+
+
+class Span(NamedTuple):
+    """Which steps of which runs; iterates from step ``average_from`` on (k leads to k + 1) are summed."""
+
+    first_step: int
+    n_steps: int
+    average_from: int
+    first_run: int
+
+
+class Shape(NamedTuple):
+    """2^shift runs side by side, of ``dim`` coordinates each; ``tile`` nodes draw their normals together."""
+
+    shift: int
+    dim: int
+    tile: int
+
+
+class Combination(NamedTuple):
+    """W in compressed rows, each with at least one entry, and whether nodes take their steps before it."""
+
+    indptr: Integers
+    indices: Integers
+    weights: Reals
+    adapt_first: bool
+
+
+class GaussianSteps(NamedTuple):
+    """Step sizes [step, node], in one row if constant, and the law of every node's gradients.
+
+    Column node·R + lane of ``chi`` holds the (shape, scale, boost) of a chi-square. ``scale`` is told in
+    :func:`scale_of`; ``direct`` draws every sample instead.
+    """
+
+    step_sizes: Matrix
+    feature_stds: Reals
+    noise_stds: Reals
+    batch_sizes: Integers
+    chi: Matrix
+    scale: Reals
+    direct: bool
+
+
+class Work(NamedTuple):
+    """What a tile needs: normals, and both factors of every run of its nodes.
+
+    Node n of the tile finds its direction at n·stride, every part of it ``part`` after the last one, its
+    factors at n·R. The direct law gathers its direction from ``samples``.
+    """
+
+    vectors: Vectors
+    stride: int
+    part: int
+    direction: Reals
+    samples: Reals
+    chi_squares: Reals
+    along: Reals
+    across: Reals
 
 
 @exact
@@ -75,12 +132,12 @@ def largest(values: Integers) -> int:
 
 
 @exact
-def nodes_of_group(plan: Integers) -> int:
+def nodes_of_group(shape: Shape) -> int:
     """Nodes whose chi-squares are drawn together: one tile or several."""
-    return int(max(plan[TILE], CHI_SQUARES >> plan[SHIFT]))
+    return int(max(shape.tile, CHI_SQUARES >> shape.shift))
 
 
-@exact
+@elementary
 def first_neighbours(
     indptr: Integers, indices: Integers, weights: Reals, node: int
 ) -> tuple[int, int, int, float, float, float]:
@@ -122,7 +179,7 @@ def mix_row(indptr: Integers, indices: Integers, weights: Reals, node: int, x: R
     mix_others(indptr, indices, weights, node, x, y)
 
 
-@exact
+@elementary
 def fetch_neighbours(indptr: Integers, indices: Integers, node: int, x: Reals) -> None:
     """Ask for the beginnings of the rows that mixing will read: on a large graph each waits for memory."""
     for m in range(indptr[node], indptr[node + 1]):
@@ -131,40 +188,90 @@ def fetch_neighbours(indptr: Integers, indices: Integers, node: int, x: Reals) -
         prefetch(x, first + 8)
 
 
-@exact
-def sum_products(
-    x: Reals, node: int, direction: Reals, offset: int, shift: int, place: int, dots: Reals, squares: Reals
-) -> None:
-    """dots[place + l] = Σ x·direction and squares[place + l] = Σ x² over the positions of run l.
+@elementary
+def products(
+    x: Reals, first: int, normals: Reals, begin: int, count: int, lanes: int, squared: bool
+) -> tuple[Any, Any]:
+    """Sums of x·normals and of x² over ``count`` vectors, of each run in its lanes.
 
-    ``direction`` begins at ``offset``. Whole vectors are written: entries beyond the last run's are lost.
+    Each coordinate modulo CLASSES has a sum of its own, and sums are folded by halves of these: one order,
+    however many of them lie in a vector.
+    """
+    zero = spread(x.dtype.type(0.0))
+    dot = square = zero
+    # Vectors with coordinates of different classes.
+    apart = min(lanes, LANES)
+    if apart < 4:
+        other_dot = other_square = zero
+        for v in range(0, count, apart):
+            value = load_from(x, first + v * LANES)
+            dot = multiply_add(value, load_from(normals, begin + v * LANES), dot)
+            if squared:
+                square = multiply_add(value, value, square)
+            if apart == 2 and v + 1 < count:
+                other = load_from(x, first + (v + 1) * LANES)
+                other_dot = multiply_add(other, load_from(normals, begin + (v + 1) * LANES), other_dot)
+                if squared:
+                    other_square = multiply_add(other, other, other_square)
+        return dot + other_dot, square + other_square
+    quarter = apart // 4
+    # Classes without a coordinate are left out: they would add zero.
+    for low in range(2 if apart > 4 and count > 1 else 1):
+        half_dot = half_square = zero
+        for high in range(2 if apart > 8 and low + 2 < count else 1):
+            d0 = d1 = d2 = d3 = zero
+            s0 = s1 = s2 = s3 = zero
+            for v in range(low + 2 * high, count, apart):
+                value = load_from(x, first + v * LANES)
+                d0 = multiply_add(value, load_from(normals, begin + v * LANES), d0)
+                if squared:
+                    s0 = multiply_add(value, value, s0)
+                t = v + quarter
+                if t < count:
+                    value = load_from(x, first + t * LANES)
+                    d1 = multiply_add(value, load_from(normals, begin + t * LANES), d1)
+                    if squared:
+                        s1 = multiply_add(value, value, s1)
+                t += quarter
+                if t < count:
+                    value = load_from(x, first + t * LANES)
+                    d2 = multiply_add(value, load_from(normals, begin + t * LANES), d2)
+                    if squared:
+                        s2 = multiply_add(value, value, s2)
+                t += quarter
+                if t < count:
+                    value = load_from(x, first + t * LANES)
+                    d3 = multiply_add(value, load_from(normals, begin + t * LANES), d3)
+                    if squared:
+                        s3 = multiply_add(value, value, s3)
+            half_dot = half_dot + ((d0 + d2) + (d1 + d3))
+            half_square = half_square + ((s0 + s2) + (s1 + s3))
+        dot, square = dot + half_dot, square + half_square
+    return dot, square
+
+
+@elementary
+def sum_products(x: Reals, node: int, work: Work, n: int) -> None:
+    """Of every run, Σ x·direction into across and Σ x² into along, where node n of the tile has its factors.
+
+    Whole vectors are written: entries beyond the last run's are lost.
     """
     wide_vectors()
-    size, parts, lanes = x.shape[1], parts_of(shift), 1 << shift
+    lanes = work.vectors.lanes
+    size, parts = x.shape[1], parts_of(lanes)
     span = size // parts
     for part in range(parts):
-        first, begin = node * size + part * span, offset + part * span
-        # Two sums each, since one would wait for itself.
-        dot = square = other_dot = other_square = spread(x.dtype.type(0.0))
-        for t in range(0, span - LANES, 2 * LANES):
-            value, other = load_from(x, first + t), load_from(x, first + t + LANES)
-            dot = multiply_add(value, load_from(direction, begin + t), dot)
-            square = multiply_add(value, value, square)
-            other_dot = multiply_add(other, load_from(direction, begin + t + LANES), other_dot)
-            other_square = multiply_add(other, other, other_square)
-        if span // LANES % 2 == 1:
-            value = load_from(x, first + span - LANES)
-            dot = multiply_add(value, load_from(direction, begin + span - LANES), dot)
-            square = multiply_add(value, value, square)
-        dot, square = dot + other_dot, square + other_square
-        store_entries(dots, place + part * LANES, sum_period(dot, lanes))
-        store_entries(squares, place + part * LANES, sum_period(square, lanes))
+        first, begin = node * size + part * span, n * work.stride + part * work.part
+        dot, square = products(x, first, work.direction, begin, span // LANES, lanes, True)
+        place = n * lanes + part * LANES
+        store_entries(work.across, place, sum_period(dot, lanes))
+        store_entries(work.along, place, sum_period(square, lanes))
 
 
-@exact
-def parts_of(shift: int) -> int:
+@elementary
+def parts_of(lanes: int) -> int:
     """Parts of LANES runs that a node's row consists of."""
-    return max(1, (1 << shift) // LANES)
+    return max(1, lanes // LANES)
 
 
 @elementary
@@ -173,118 +280,96 @@ def scale_of(scale: Reals, row: int, lanes: int) -> Any:
     return spread_from(scale, row) if lanes >= LANES else load_from(scale, row * LANES)
 
 
-@exact
-def add_gradient(
-    scale: Reals,
-    along: Reals,
-    across: Reals,
-    place: int,
-    shift: int,
-    direction: Reals,
-    offset: int,
-    x: Reals,
-    node: int,
-) -> None:
-    """x[node] += scale·(along·x[node] + across·direction), the factors of the runs beginning at ``place``."""
+@elementary
+def add_gradient(scale: Reals, work: Work, n: int, x: Reals, node: int) -> None:
+    """x[node] += scale·(along·x[node] + across·direction), node n of the tile."""
     wide_vectors()
-    size, parts, lanes = x.shape[1], parts_of(shift), 1 << shift
+    lanes = work.vectors.lanes
+    size, parts = x.shape[1], parts_of(lanes)
     span = size // parts
     for part in range(parts):
-        first, begin = node * size + part * span, offset + part * span
-        a = repeat_period(load_from(along, place + part * LANES), lanes)
-        b = repeat_period(load_from(across, place + part * LANES), lanes)
+        first, begin = node * size + part * span, n * work.stride + part * work.part
+        a = repeat_period(load_from(work.along, n * lanes + part * LANES), lanes)
+        b = repeat_period(load_from(work.across, n * lanes + part * LANES), lanes)
         for row in range(span // LANES):
             t = row * LANES
             value = load_from(x, first + t)
-            step = multiply_add(a, value, b * load_from(direction, begin + t))
+            step = multiply_add(a, value, b * load_from(work.direction, begin + t))
             store_entries(x, first + t, multiply_add(scale_of(scale, row, lanes), step, value))
 
 
-@exact
+@elementary
 def mix_and_step(
-    indptr: Integers,
-    indices: Integers,
-    weights: Reals,
-    scale: Reals,
-    along: Reals,
-    across: Reals,
-    place: int,
-    shift: int,
-    direction: Reals,
-    offset: int,
-    x: Reals,
-    node: int,
-    y: Reals,
+    combination: Combination, scale: Reals, work: Work, n: int, x: Reals, node: int, y: Reals
 ) -> None:
     """Mix the neighbours and add the gradient, one pass over the first three neighbours and the gradient."""
     wide_vectors()
-    size, parts, lanes = x.shape[1], parts_of(shift), 1 << shift
+    indptr, indices, weights = combination.indptr, combination.indices, combination.weights
+    lanes = work.vectors.lanes
+    size, parts = x.shape[1], parts_of(lanes)
     span = size // parts
     i, j, k, u, v, w = first_neighbours(indptr, indices, weights, node)
     for part in range(parts):
-        start, begin = part * span, offset + part * span
-        a = repeat_period(load_from(along, place + part * LANES), lanes)
-        b = repeat_period(load_from(across, place + part * LANES), lanes)
+        start, begin = part * span, n * work.stride + part * work.part
+        a = repeat_period(load_from(work.along, n * lanes + part * LANES), lanes)
+        b = repeat_period(load_from(work.across, n * lanes + part * LANES), lanes)
         for row in range(span // LANES):
             t = start + row * LANES
             mixed = multiply_add(v, load_from(x, j * size + t), u * load_from(x, i * size + t))
             mixed = multiply_add(w, load_from(x, k * size + t), mixed)
-            gradient = b * load_from(direction, begin + row * LANES)
+            gradient = b * load_from(work.direction, begin + row * LANES)
             gradient = multiply_add(a, load_from(x, node * size + t), gradient)
             store_entries(y, node * size + t, multiply_add(scale_of(scale, row, lanes), gradient, mixed))
     mix_others(indptr, indices, weights, node, x, y)
 
 
-@exact
+@elementary
+def gain_of(steps: GaussianSteps, counter: Counter, node: int) -> float:
+    """Step size times feature std over minibatch."""
+    row = np.int64(counter.step) if steps.step_sizes.shape[0] > 1 else 0
+    return float(steps.step_sizes[row, node] * steps.feature_stds[node] / steps.batch_sizes[node])
+
+
+@elementary
 def fill_group(
-    first_node: int,
-    last_node: int,
-    chi_parameters: Reals,
-    key: Words,
-    step: Word,
-    first_run: Word,
-    plan: Integers,
-    chi_squares: Reals,
+    first_node: int, last_node: int, steps: GaussianSteps, counter: Counter, shape: Shape, chi_squares: Reals
 ) -> None:
     """The chi-squares of a group of nodes, those of a node's runs side by side."""
-    label, shift = np.uint64(first_node), np.uint64(plan[SHIFT])
-    offset, count = first_node << plan[SHIFT], padded((last_node - first_node) << plan[SHIFT])
+    label, shift = np.uint64(first_node), np.uint64(shape.shift)
+    offset, count = first_node << shape.shift, padded((last_node - first_node) << shape.shift)
     fill_chi_square(
-        key, CHI_SQUARE, step, label, first_run, shift, chi_parameters, offset, count, chi_squares
+        counter.key,
+        CHI_SQUARE,
+        counter.step,
+        label,
+        counter.run,
+        shift,
+        steps.chi,
+        offset,
+        count,
+        chi_squares,
     )
 
 
-@exact
+@elementary
 def draw_collapsed(
-    first_node: int,
-    last_node: int,
-    x: Reals,
-    nodes: Reals,
-    key: Words,
-    step: Word,
-    first_run: Word,
-    plan: Integers,
-    direction: Reals,
-    chi_squares: Reals,
-    chi_offset: int,
-    along: Reals,
-    across: Reals,
+    first_node: int, last_node: int, x: Reals, steps: GaussianSteps, counter: Counter, work: Work, offset: int
 ) -> None:
     """The closed law of a tile's minibatch gradients: dim normals and one chi-square a node for any batch.
 
-    Node n of the tile finds its direction at n·dim·R and its factors at n·R; ``chi_squares`` of the tile
-    begin at ``chi_offset``.
+    The chi-squares of the tile begin at ``offset``.
     """
-    lanes = 1 << plan[SHIFT]
-    stride, n_nodes, label = plan[DIM] * lanes, last_node - first_node, np.uint64(first_node)
-    fill_normals(key, FEATURES, np.uint64(0), step, label, first_run, filled(n_nodes * stride), direction)
+    lanes, n_nodes = work.vectors.lanes, last_node - first_node
+    label = np.uint64(first_node)
+    fill_vectors(work.vectors, counter, FEATURES, np.uint64(0), label, n_nodes, work.direction)
+    along, across, chi_squares = work.along, work.across, work.chi_squares
     for n in range(n_nodes):
-        node, place = first_node + n, n * lanes
-        sum_products(x, node, direction, n * stride, plan[SHIFT], place, across, along)
-        feature_std, noise_std = nodes[node, FEATURE_STD], nodes[node, NOISE_STD]
-        gain = nodes[node, STEP_SIZE] * feature_std / nodes[node, BATCH_SIZE]
+        node = first_node + n
+        sum_products(x, node, work, n)
+        feature_std, noise_std = steps.feature_stds[node], steps.noise_stds[node]
+        gain = gain_of(steps, counter, node)
         # Unsigned, since a signed sum could be negative and would be tested for it inside the vector loop.
-        begin, chi_begin = np.uint64(place), np.uint64(chi_offset + place)
+        begin, chi_begin = np.uint64(n * lanes), np.uint64(offset + n * lanes)
         for t in range(lanes):
             lane = begin + np.uint64(t)
             dot, square = np.float64(across[lane]), np.float64(along[lane])
@@ -296,48 +381,48 @@ def draw_collapsed(
             across[lane] = -gain * chi * tau
 
 
-@exact
-def draw_minibatch(
-    node: int,
-    x: Reals,
-    nodes: Reals,
-    key: Words,
-    step: Word,
-    first_run: Word,
-    plan: Integers,
-    direction: Reals,
-    samples: Reals,
-    along: Reals,
-    across: Reals,
-) -> None:
+@elementary
+def draw_minibatch(node: int, x: Reals, dim: int, steps: GaussianSteps, counter: Counter, work: Work) -> None:
     """The minibatch gradient sample by sample; a sample's last normal is the noise of its target."""
     wide_vectors()
-    lanes, size = 1 << plan[SHIFT], x.shape[1]
-    length, noise, span = (plan[DIM] + 1) * lanes, plan[DIM] * lanes, size // parts_of(plan[SHIFT])
-    together = max(1, SAMPLED // length)
-    feature_std, noise_std = nodes[node, FEATURE_STD], nodes[node, NOISE_STD]
-    batch_size: Any = int(nodes[node, BATCH_SIZE])
-    for t in range(size):
-        direction[t] = 0.0
+    vectors, samples = work.vectors, work.samples
+    along, across, direction = work.along, work.across, work.direction
+    lanes, size = vectors.lanes, x.shape[1]
+    parts, side = parts_of(lanes), min(lanes, LANES)
+    span, part_stride = size // parts, vectors.stride // parts
+    together, n_counters = samples_together(vectors), vectors.whole + (1 if vectors.shared else 0)
+    feature_std, noise_std = steps.feature_stds[node], steps.noise_stds[node]
+    batch_size: Any = steps.batch_sizes[node]
+    for t in range(0, size, LANES):
+        store_entries(direction, t, spread(x.dtype.type(0.0)))
     for first in range(0, batch_size, together):
         count = min(together, batch_size - first)
-        # Each sample needs half as many counters as normals, and no fill more than those of its samples.
-        index = np.uint64((first // together) * filled(together * length))
-        fill_normals(key, FEATURES, index, step, np.uint64(node), first_run, filled(count * length), samples)
+        index = np.uint64(first * n_counters)
+        fill_vectors(vectors, counter, FEATURES, index, np.uint64(node), count, samples)
         for q in range(count):
-            offset = q * length
-            sum_products(x, node, samples, offset, plan[SHIFT], 0, across, along)
-            for lane in range(lanes):
-                across[lane] = feature_std * across[lane] - noise_std * samples[offset + noise + lane]
-            for part in range(parts_of(plan[SHIFT])):
-                factor = repeat_period(load_from(across, part * LANES), lanes)
-                for t in range(part * span, (part + 1) * span, LANES):
-                    gathered = multiply_add(factor, load_from(samples, offset + t), load_from(direction, t))
-                    store_entries(direction, t, gathered)
-    gain = nodes[node, STEP_SIZE] * feature_std / nodes[node, BATCH_SIZE]
+            for part in range(parts):
+                begin, lane = q * vectors.stride + part * part_stride, part * LANES
+                dot, _ = products(x, node * size + part * span, samples, begin, span // LANES, lanes, False)
+                store_entries(across, lane, sum_period(dot, lanes))
+                noise = np.uint64(begin + dim * side)
+                for t in range(side):
+                    r = np.uint64(lane + t)
+                    across[r] = feature_std * across[r] - noise_std * samples[noise + np.uint64(t)]
+                factor = repeat_period(load_from(across, lane), lanes)
+                for t in range(0, span, LANES):
+                    sample = load_from(samples, begin + t)
+                    place = part * span + t
+                    store_entries(direction, place, multiply_add(factor, sample, load_from(direction, place)))
+    gain = gain_of(steps, counter, node)
     for lane in range(lanes):
         along[lane] = 0.0
         across[lane] = -gain
+
+
+@exact
+def samples_together(vectors: Vectors) -> int:
+    """Samples of a minibatch that are drawn at once."""
+    return max(1, SAMPLED // vectors.stride)
 
 
 @exact
@@ -345,92 +430,45 @@ def step_group(
     first_node: int,
     x: Reals,
     y: Reals,
-    indptr: Integers,
-    indices: Integers,
-    weights: Reals,
-    nodes: Reals,
-    chi_parameters: Reals,
-    scale: Reals,
-    key: Words,
-    step: Word,
-    plan: Integers,
-    first_run: Word,
-    work: tuple[Reals, Reals, Reals, Reals, Reals],
+    combination: Combination,
+    steps: GaussianSteps,
+    counter: Counter,
+    shape: Shape,
+    work: Work,
 ) -> None:
     """Gradient steps of a group of nodes: to the mixed iterate in y, or within x where mixing comes after."""
-    x, y, key, plan = borrow(x), borrow(y), borrow(key), borrow(plan)
-    indptr, indices, weights, nodes = borrow(indptr), borrow(indices), borrow(weights), borrow(nodes)
-    scale, chi_parameters = borrow(scale), borrow(chi_parameters)
-    direction, samples, chi_squares = borrow(work[0]), borrow(work[1]), borrow(work[2])
-    along, across = borrow(work[3]), borrow(work[4])
-    shift, tile, n_nodes = plan[SHIFT], plan[TILE], x.shape[0]
-    last_node = min(first_node + nodes_of_group(plan), n_nodes)
-    if not plan[DIRECT]:
-        fill_group(first_node, last_node, chi_parameters, key, step, first_run, plan, chi_squares)
-    for start in range(first_node, last_node, tile):
-        stop = min(start + tile, last_node)
-        if plan[DIRECT]:
-            draw_minibatch(start, x, nodes, key, step, first_run, plan, direction, samples, along, across)
+    x, y, combination, steps = borrow(x), borrow(y), borrow(combination), borrow(steps)
+    counter, work, scale, n_nodes = borrow(counter), borrow(work), borrow(steps.scale), x.shape[0]
+    last_node = min(first_node + nodes_of_group(shape), n_nodes)
+    if not steps.direct:
+        fill_group(first_node, last_node, steps, counter, shape, work.chi_squares)
+    for start in range(first_node, last_node, shape.tile):
+        stop = min(start + shape.tile, last_node)
+        if steps.direct:
+            draw_minibatch(start, x, shape.dim, steps, counter, work)
         else:
-            draw_collapsed(
-                start,
-                stop,
-                x,
-                nodes,
-                key,
-                step,
-                first_run,
-                plan,
-                direction,
-                chi_squares,
-                (start - first_node) << shift,
-                along,
-                across,
-            )
+            draw_collapsed(start, stop, x, steps, counter, work, (start - first_node) << shape.shift)
         for node in range(start, stop):
-            place, offset = (node - start) << shift, ((node - start) * plan[DIM]) << shift
-            if plan[ADAPT_FIRST]:
-                add_gradient(scale, along, across, place, shift, direction, offset, x, node)
+            if combination.adapt_first:
+                add_gradient(scale, work, node - start, x, node)
             else:
-                fetch_neighbours(indptr, indices, min(node + AHEAD, n_nodes - 1), x)
-                mix_and_step(
-                    indptr,
-                    indices,
-                    weights,
-                    scale,
-                    along,
-                    across,
-                    place,
-                    shift,
-                    direction,
-                    offset,
-                    x,
-                    node,
-                    y,
-                )
+                ahead = min(node + AHEAD, n_nodes - 1)
+                fetch_neighbours(combination.indptr, combination.indices, ahead, x)
+                mix_and_step(combination, scale, work, node - start, x, node, y)
 
 
 @exact
 def finish_nodes(
-    first_node: int,
-    last_node: int,
-    x: Reals,
-    y: Reals,
-    indptr: Integers,
-    indices: Integers,
-    weights: Reals,
-    step: Word,
-    plan: Integers,
-    sums: Reals,
+    first_node: int, last_node: int, x: Reals, y: Reals, combination: Combination, summing: bool, sums: Reals
 ) -> None:
     """Mix if that is still to be done, and add to the running sum of the last iterates."""
     wide_vectors()
-    x, y, sums, plan = borrow(x), borrow(y), borrow(sums), borrow(plan)
-    indptr, indices, weights = borrow(indptr), borrow(indices), borrow(weights)
+    x, y, sums, combination = borrow(x), borrow(y), borrow(sums), borrow(combination)
+    indptr, indices, weights = combination.indptr, combination.indices, combination.weights
     for node in range(first_node, last_node):
-        if plan[ADAPT_FIRST]:
+        if combination.adapt_first:
             mix_row(indptr, indices, weights, node, x, y)
-        if step >= np.uint64(plan[AVERAGE_FROM]):
+        if summing:
             for t in range(y.shape[1]):
                 sums[node, t] += y[node, t]
 
@@ -447,22 +485,34 @@ def copy_nodes(x: Reals, y: Reals) -> None:
 
 
 @exact
-def work_space(like: Reals, plan: Integers) -> tuple[Reals, Reals, Reals, Reals, Reals]:
-    """What a tile needs: direction, samples, chi-squares and both factors.
+def vectors_of(steps: GaussianSteps, shape: Shape, first_run: Word, like: Reals) -> Vectors:
+    """Normals of a tile of nodes, or of some samples of one with the noise of their targets."""
+    lanes = 1 << shape.shift
+    if steps.direct:
+        together = max(1, SAMPLED // ((shape.dim + 1) * lanes))
+        return arrange_vectors(together, shape.dim + 1, lanes, first_run, True, like)
+    return arrange_vectors(shape.tile, shape.dim, lanes, first_run, False, like)
+
+
+@exact
+def work_space(vectors: Vectors, direct: bool, shape: Shape, like: Reals) -> Work:
+    """Room for a tile.
 
     The last vector may overhang, over numbers that count for nothing so long as they are finite.
     """
-    lanes, dim = 1 << plan[SHIFT], plan[DIM]
-    sampled = max(SAMPLED, (dim + 1) * lanes) if plan[DIRECT] else 0
-    directions = filled(plan[TILE] * dim * lanes) + LANES
-    runs = padded(nodes_of_group(plan) * lanes) + LANES
-    direction = aligned_empty(1, directions, like)[0]
-    samples = aligned_empty(1, filled(sampled) + LANES, like)[0]
-    for t in range(direction.size):
-        direction[t] = 0.0
-    for t in range(samples.size):
-        samples[t] = 0.0
-    return (
+    lanes, size = vectors.lanes, like.shape[like.ndim - 1]
+    stride = size if direct else vectors.stride
+    runs = padded(nodes_of_group(shape) * lanes) + LANES
+    drawn = room_of(vectors, samples_together(vectors) if direct else shape.tile) + FILL
+    direction = aligned_empty(1, size if direct else drawn, like)[0]
+    samples = aligned_empty(1, drawn if direct else 0, like)[0]
+    for values in (direction, samples):
+        for t in range(values.size):
+            values[t] = 0.0
+    return Work(
+        vectors,
+        stride,
+        stride // parts_of(lanes),
         direction,
         samples,
         np.empty(runs),
@@ -475,48 +525,25 @@ def work_space(like: Reals, plan: Integers) -> tuple[Reals, Reals, Reals, Reals,
 def advance_runs(
     state: Reals,
     sums: Reals,
-    indptr: Integers,
-    indices: Integers,
-    weights: Reals,
-    nodes: Reals,
-    chi_parameters: Reals,
-    scale: Reals,
+    combination: Combination,
+    steps: GaussianSteps,
     key: Words,
-    plan: Integers,
+    shape: Shape,
+    span: Span,
 ) -> None:
-    """Advance state[block, node, t] by N_STEPS steps, blocks of runs in parallel.
-
-    ``nodes[node]`` holds (step size, feature std, noise std, batch size), column node·R + lane of
-    ``chi_parameters`` the (shape, scale, boost) of a chi-square. ``scale`` is told in :func:`scale_of`.
-    ``sums`` gathers the iterates from step AVERAGE_FROM on (step k leads to iterate k + 1).
-    """
+    """Advance state[block, node, t], blocks of runs in parallel; ``sums`` gathers the last iterates."""
     n_nodes, size = state.shape[1], state.shape[2]
     for block in prange(state.shape[0]):
-        first_run = np.uint64(plan[FIRST_RUN] + (block << plan[SHIFT]))
+        first_run = np.uint64(span.first_run + (block << shape.shift))
         x, y, total = state[block], aligned_empty(n_nodes, size, state), sums[block]
-        work = work_space(state, plan)
-        for k in range(plan[N_STEPS]):
-            step = np.uint64(plan[FIRST_STEP] + k)
-            for first_node in range(0, n_nodes, nodes_of_group(plan)):
-                step_group(
-                    first_node,
-                    x,
-                    y,
-                    indptr,
-                    indices,
-                    weights,
-                    nodes,
-                    chi_parameters,
-                    scale,
-                    key,
-                    step,
-                    plan,
-                    first_run,
-                    work,
-                )
-            finish_nodes(0, n_nodes, x, y, indptr, indices, weights, step, plan, total)
+        work = work_space(vectors_of(steps, shape, first_run, state), steps.direct, shape, state)
+        for k in range(span.first_step, span.first_step + span.n_steps):
+            counter = Counter(key, np.uint64(k), first_run)
+            for first_node in range(0, n_nodes, nodes_of_group(shape)):
+                step_group(first_node, x, y, combination, steps, counter, shape, work)
+            finish_nodes(0, n_nodes, x, y, combination, k >= span.average_from, total)
             x, y = y, x
-        if plan[N_STEPS] % 2:
+        if span.n_steps % 2:
             copy_nodes(x, y)
 
 
@@ -524,47 +551,32 @@ def advance_runs(
 def advance_nodes(
     state: Reals,
     sums: Reals,
-    indptr: Integers,
-    indices: Integers,
-    weights: Reals,
-    nodes: Reals,
-    chi_parameters: Reals,
-    scale: Reals,
+    combination: Combination,
+    steps: GaussianSteps,
     key: Words,
-    plan: Integers,
+    shape: Shape,
+    span: Span,
 ) -> None:
     """:func:`advance_runs` with the nodes of each step in parallel: for few runs on large graphs."""
     n_nodes, size = state.shape[1], state.shape[2]
-    group = nodes_of_group(plan)
+    group = nodes_of_group(shape)
     n_groups = (n_nodes + group - 1) // group
     spare = aligned_empty(n_nodes, size, state)
     for block in range(state.shape[0]):
-        first_run = np.uint64(plan[FIRST_RUN] + (block << plan[SHIFT]))
+        first_run = np.uint64(span.first_run + (block << shape.shift))
         x, y, total = state[block], spare, sums[block]
-        for k in range(plan[N_STEPS]):
-            step = np.uint64(plan[FIRST_STEP] + k)
+        # Named here, as Numba wants it of what the threads share.
+        vectors = Vectors(*vectors_of(steps, shape, first_run, state))
+        for k in range(span.first_step, span.first_step + span.n_steps):
             for number in prange(n_groups):
                 first_node: Any = np.int64(number) * group
-                step_group(
-                    first_node,
-                    x,
-                    y,
-                    indptr,
-                    indices,
-                    weights,
-                    nodes,
-                    chi_parameters,
-                    scale,
-                    key,
-                    step,
-                    plan,
-                    first_run,
-                    work_space(state, plan),
-                )
+                work = work_space(vectors, steps.direct, shape, state)
+                counter = Counter(key, np.uint64(k), first_run)
+                step_group(first_node, x, y, combination, steps, counter, shape, work)
             for number in prange(n_groups):
                 first_node = np.int64(number) * group
                 last_node = min(first_node + group, n_nodes)
-                finish_nodes(first_node, last_node, x, y, indptr, indices, weights, step, plan, total)
+                finish_nodes(first_node, last_node, x, y, combination, k >= span.average_from, total)
             x, y = y, x
-        if plan[N_STEPS] % 2:
+        if span.n_steps % 2:
             copy_nodes(x, y)

@@ -48,7 +48,9 @@ class Network:
     def __post_init__(self) -> None:
         generator = np.random.default_rng(self.seed)
         n_nodes, dim = len(self.W), self.layout.dim
-        self.step_size = generator.uniform(0.01, 1.5, n_nodes) / (dim + 1)
+        # A schedule, which has a row for each of the steps below, or constant step sizes.
+        rows = 8 if generator.random() < 0.5 else 1
+        self.step_sizes = generator.uniform(0.01, 1.5, (rows, n_nodes)) / (dim + 1)
         self.feature_std = generator.uniform(0.5, 1.5, n_nodes)
         self.noise_std = generator.uniform(0.0, 2.0, n_nodes) * (generator.random(n_nodes) < 0.8)
         self.batch_size = generator.integers(1, 6, n_nodes)
@@ -76,13 +78,13 @@ class Network:
         run: int,
     ) -> None:
         scale = self.layout.scale(self.root**2, self.dtype)
-        nodes = np.column_stack([self.step_size, self.feature_std, self.noise_std, self.batch_size])
         degrees = np.append(np.repeat(self.batch_size, self.layout.lanes), np.ones(8))
         chi = random.chi_square_parameters(degrees)
-        shift = self.layout.lanes.bit_length() - 1
-        layout = [shift, self.layout.dim, self.layout.tile, self.adapt_first, self.direct]
-        plan = np.array([first, n_steps, average_from, run, *layout])
-        kernel(state, sums, *self.graph, nodes, chi, scale, KEY, plan)
+        law = self.feature_std, self.noise_std, self.batch_size, chi, scale, self.direct
+        stepping = steps.GaussianSteps(self.step_sizes, *law)
+        combination = steps.Combination(*self.graph, self.adapt_first)
+        span = steps.Span(first, n_steps, average_from, run)
+        kernel(state, sums, combination, stepping, KEY, self.layout.tuple, span)
 
 
 def network(
@@ -178,7 +180,7 @@ def test_gaussian_steps_equal_the_reference(
         path = reference.gaussian_run(
             case.start,
             W,
-            case.step_size,
+            case.step_sizes[: n_steps if len(case.step_sizes) > 1 else 1],
             case.batch_size,
             case.feature_std,
             case.noise_std,
@@ -188,8 +190,6 @@ def test_gaussian_steps_equal_the_reference(
             n_steps,
             direct=direct,
             adapt_first=adapt_first,
-            lanes=lanes,
-            tile=case.layout.tile,
             single=single,
         )
         tolerance = (2e-5 if single else 1e-11) * max(1.0, np.abs(path).max())
@@ -233,3 +233,41 @@ def test_steps_can_be_cut_anywhere(
         case.advance(steps.advance_runs, parts, part_sums, first, count, 2, 0)
     np.testing.assert_array_equal(whole, parts)
     np.testing.assert_array_equal(whole_sums, part_sums)
+
+
+# No layout shows
+
+
+def run_in(
+    layout: Layout, W: np.ndarray, seed: int, adapt_first: bool, direct: bool, dtype: str, n_runs: int = 128
+) -> tuple[np.ndarray, np.ndarray]:
+    """Last iterates and their sums of so many runs, from a state in one layout."""
+    case = Network(W, layout, seed, adapt_first, direct, dtype)
+    n_blocks = n_runs // layout.lanes
+    state, sums = case.state(n_blocks), layout.zeros(n_blocks)
+    case.advance(steps.advance_runs, state, sums, 0, 3, 1, 0)
+    return layout.unpack(state), layout.unpack(sums)
+
+
+@settings(max_examples=30)
+@given(
+    doubly_stochastic(),
+    st.sampled_from([1, 2, 3, 5, 8, 16, 17, 31, 40, 67]),
+    st.integers(0, 2**32),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from(["float64", "float32"]),
+)
+def test_same_bits_for_any_runs_and_nodes_side_by_side(
+    W: np.ndarray, dim: int, seed: int, adapt_first: bool, direct: bool, dtype: str
+) -> None:
+    results = []
+    for shift in range(7):
+        lanes = 1 << shift
+        size = -(-dim * lanes // LANES) * LANES
+        for tile in (1,) if direct else (1, 1 + shift % 3, 8):
+            layout = Layout(len(W), dim, lanes, size, tile)
+            results.append(run_in(layout, W, seed, adapt_first, direct, dtype))
+    for last, total in results[1:]:
+        np.testing.assert_array_equal(last, results[0][0])
+        np.testing.assert_array_equal(total, results[0][1])

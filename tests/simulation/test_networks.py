@@ -406,7 +406,7 @@ def test_starts_are_the_documented_draws(bias: bool) -> None:
     np.testing.assert_array_equal(uniform[:, 1:], uniform[:, :2])
     for i, run in enumerate((2, 3)):
         for node in range(3):
-            normals = reference.drawn_together(
+            normals = reference.normal_sequence(
                 key, network.n_parameters, reference.INITIAL_WEIGHTS, 0, node, run
             )
             layers = reference.split_parameters(normals, network.sizes, bias)

@@ -22,6 +22,7 @@ from desgd_fast.common import threads as common_threads
 from desgd_fast.common.warnings import DivergenceWarning
 from desgd_fast.kernels.loops import general, steps
 from desgd_fast.simulation import running as simulation
+from desgd_fast.simulation.engines import layout
 from desgd_fast.simulation.engines.layout import Layout
 from desgd_fast.simulation.results import Runs, euclidean
 from tests.harness import ORDERS, ordered
@@ -30,6 +31,8 @@ from tests.truth import simulation as reference
 CYCLE = dsf.mixing_matrix(nx.cycle_graph(4)).toarray()
 PATH = dsf.mixing_matrix(nx.path_graph(3)).toarray()
 ONE = [[1.0]]
+# Nodes 1 and 2 talk, 0 and 3 do not.
+PAIR_APART = np.array([[1, 0, 0, 0], [0, 0.5, 0.5, 0], [0, 0.5, 0.5, 0], [0, 0, 0, 1.0]])
 ENGINES = ["collapsed", "direct"]
 COVARIANCE = np.array([[2.0, 0.7, 0.0], [0.7, 1.0, -0.2], [0.0, -0.2, 0.5]])
 
@@ -57,12 +60,6 @@ def assert_same_bits(a: Runs, b: Runs, part: slice = slice(None)) -> None:
         assert (first is None) == (second is None)
         if first is not None:
             np.testing.assert_array_equal(first[part], second, err_msg=name)
-
-
-def tiling(n_nodes: int, dim: int) -> dict[str, int]:
-    """Which runs and nodes share the counters of their random numbers."""
-    layout = Layout.of(n_nodes, dim)
-    return {"lanes": layout.lanes, "tile": layout.tile}
 
 
 AVERAGED = {"average_last": 4}
@@ -226,20 +223,59 @@ def test_two_python_threads_may_simulate_at_once() -> None:
 # Special cases of the network
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("order", ORDERS)
-def test_disconnected_nodes_are_independent_single_nodes(engine: str, order: str) -> None:
-    options = {"engine": engine, "algorithm": ordered(order), "average_last": 3}
-    apart, single = simulate(gaussian(), np.eye(4), **options), simulate(gaussian(), ONE, **options)
-    # Twenty-four tests, false alarm 1e-7 in all.
-    for a, b in ((apart.final, single.final), (apart.average, single.average)):
-        for node in range(4):
-            for coordinate in range(3):
-                drawn = a[:, node, coordinate], b[:, 0, coordinate]
-                assert stats.ks_2samp(*drawn, method="asymp").pvalue > 4e-9
-    # Six correlations of 450 values, six standard errors: false alarm 1e-8.
-    values = apart.final.transpose(1, 0, 2).reshape(4, -1)
-    assert np.abs(np.corrcoef(values) - np.eye(4)).max() < 6 / np.sqrt(values.shape[1])
+@pytest.mark.parametrize("dim", [1, 3, 37])
+def test_disconnected_nodes_are_single_nodes(dim: int, engine: str, order: str, dtype: str) -> None:
+    # From 64 runs side by side to 16, to 1.
+    options = {"engine": engine, "algorithm": ordered(order), "average_last": 3, "dtype": dtype, "n_runs": 40}
+    single = simulate(gaussian(dim=dim), ONE, **options)
+    few, many = (simulate(gaussian(dim=dim), sparse.eye_array(n), **options) for n in (47, 1900))
+    pair = simulate(gaussian(dim=dim), PAIR_APART, **options)
+    assert len({Layout.of(n, dim).lanes for n in (1, 47, 1900)}) > 1
+    for name in ("final", "average"):
+        np.testing.assert_array_equal(getattr(many, name)[:, :1], getattr(single, name))
+        np.testing.assert_array_equal(getattr(many, name)[:, :47], getattr(few, name))
+        np.testing.assert_array_equal(getattr(few, name)[:, [0, 3]], getattr(pair, name)[:, [0, 3]])
+    # 190 correlations of 20 nodes' values, six standard errors: false alarm 4e-7.
+    values = few.final[:, :20].astype(float).transpose(1, 0, 2).reshape(20, -1)
+    assert np.abs(np.corrcoef(values) - np.eye(20)).max() < 6 / np.sqrt(values.shape[1])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("engine", [*ENGINES, "gram"])
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_constant_schedule_gives_the_runs_of_the_constant(engine: str, order: str, dtype: str) -> None:
+    options = {
+        "engine": engine,
+        "algorithm": ordered(order),
+        "dtype": dtype,
+        "keep": "norms" if engine == "gram" else "all",
+    }
+    each = np.array([0.05, 0.1, 0.15])
+    for constant, schedule in (
+        (0.1, lambda k: np.full(k.size, 0.1)),
+        (each, lambda k: np.broadcast_to(each, (k.size, 3))),
+    ):
+        usual = simulate(gaussian(dim=7), PATH, step_size=constant, **options)
+        assert_same_bits(simulate(gaussian(dim=7), PATH, step_size=schedule, **options), usual)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_same_bits_for_any_layout(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"engine": engine, "average_last": 4, "n_runs": 70, "initial": 1.0}
+    whole = [simulate(gaussian(dim=dim), CYCLE, **options) for dim in (3, 20)]
+    for tile, block, most_lanes in (
+        (1600, 32_768, 1),
+        (7, 32_768, 64),
+        (300, 600, 8),
+        (1 << 20, 1 << 20, 32),
+    ):
+        for name, value in (("_TILE", tile), ("_BLOCK", block), ("_MOST_LANES", most_lanes)):
+            monkeypatch.setattr(layout, name, value)
+        for dim, usual in zip((3, 20), whole, strict=True):
+            assert_same_bits(simulate(gaussian(dim=dim), CYCLE, **options), usual)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -284,7 +320,6 @@ def test_the_smallest_problem_works(engine: str, order: str) -> None:
         1,
         direct=engine == "direct",
         adapt_first=order == ORDERS[1],
-        **tiling(1, 1),
     )
     np.testing.assert_allclose(runs.final[0], path[-1], rtol=1e-12)
 
@@ -334,7 +369,6 @@ def test_simulated_runs_equal_the_reference(order: str, engine: str, dtype: str,
             9,
             direct=engine == "direct",
             adapt_first=order == ORDERS[1],
-            **tiling(3, 3),
             single=single,
         )
         iterates = path @ basis.T + optimum
@@ -632,7 +666,6 @@ def test_divergence_is_flagged_kept_and_told_once() -> None:
             310,
             direct=False,
             adapt_first=False,
-            **tiling(1, 1),
         )
         np.testing.assert_allclose(runs.final[run], path[-1], rtol=1e-9)
 
@@ -720,7 +753,7 @@ ROW_STOCHASTIC = np.array([[0.5, 0.5], [1.0, 0.0]])
             ValueError,
             r"batch_size must be an integer from 1 to 2\*\*53",
         ),
-        ({"batch_size": 2**28, "engine": "direct"}, ValueError, "batch_size must be at most 838860"),
+        ({"batch_size": 2**28, "engine": "direct"}, ValueError, "batch_size must be at most 134217728"),
         ({"batch_size": 2**25, "problem": data()}, ValueError, "batch_size must be at most 16777216"),
         (
             {"batch_size": 9, "problem": data(replacement=False)},

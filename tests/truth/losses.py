@@ -100,7 +100,7 @@ def variates(key, batch_size, n_normals, n_uniforms, step, node, run):
     out = []
     for count, kind in ((n_normals, "normal"), (n_uniforms, "uniform")):
         if kind == "normal":
-            values = reference.drawn_together(key, batch_size * count, 0, step, node, run)
+            values = reference.normal_sequence(key, batch_size * count, 0, step, node, run)
         else:
             half = -(-((batch_size * count + 1) // 2) // 8) * 8
             c0, c1, c2, c3 = reference.words(key, UNIFORMS + np.arange(half), step, node, run)

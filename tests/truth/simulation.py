@@ -44,8 +44,13 @@ def normal_pairs(key, index, step, node, run):
     return sign * radius * np.cos(angle), sign * radius * np.sin(angle)
 
 
-def single_pairs(key, index, step, node, run):
-    """The two Box–Muller pairs of every counter in single precision: 32 bits each, low words first."""
+def counter_normals(key, index, step, node, run, *, single=False):
+    """All normals of every counter, on a last axis: a cosine and a sine; in single precision two and two.
+
+    In single precision 32 bits make each number, the lower words of a pair of words first.
+    """
+    if not single:
+        return np.stack(normal_pairs(key, index, step, node, run), axis=-1)
     c0, c1, c2, c3 = words(key, index, step, node, run)
     pairs = []
     for radial, angular in ((c1, c3), (c0, c2)):
@@ -53,32 +58,29 @@ def single_pairs(key, index, step, node, run):
         angle = np.pi * angular.astype(np.uint32).view(np.int32) * 2.0**-32
         sign = 1.0 - 2.0 * (angular & 1)
         pairs.append((sign * radius * np.cos(angle), sign * radius * np.sin(angle)))
-    return tuple(np.stack(values, axis=-1) for values in zip(*pairs, strict=True))
+    return np.stack([values for kind in zip(*pairs, strict=True) for values in kind], axis=-1)
 
 
-def drawn_together(key, count, first_index, step, node, run, *, single=False):
-    """The normals of one fill, a multiple of 64: first all cosines, then all sines."""
-    whole = -(-count // 64) * 64
-    if single:
-        pairs = single_pairs(key, first_index + np.arange(whole // 4), step, node, run)
-        return np.concatenate([values.ravel() for values in pairs])[:count]
-    return normals(key, whole // 2, first_index, step, node, run)[:count]
+def normal_sequence(key, count, first_index, step, node, run, *, single=False):
+    """Normals one after the other, counter by counter."""
+    indices = first_index + np.arange(-(-count // (4 if single else 2)))
+    return counter_normals(key, indices, step, node, run, single=single).ravel()[:count]
 
 
-def normals(key, n_pairs, first_index, step, node, run):
-    """The 2·n_pairs normals of one node at one step of one run: first all cosines, then all sines."""
-    return np.concatenate(normal_pairs(key, first_index + np.arange(n_pairs), step, node, run))
+def normal_vector(key, dim, first_index, step, node, run, *, single=False):
+    """A vector's normals: a sequence whose last counter two runs share where half of it is enough for each.
 
-
-def normal_vector(key, dim, first_index, step, node, run):
-    """A vector's normals: a sequence whose last counter two runs share where a cosine is enough for each.
-
-    Those runs differ in bit 4 of their numbers; the one that has it takes the sine.
+    Those runs differ in bit 4 of their numbers; the one that has it takes the sines.
     """
-    indices = first_index + np.arange(-(-dim // 2))
-    drawn = np.stack(normal_pairs(key, indices, step, node, run), axis=-1).ravel()[:dim]
-    if dim % 2:
-        drawn[-1] = normal_pairs(key, indices[-1], step, node, run & ~16)[bool(run & 16)]
+    drawn, numbers = (
+        normal_sequence(key, dim, first_index, step, node, run, single=single),
+        4 if single else 2,
+    )
+    whole = (dim - 1) // numbers
+    rest = dim - whole * numbers
+    if rest <= numbers // 2:
+        shared = counter_normals(key, first_index + whole, step, node, run & ~16, single=single)
+        drawn[whole * numbers :] = shared[numbers // 2 if run & 16 else 0 :][:rest]
     return drawn
 
 
@@ -144,34 +146,22 @@ def mix_and_step(iterates, W, gradients, step_size, adapt_first):
     return W @ (iterates - moved) if adapt_first else W @ iterates - moved
 
 
-def of_run(rows, run, dim, lanes):
-    """The coordinates of one run from rows of ``lanes`` runs, sixteen at a time side by side."""
-    width = min(lanes, 16)
-    parts = rows.reshape(len(rows), lanes // width, dim, width)
-    return parts[:, run % lanes // width, :, run % width]
+def directions(key, step, run, n_nodes, dim, *, single=False):
+    """The collapsed law's normals of one run, (n_nodes, dim)."""
+    return np.stack(
+        [normal_vector(key, dim, FEATURES, step, node, run, single=single) for node in range(n_nodes)]
+    )
 
 
-def directions(key, step, run, n_nodes, dim, lanes, tile, *, single=False):
-    """The collapsed law's normals of one run, (n_nodes, dim), drawn for a tile and ``lanes`` runs at once."""
-    parts = []
-    for first in range(0, n_nodes, tile):
-        count = min(tile, n_nodes - first) * dim * lanes
-        drawn = drawn_together(key, count, FEATURES, step, first, run - run % lanes, single=single)
-        parts.append(of_run(drawn.reshape(-1, dim * lanes), run, dim, lanes))
-    return np.concatenate(parts)
-
-
-def samples(key, step, node, run, batch_size, dim, lanes, *, single=False):
-    """A minibatch of one run, (batch_size, dim + 1): at once what fits in 1600 for ``lanes`` runs."""
-    length, parts = (dim + 1) * lanes, []
-    together = max(1, 1600 // length)
-    for first in range(0, batch_size, together):
-        index = first // together * (-(-together * length // 64) * 64)
-        count = min(together, batch_size - first) * length
-        drawn = drawn_together(key, count, index, step, node, run - run % lanes, single=single)
-        features, noise = np.split(drawn.reshape(-1, length), [dim * lanes], axis=1)
-        parts.append(np.column_stack([of_run(features, run, dim, lanes), noise[:, run % lanes]]))
-    return np.concatenate(parts)
+def samples(key, step, node, run, batch_size, dim, *, single=False):
+    """A minibatch of one run, (batch_size, dim + 1): one vector a sample, the noise last."""
+    n_counters = -(-(dim + 1) // (4 if single else 2))
+    return np.stack(
+        [
+            normal_vector(key, dim + 1, FEATURES + q * n_counters, step, node, run, single=single)
+            for q in range(batch_size)
+        ]
+    )
 
 
 def gaussian_run(
@@ -188,23 +178,22 @@ def gaussian_run(
     *,
     direct,
     adapt_first,
-    lanes,
-    tile,
     single=False,
 ):
     """Deviations after 0 … n_steps steps in the eigenbasis, (n_steps + 1, n_nodes, dim).
 
-    ``lanes`` runs and ``tile`` nodes share their random numbers' counters.
+    ``step_size`` has an entry for each node, or a row of those for each step.
     """
     n_nodes, dim = start.shape
+    step_sizes = np.broadcast_to(step_size, (n_steps, n_nodes))
     path = [start]
     for step in range(n_steps):
         gradients = np.empty_like(start)
-        zeta = directions(key, step, run, n_nodes, dim, lanes, tile, single=single)
+        zeta = directions(key, step, run, n_nodes, dim, single=single)
         for i in range(n_nodes):
             error = path[-1][i]
             if direct:
-                drawn = samples(key, step, i, run, batch_size[i], dim, lanes, single=single)
+                drawn = samples(key, step, i, run, batch_size[i], dim, single=single)
                 gradients[i] = sampled_gradient(
                     error, drawn[:, :dim], drawn[:, -1], feature_std[i], noise_std[i], root
                 )
@@ -213,7 +202,7 @@ def gaussian_run(
                 gradients[i] = collapsed_gradient(
                     error, zeta[i], chi_squared, feature_std[i], noise_std[i], batch_size[i], root
                 )
-        path.append(mix_and_step(path[-1], W, gradients, step_size, adapt_first))
+        path.append(mix_and_step(path[-1], W, gradients, step_sizes[step], adapt_first))
     return np.array(path)
 
 

@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 
+from desgd_fast.experiment import Experiment
 from desgd_fast.kernels.draw import random
 from desgd_fast.kernels.loops import steps
 from desgd_fast.problems.protocols import ClosedLaw
@@ -20,9 +21,15 @@ def refusal(task: Task) -> str | None:
         return "the closed gradient law of GaussianRegression"
     if not task.experiment.plain:
         return "plain steps with a mixing matrix that stays"
-    if task.experiment.step_sizes.shape[:2] != (1, 1):
-        return "a constant step size, the same for all runs"
+    if task.experiment.step_sizes.shape[1] != 1:
+        return "step sizes that are the same for all runs"
     return None
+
+
+def combination_of(experiment: Experiment) -> steps.Combination:
+    """The mixing matrix, and which side of the step it stands on."""
+    base = experiment.process.base
+    return steps.Combination(base.indptr, base.indices, base.data, experiment.algorithm.adapt_first)
 
 
 def collapsed_cost(task: Task) -> float:
@@ -44,30 +51,24 @@ def chain(task: Task, direct: bool) -> Vectors:
     layout = Layout.of(n_nodes, dim)
     if direct:
         layout = replace(layout, tile=1)
-        most = random.MOST_INDICES // (layout.lanes * (dim + 1) + random.FILL)
+        most = random.MOST_INDICES // (dim // 2 + 1)
         checks.distinct_counters("batch_size", batch_sizes, most, f"with engine='direct' and dim={dim}")
     # Eight to spare: they are drawn in eights, from any node on.
     chi = random.chi_square_parameters(np.append(np.repeat(batch_sizes, layout.lanes), np.ones(8)))
-    nodes = np.column_stack([experiment.step_sizes[0, 0], feature_stds, noise_stds, batch_sizes])
-    base = experiment.process.base
-    scale = layout.scale(problem.eigenvalues, task.dtype)
-    arrays = base.indptr, base.indices, base.data, nodes, chi, scale, experiment.key
-    flags = (
-        layout.lanes.bit_length() - 1,
-        dim,
-        layout.tile,
-        int(experiment.algorithm.adapt_first),
-        int(direct),
+    scale, sizes = (
+        layout.scale(problem.eigenvalues, task.dtype),
+        np.ascontiguousarray(experiment.step_sizes[:, 0]),
     )
+    stepping = steps.GaussianSteps(sizes, feature_stds, noise_stds, batch_sizes, chi, scale, direct)
+    combination = combination_of(experiment)
     average_from = experiment.n_steps - experiment.average_last
     group = max(layout.tile, steps.CHI_SQUARES // layout.lanes)
 
     def step(runs: Vectors, first_step: int, n_steps: int, first_run: int, threads: int) -> None:
         few = runs.state.shape[0] < threads and n_nodes >= 8 * threads * group
         kernel = steps.advance_nodes if few else steps.advance_runs
-        kernel(
-            runs.state, runs.sums, *arrays, np.array([first_step, n_steps, average_from, first_run, *flags])
-        )
+        span = steps.Span(first_step, n_steps, average_from, first_run)
+        kernel(runs.state, runs.sums, combination, stepping, experiment.key, layout.tuple, span)
 
     return Vectors(
         layout=layout,

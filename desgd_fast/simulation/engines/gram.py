@@ -1,14 +1,13 @@
 """The engine that keeps inner products only, at a cost that does not depend on the dimension."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from desgd_fast.kernels.draw import random
 from desgd_fast.kernels.jit.lanes import LANES
-from desgd_fast.kernels.loops import gram
+from desgd_fast.kernels.loops import gram, steps
 from desgd_fast.simulation.engines import closed_law
 from desgd_fast.simulation.engines.engine import Engine, Real, Task, n_blocks
 from desgd_fast.simulation.results import euclidean
@@ -19,9 +18,9 @@ class InnerProducts:
     """Triangular factors 2^exponent·L of the Gram matrices of √variance·(x − x*), in blocks of runs."""
 
     n_nodes: int
-    arrays: Any
+    combination: steps.Combination
+    steps: gram.GramSteps
     variance: float
-    adapt_first: bool
     key: NDArray[np.uint64]
 
     lanes: int = LANES
@@ -48,9 +47,8 @@ class InnerProducts:
 
     def advance(self, first_step: int, n_steps: int, first_run: int, threads: int) -> None:
         """Go on by some steps."""
-        plan = np.array([first_step, n_steps, 0, first_run, 4, 0, 0, int(self.adapt_first), 0])
-        indptr, indices, weights, nodes, chi = self.arrays
-        gram.advance_gram(self.states, self.exponents, indptr, indices, weights, nodes, chi, self.key, plan)
+        span = steps.Span(first_step, n_steps, first_step + n_steps, first_run)
+        gram.advance_gram(self.states, self.exponents, self.combination, self.steps, self.key, span)
 
     def _factors(self) -> Real:
         with np.errstate(invalid="ignore", over="ignore"):
@@ -98,13 +96,12 @@ def chain(task: Task) -> InnerProducts:
     problem, experiment = task.problem, task.experiment
     n_nodes, variance = experiment.n_nodes, float(problem.eigenvalues[0])
     feature_stds, noise_stds = problem.stds(n_nodes)
-    step_sizes = experiment.step_sizes[0, 0] * variance
-    nodes = np.column_stack([step_sizes, feature_stds, noise_stds, experiment.batch_sizes])
     degrees = np.concatenate([experiment.batch_sizes, problem.dim - n_nodes - np.arange(n_nodes)])
     chi = random.chi_square_parameters(np.repeat(degrees, LANES))
-    base = experiment.process.base
-    arrays = base.indptr, base.indices, base.data, nodes, chi
-    return InnerProducts(n_nodes, arrays, variance, experiment.algorithm.adapt_first, experiment.key)
+    sizes = np.ascontiguousarray(experiment.step_sizes[:, 0]) * variance
+    stepping = gram.GramSteps(sizes, feature_stds, noise_stds, experiment.batch_sizes, chi)
+    combination = closed_law.combination_of(experiment)
+    return InnerProducts(n_nodes, combination, stepping, variance, experiment.key)
 
 
 ENGINE = Engine("gram", refusal, cost, chain)

@@ -1,4 +1,4 @@
-"""Where a run's coordinates lie in the state that the step loops advance (see ``kernels/steps.py``)."""
+"""Where a run's coordinates lie in the state that the step loops advance (see ``kernels/loops/steps.py``)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from desgd_fast.common.memory import aligned_zeros
 from desgd_fast.kernels.jit.lanes import LANES
+from desgd_fast.kernels.loops.steps import Shape
 
 # Positions of a tile of nodes, enough to amortise a call; of a block of runs, few enough for a core's cache.
 _TILE, _BLOCK, _MOST_LANES = 1600, 32_768, 64
@@ -17,8 +18,7 @@ _TILE, _BLOCK, _MOST_LANES = 1600, 32_768, 64
 class Layout:
     """``lanes`` runs side by side in ``size`` positions a node; ``tile`` nodes draw their numbers together.
 
-    Both depend on the problem alone, never on how many runs are asked for: the lanes set the order of
-    summation, the tile which random numbers a node gets.
+    A matter of speed alone: the runs come out the same, bit for bit, in every layout.
     """
 
     n_nodes: int
@@ -28,9 +28,9 @@ class Layout:
     tile: int
 
     @classmethod
-    def of(cls, n_nodes: int, dim: int, most_lanes: int = _MOST_LANES) -> "Layout":
+    def of(cls, n_nodes: int, dim: int, most_lanes: int | None = None) -> "Layout":
         """Room for ``dim`` coordinates of ``most_lanes`` runs or fewer."""
-        lanes = most_lanes
+        lanes = most_lanes or _MOST_LANES
         while lanes > 1 and (dim * lanes > _TILE or dim * lanes * n_nodes > _BLOCK):
             lanes //= 2
         tile = 1
@@ -43,6 +43,11 @@ class Layout:
         """The axes of a node's row, before it is filled up: parts, coordinates, runs of a part."""
         parts = max(1, self.lanes // LANES)
         return parts, self.dim, self.lanes // parts
+
+    @property
+    def tuple(self) -> Shape:
+        """What the kernels know of it."""
+        return Shape(self.lanes.bit_length() - 1, self.dim, self.tile)
 
     def zeros(self, n_rows: int, dtype: Any = np.float64) -> NDArray[Any]:
         """(n_rows, n_nodes, size) zeros on a cache-line boundary."""

@@ -15,6 +15,7 @@ from desgd_fast.kernels.gradients.gaussian import Gaussian
 from desgd_fast.kernels.gradients.minibatches import Rows, Stream
 from desgd_fast.kernels.jit.lanes import SAMPLES
 from desgd_fast.kernels.loops import general, slots
+from desgd_fast.kernels.loops.steps import Span
 from desgd_fast.problems import checks as problems_checks
 from desgd_fast.problems.protocols import ClosedLaw, FreshSamples, OwnRows
 from desgd_fast.problems.rows import SAMPLINGS
@@ -105,7 +106,7 @@ def sampling_bounds(
 
 def _gaussian(problem: ClosedLaw, experiment: Experiment, layout: Layout, direct: bool) -> Gaussian:
     n_nodes, dim, batch_sizes = experiment.n_nodes, problem.dim, experiment.batch_sizes
-    most = random.MOST_INDICES // (dim + 2) if direct else random.MOST_INDICES
+    most = random.MOST_INDICES // (dim // 2 + 1) if direct else random.MOST_INDICES
     checks.distinct_counters("batch_size", batch_sizes, most, f"with engine='direct' and dim={dim}")
     feature_stds, noise_stds = problem.stds(n_nodes)
     optimum = np.asarray(problem.optimum, np.float64)
@@ -201,7 +202,7 @@ def chain(task: Task, direct: bool) -> Vectors:
         if step_sizes.shape[1] > 1:
             first = first_run - experiment.first_run
             step_sizes = np.ascontiguousarray(step_sizes[:, first : first + len(runs.state)])
-        span = general.Span(first_step, n_steps, average_from, first_run)
+        span = Span(first_step, n_steps, average_from, first_run)
         kernel(state, source, rules, step_sizes, problem.dim, experiment.key, span)
 
     return Vectors(
