@@ -2,10 +2,10 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,14 +14,10 @@ from desgd_fast.common import check, threads
 from desgd_fast.common.warnings import OptimumWarning
 from desgd_fast.kernels.draw.samples import DISTINCT, FLIP_FLOP, REPLACEMENT, RESHUFFLE, SHUFFLE_ONCE
 from desgd_fast.kernels.gradients import oracles
-from desgd_fast.problems import checks, partitions
+from desgd_fast.problems import checks, losses, partitions
 from desgd_fast.problems.losses import CURVATURE, GRADIENT, HESSIAN, SLOPE, SLOPES, VALUE, Loss
 from desgd_fast.problems.partition_report import PartitionReport
 from desgd_fast.problems.partitions import Partition
-
-if TYPE_CHECKING:
-    from desgd_fast.problems.losses import Loss
-
 
 SAMPLINGS = {
     "replacement": REPLACEMENT,
@@ -107,7 +103,11 @@ class EmpiricalRisk:
             object.__setattr__(self, name, value)
         if self.reference is not None:
             object.__setattr__(self, "reference", check.vector("reference", self.reference, self.dim))
-        _try_out(self.loss, features, targets, self.dim)
+        self._try_out()
+
+    def _try_out(self) -> None:
+        """Refuse a loss that does not compile or is not finite at the origin."""
+        try_out(self.loss, self.features, self.targets, self.dim)
 
     @property
     def dim(self) -> int:
@@ -208,7 +208,7 @@ class EmpiricalRisk:
         )
 
 
-def _try_out(loss: Loss, features: Real, targets: Real, dim: int) -> None:
+def try_out(loss: Loss, features: Real, targets: Real, dim: int) -> None:
     """Refuse a loss that does not compile or is not finite at the origin."""
     slope = SLOPE if loss.outputs == 1 else SLOPES
     for expected, evaluate in ((GRADIENT if loss.slope is None else slope, gradient), (VALUE, value)):
@@ -320,11 +320,11 @@ def _minimiser(problem: EmpiricalRisk) -> Real:
     return x
 
 
-@dataclass(frozen=True, eq=False)
-class DatasetRegression:
+class DatasetRegression(EmpiricalRisk):
     """Least squares on a data set whose rows are spread over the nodes.
 
-    Node i, holding the n_i rows (a_r, y_r), minimises
+    An :class:`EmpiricalRisk` whose loss is ``dsf.losses.ridge`` and whose optimum is exact: node i, holding
+    the n_i rows (a_r, y_r), minimises
 
         f_i(x) = (1 / 2n_i) Σ_r (a_rᵀx − y_r)² + ½ ridge ‖x‖²
 
@@ -372,75 +372,32 @@ class DatasetRegression:
     array([0, 2, 3])
     """
 
-    features: NDArray[np.float64]
-    targets: NDArray[np.float64]
-    assignment: Any = "even"
-    replacement: bool = True
-    ridge: float = 0.0
-    optimum: NDArray[np.float64] = field(init=False, repr=False)
+    def __init__(
+        self,
+        features: ArrayLike,
+        targets: ArrayLike,
+        assignment: Any = "even",
+        replacement: bool = True,
+        ridge: float = 0.0,
+    ) -> None:
+        A = checks.samples("features", features)
+        y = checks.one_per_row("targets", targets, A.shape[0])
+        loss = losses.ridge(check.non_negative_number("ridge", ridge))
+        sampling = "replacement" if check.flag("replacement", replacement) else "without-replacement"
+        super().__init__(loss, A, y, assignment, sampling, _least_squares(A, y, loss.ridge))
 
-    def __post_init__(self) -> None:
-        features = checks.samples("features", self.features)
-        targets = checks.one_per_row("targets", self.targets, features.shape[0])
-        ridge = check.non_negative_number("ridge", self.ridge)
-        assignment = checks.assignment("assignment", self.assignment, features.shape[0])
-        replacement = check.flag("replacement", self.replacement)
-        optimum = _least_squares(features, targets, ridge)
-        for name, value in (
-            ("features", features),
-            ("targets", targets),
-            ("assignment", assignment),
-            ("replacement", replacement),
-            ("ridge", ridge),
-            ("optimum", optimum),
-        ):
-            object.__setattr__(self, name, value)
+    def _try_out(self) -> None:
+        """Nothing to try: squares compile, and are finite where the data are."""
 
     @property
-    def dim(self) -> int:
-        """Number of coordinates of an iterate."""
-        return int(self.features.shape[1])
+    def replacement(self) -> bool:
+        """Whether a minibatch may hold the same row twice."""
+        return self.sampling == "replacement"
 
     @property
-    def n_rows(self) -> int:
-        """Number of samples."""
-        return int(self.features.shape[0])
-
-    @property
-    def loss(self) -> "Loss":
-        """½ (aᵀx − y)² + ½ ridge ‖x‖²."""
-        from desgd_fast.problems import losses
-
-        return losses.ridge(self.ridge)
-
-    @property
-    def sampling(self) -> str:
-        """How a node picks its minibatches, as :class:`desgd_fast.EmpiricalRisk` says it."""
-        return "replacement" if self.replacement else "without-replacement"
-
-    def partition(self, n_nodes: int, batch_size: ArrayLike | None = None) -> Partition:
-        """Group the rows by the node that holds them.
-
-        Parameters
-        ----------
-        n_nodes : int
-            Number of nodes of the graph.
-        batch_size : int or (n_nodes,) integer array, optional
-            Checked against the nodes' shares where minibatches are drawn without replacement.
-
-        Returns
-        -------
-        Partition
-
-        Raises
-        ------
-        ValueError, TypeError
-            If there are fewer rows than nodes, ``assignment`` leaves a node empty or names one
-            beyond the graph, or a batch without replacement exceeds its node's share.
-        """
-        return partitions.group(
-            self.features, self.targets, self.assignment, n_nodes, batch_size, not self.replacement
-        )
+    def ridge(self) -> float:
+        """Weight of the penalty."""
+        return self.loss.ridge
 
     @classmethod
     def from_csv(

@@ -10,7 +10,7 @@ from desgd_fast.common import check
 from desgd_fast.problems import checks
 from desgd_fast.problems.laws import Law
 from desgd_fast.problems.losses import Loss
-from desgd_fast.problems.rows import _try_out
+from desgd_fast.problems.rows import try_out
 
 Real = NDArray[np.float64]
 
@@ -64,7 +64,7 @@ class StreamingRisk:
         features, targets = self.law.draw(64, rng=0)
         if self.law.labels is None:
             checks.allowed_labels("law", targets, self.loss.labels)
-        _try_out(self.loss, features, targets, self.dim)
+        try_out(self.loss, features, targets, self.dim)
 
     @property
     def dim(self) -> int:

@@ -133,7 +133,7 @@ def _overload_turn_words(out, start, n_groups, stride, n_chunks, second, lanes):
 def fill_chunk(
     out: Reals, start: int, second: int, indices: Any, rest: tuple[Any, Any, Any], k0: Word, k1: Word
 ) -> None:
-    """Words of LANES counters, for radii and ``second`` words on for angles; (step, nodes, runs) is ``rest``."""
+    """Words of LANES counters, for radii and, ``second`` on, angles; (step, nodes, runs) is ``rest``."""
     a, b = philox_pair(indices, rest[0], rest[1], rest[2], k0, k1)
     store_entries(out, start, a)
     store_entries(out, start + second, b)

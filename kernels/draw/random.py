@@ -221,14 +221,22 @@ def below(word: Word, bound: Word) -> np.int64:
 
 
 @elementary
-def bounded_halves(words: Any, upper: Any, lower: Any) -> tuple[Any, Any, Any]:
-    """Integers below the two bounds from the halves of words; the highest bit tells that one is in doubt.
+def bounded_words(words: Any, bounds: Any) -> tuple[Any, Any]:
+    """Integers below the bounds from the lower halves of words; the highest bit tells that one is in doubt.
 
     A low word of the product below its bound may be rejected (Lemire 2019): that is looked into apart.
     """
     # Only for the vector multiplier: bounds have no upper halves.
-    p, r = (words >> _32) * (upper & _LOW), (words & _LOW) * (lower & _LOW)
-    return p >> _32, r >> _32, ((p & _LOW) - upper) | ((r & _LOW) - lower)
+    product = (words & _LOW) * (bounds & _LOW)
+    return product >> _32, (product & _LOW) - bounds
+
+
+@elementary
+def bounded_halves(words: Any, upper: Any, lower: Any) -> tuple[Any, Any, Any]:
+    """:func:`bounded_words` from both halves of words."""
+    x, unsure = bounded_words(words >> _32, upper)
+    y, too = bounded_words(words, lower)
+    return x, y, unsure | too
 
 
 @exact

@@ -47,6 +47,8 @@ CHI_SQUARES = 64
 # Normals that the direct law draws at once: samples of a minibatch that stay in the first-level cache.
 SAMPLED = 1600
 
+_1, _2 = np.uint64(1), np.uint64(2)
+
 # Coordinates whose products are summed apart.
 CLASSES = 16
 
@@ -142,10 +144,10 @@ def first_neighbours(
     indptr: Integers, indices: Integers, weights: Reals, node: int
 ) -> tuple[int, int, int, float, float, float]:
     """Three neighbours and their weights; a node with fewer takes itself again with weight zero."""
-    first = indptr[node]
-    n = indptr[node + 1] - first
-    j, v = (indices[first + 1], weights[first + 1]) if n > 1 else (node, 0.0)
-    k, w = (indices[first + 2], weights[first + 2]) if n > 2 else (node, 0.0)
+    row = np.uint64(node)
+    n, first = indptr[row + _1] - indptr[row], np.uint64(indptr[row])
+    j, v = (indices[first + _1], weights[first + _1]) if n > 1 else (node, 0.0)
+    k, w = (indices[first + _2], weights[first + _2]) if n > 2 else (node, 0.0)
     return indices[first], j, k, weights[first], v, w
 
 

@@ -88,6 +88,18 @@ def test_an_intercept_column_is_welcome() -> None:
     assert np.mean(targets - with_intercept @ x) == pytest.approx(0, abs=1e-14)
 
 
+@pytest.mark.parametrize(("replacement", "sampling"), [(True, "replacement"), (False, "without-replacement")])
+def test_regression_is_the_empirical_risk_of_squares(replacement: bool, sampling: str) -> None:
+    features, targets = data()
+    ours = dsf.DatasetRegression(features, targets, "sorted", replacement, 0.3)
+    risk = dsf.EmpiricalRisk(dsf.losses.ridge(0.3), features, targets, "sorted", sampling)
+    np.testing.assert_allclose(ours.optimum, risk.optimum, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(risk.gradient(ours.optimum), 0, atol=1e-13)
+    assert (ours.replacement, ours.ridge, ours.sampling) == (replacement, 0.3, sampling)
+    assert ours.value(targets[: ours.dim]) == risk.value(targets[: ours.dim])
+    np.testing.assert_array_equal(ours.report(3).shares, risk.report(3).shares)
+
+
 def test_the_problem_owns_its_data() -> None:
     features, targets = data(10, 2)
     problem = dsf.DatasetRegression(features, targets)

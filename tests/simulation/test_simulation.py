@@ -49,6 +49,11 @@ def data(n_rows: int = 30, dim: int = 3, **options: object) -> dsf.DatasetRegres
     )
 
 
+def permuted() -> dsf.EmpiricalRisk:
+    rows = data()
+    return dsf.EmpiricalRisk(dsf.losses.huber(), rows.features, rows.targets, sampling="reshuffle")
+
+
 def simulate(problem: object, W: object, **options: object) -> Runs:
     defaults = {"step_size": 0.1, "batch_size": 2, "n_steps": 9, "n_runs": 150, "rng": 1}
     return dsf.simulate(problem, W, **{**defaults, **options})
@@ -76,6 +81,8 @@ SETTINGS = {
     "single, direct": (gaussian(covariance=COVARIANCE), CYCLE, {**SINGLE, "engine": "direct"}),
     "data": (data(), CYCLE, {**AVERAGED, "batch_size": 3}),
     "data without replacement": (data(replacement=False), PATH, {**AVERAGED, "batch_size": [1, 3, 10]}),
+    "data, permuted": (permuted(), CYCLE, {**AVERAGED, "batch_size": [1, 2, 3, 9]}),
+    "data, wide": (data(n_rows=60, dim=40), PATH, {**AVERAGED, "step_size": 0.01}),
     "gram": (gaussian(dim=6), PATH, {"engine": "gram", "keep": "gram", "initial": 1.0}),
 }
 DOUBLE = {name: case for name, case in SETTINGS.items() if "dtype" not in case[2]}

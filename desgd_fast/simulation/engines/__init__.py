@@ -1,11 +1,11 @@
 """Engines: different ways to draw the same law, and the choice between them."""
 
 from desgd_fast.simulation import checks
-from desgd_fast.simulation.engines import closed_law, gram, loop
+from desgd_fast.simulation.engines import closed_law, gram, loop, rows
 from desgd_fast.simulation.engines.engine import Chain, Engine, Task
 
 # Every engine; of several that can, the cheapest is taken.
-ENGINES: tuple[Engine, ...] = (*closed_law.ENGINES, gram.ENGINE, *loop.ENGINES)
+ENGINES: tuple[Engine, ...] = (*closed_law.ENGINES, gram.ENGINE, rows.ENGINE, *loop.ENGINES)
 
 NAMES = ("auto", *dict.fromkeys(engine.name for engine in ENGINES))
 
