@@ -494,7 +494,8 @@ def mmo(
     block_size : int or sequence of int
         K; of several the median of the estimates is taken. Default 8, whose error is near the least.
     centre : {None, "mean", "median"}
-        What to subtract from each coordinate first. Without it a location reads as alpha = 1.
+        What to subtract from each coordinate first. Without it a location reads as alpha = 1. Values of
+        zero, before or after, are left out and counted, but by the presets, whose scripts count them as 2⁻⁵².
     remainder : {"trim", "raise"}
         What to do with values that fill no block: leave them out and count them, or refuse.
     preset : {"sgd_ht", "desgd", "networks", "tail_index_2019"}, optional
