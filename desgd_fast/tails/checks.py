@@ -141,9 +141,9 @@ def threshold_count(
     Of n values at most n − 1 lie above one of them. A single sample's k beyond that is refused; among the k
     of many samples whatever is larger becomes n, which no sample can serve.
     """
-    allowed = (
-        f"an integer ≥ 1 (or one per sample), a fraction in (0, 1), or one of {', '.join(map(repr, rules))}"
-    )
+    allowed = "an integer ≥ 1 (or one per sample), a fraction in (0, 1)"
+    if rules:
+        allowed += f", or one of {', '.join(map(repr, rules))}"
     if isinstance(value, str):
         if value not in rules:
             raise ValueError(f"{name} must be {allowed}, got {given(value)}")
@@ -172,6 +172,54 @@ def threshold_count(
     if shape == () and n > 1:
         threshold_below(name, int(array), n - 1, n, why="values")
     return np.asarray(np.minimum(array, max(n, 1)), np.int64).ravel()
+
+
+def counts(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """How often each value was seen: whole numbers ≥ 0, some positive, together at most 2**53."""
+    array = weights(name, value, shape)
+    whole_numbers(name, array)
+    return array
+
+
+def weights(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """One finite number ≥ 0 for each value, some positive."""
+    array = real_array(name, value)
+    if array.shape != shape:
+        raise ValueError(f"{name} must have one entry per value, shape {shape}, got shape {array.shape}")
+    if (array < 0).any() or not 0 < array.sum() < 2**53:
+        raise ValueError(f"{name} must be at least 0, with a sum above 0 and below 2**53, got {given(value)}")
+    return array
+
+
+def one_plain_sample(*, weights: Any, counts: Any, **others: Any) -> None:
+    """Weights or counts, and none of what is made for samples without them."""
+    if weights is not None and counts is not None:
+        raise ValueError("weights must be None where counts are given; pass one")
+    name = "counts" if weights is None else "weights"
+    for other, value in others.items():
+        if value is not None:
+            raise ValueError(f"{other} must be left out where {name}= are given, got {given(value)}")
+
+
+def whole_numbers(name: str, array: NDArray[np.float64]) -> None:
+    """Whole finite numbers."""
+    if not np.isfinite(array).all() or (array != np.rint(array)).any():
+        odd = array[~np.isfinite(array) | (array != np.rint(array))][0]
+        raise ValueError(f"{name} must be whole numbers, got {float(odd)!r}")
+
+
+def some_above(name: str, threshold: int, largest: float) -> None:
+    """A threshold below the largest value."""
+    if threshold >= largest:
+        raise ValueError(f"{name} must be below the largest value {largest:g}, got {threshold}")
+
+
+def count_of(value: Any, n: int) -> int:
+    """The k of one sample of n observations, a whole number or a fraction of them."""
+    checked = threshold_count("k", value, (), (), n)
+    k = max(1, int(checked * n)) if isinstance(checked, float) else int(np.ravel(checked)[0])
+    threshold_below("k", k, n - 1, n)
+    return k
 
 
 def path_places(name: str, value: Any, most: int) -> NDArray[np.int64]:

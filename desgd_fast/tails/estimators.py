@@ -8,7 +8,7 @@ X_(k+1), 1 ≤ k ≤ n − 1.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +17,7 @@ from desgd_fast.common import check
 from desgd_fast.common import threads as common_threads
 from desgd_fast.common.rng import RNG, generator_from, key_from
 from desgd_fast.kernels.tails import selection as kernels
-from desgd_fast.tails import blocks, checks, comparison, engine, fit, rivals, thresholds
+from desgd_fast.tails import blocks, checks, comparison, engine, fit, rivals, thresholds, weighted
 from desgd_fast.tails import samples as tails_samples
 from desgd_fast.tails.fits import GoodnessOfFit, LikelihoodRatio, TailComparison, ThresholdChoice
 from desgd_fast.tails.results import TailEstimate, TailPath
@@ -82,6 +82,8 @@ def hill(
     on_infinite: str = "raise",
     dependent: bool = False,
     block_length: int | None = None,
+    weights: ArrayLike | None = None,
+    counts: ArrayLike | None = None,
     sensitivity: bool | None = None,
     rng: RNG = None,
     threads: int | None = None,
@@ -117,6 +119,13 @@ def hill(
         Satterthwaite's degrees of freedom); alpha is the same.
     block_length : int, optional
         Length of those blocks; by default the rule of Politis & White (2004).
+    weights : (n,) array_like, optional
+        How much of the population each value of one sample stands for, up to a factor: over the k largest
+        xi = Σ w_i·log(X_(i)/X_(k+1))/Σ w_i, and the interval is that of (Σ w)²/Σ w² values (Kish 1965), or of
+        fewer where heavy weights meet unusual values. k counts values; a rule for k sees no weights.
+    counts : (n,) array_like of int, optional
+        How many times each value of one sample was observed: the same as ``np.repeat(x, counts)``. k counts
+        observations.
     sensitivity : bool, optional
         Whether to report the range of alpha over thresholds k/2 … 2k; by default for one sample only.
     rng : None, int, Generator, …
@@ -144,6 +153,20 @@ def hill(
     >>> tails.hill(x.reshape(100, 1000), k=50, axis=1).alpha.shape
     (100,)
     """
+    if weights is not None or counts is not None:
+        checks.one_plain_sample(
+            weights=weights,
+            counts=counts,
+            axis=axis,
+            dependent=dependent or None,
+            block_length=block_length,
+            sensitivity=sensitivity,
+            on_infinite=None if on_infinite == "raise" else on_infinite,
+        )
+        plain: dict[str, Any] = {"tail": tail, "level": level, "nan_policy": nan_policy, "rng": rng}
+        if counts is not None:
+            return weighted.hill_of_counts(x, counts, k, **plain)
+        return weighted.hill_of_weights(x, cast(ArrayLike, weights), k, **plain)
     samples = tails_samples.read(x, axis, tail=tail, nan_policy=nan_policy, on_infinite=on_infinite)
     with _limited(samples, threads, k):
         return engine.estimate(

@@ -274,7 +274,7 @@ class TestMMO:
         assert bulk.alpha[:2].tolist() == [tails.mmo(row).alpha for row in rows[:2]]
         assert np.isnan(bulk.alpha[2])
         assert any("1 of 3 samples admit no estimate" in text for text in bulk.warnings)
-        with pytest.raises(ValueError, match="x must hold at least two blocks of 8 .* zero, got 10"):
+        with pytest.raises(ValueError, match=r"x must hold at least two blocks of 8 .* zero, got 10"):
             tails.mmo(rows[2])
 
     def test_blocks_that_cancel_are_reported(self):
