@@ -191,8 +191,11 @@ def _collect(
     rows = np.arange(n_samples)
     xi_stderr = np.array([terms.xi_stderr for terms in found])[nearest, rows]
     n_blocks = np.array([terms.n_blocks for terms in found])[nearest, rows]
-    quantile = special.stdtrit(np.maximum(n_blocks - 1, 1), (1 + level) / 2)
+    quantile = -special.stdtrit(np.maximum(n_blocks - 1, 1), (1 - level) / 2)
     low, high = intervals.normal_interval(xi, xi_stderr, quantile)
+    if not epsilon:
+        # Sums shorter than their terms: no stable law; what the scripts print there is negative.
+        alpha = np.where(xi <= 0, np.inf, alpha)
     low_reach, high_reach, drifts = _drift(data, blocks, epsilon, alpha, xi_stderr)
     dropped = zeros + np.max([(n - zeros) % size for size in blocks], axis=0)
     filled = np.max(
@@ -207,7 +210,7 @@ def _collect(
     return TailEstimate(
         alpha=shaped(alpha),
         xi=shaped(xi),
-        stderr=shaped(xi_stderr * alpha**2),
+        stderr=shaped(np.where(np.isinf(alpha), np.inf, xi_stderr * alpha**2)),
         xi_stderr=shaped(xi_stderr),
         ci_low=shaped(low),
         ci_high=shaped(high),
@@ -235,7 +238,7 @@ def _drift(
     found = [block_terms(data, size, epsilon) for size in usable]
     if not found:
         return alpha, alpha, 0
-    alphas = np.array([_alpha(terms.xi) for terms in found])
+    alphas = np.array([_alpha(np.maximum(terms.xi, 0.0)) for terms in found])
     first, last = found[0], found[-1]
     moved = np.abs(first.xi - last.xi)
     noise = np.sqrt(first.xi_stderr**2 + last.xi_stderr**2)
@@ -275,7 +278,7 @@ def _warnings(
             f"{int(cancelled.max())} blocks whose sum is zero are left out{share(coarse)}: the values are "
             "too coarse for block sums"
         )
-    high = int((alpha >= SUSPICIOUS_ALPHA).sum())
+    high = int(((alpha >= SUSPICIOUS_ALPHA) | (alpha <= 0)).sum())
     if high:
         notes.append(f"alpha ≥ {SUSPICIOUS_ALPHA}{share(high)}: any law with finite variance reads so")
     if drifts:

@@ -250,7 +250,7 @@ def _fill(
     out.n_censored[where] = top.n_infinite
     out.n_ties[where] = result.n_ties
     out.n_exponentials[where] = k - censored
-    out.quantile[where] = special.ndtri((1 + level) / 2)
+    out.quantile[where] = -special.ndtri((1 - level) / 2)
     if dependent:
         found = np.empty((len(k), 3))
         threshold = np.where(possible, order_statistic(top, served + 1), np.nan)
@@ -268,7 +268,7 @@ def _fill(
         # The number of independent exceedances that would leave the same variance.
         with np.errstate(divide="ignore", invalid="ignore"):
             out.n_exponentials[where] = independent * np.square(k.astype(np.float64)) / variance
-        out.quantile[where] = special.stdtrit(freedom, (1 + level) / 2)
+        out.quantile[where] = -special.stdtrit(freedom, (1 - level) / 2)
 
 
 def _sensitivity(estimator: Estimator, top: TopValues, k: Counts) -> Array:

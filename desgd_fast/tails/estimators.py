@@ -483,12 +483,15 @@ def norms(
     power = checks.norm("p", p)
     if centre is not None:
         kind = check.choice("centre", centre, ("mean", "median"))
-        vectors = vectors - blocks.centre_of(vectors, kind)
+        with np.errstate(all="ignore"):
+            middle = blocks.centre_of(vectors, kind)
+            checks.finite_centre("x", middle, kind)
+            vectors = vectors - middle
     # A power of two taken out keeps the squares in range and the digits untouched.
     largest = np.max(np.abs(vectors), axis=-1, keepdims=True, initial=0.0)
     exponent = np.frexp(np.where(np.isfinite(largest), largest, 1.0))[1]
     scaled = np.ldexp(vectors, -exponent)
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         return np.asarray(np.ldexp(np.linalg.norm(scaled, ord=power, axis=-1), exponent[..., 0]))
 
 

@@ -129,6 +129,6 @@ def likelihood_interval(
     def end(edge: float) -> float:
         if above(edge) <= 0:
             return edge
-        return float(optimize.brentq(above, edge, best, rtol=1e-12, xtol=1e-300))
+        return float(optimize.brentq(above, edge, best, xtol=1e-14 * abs(edge - best), maxiter=1000))
 
     return end(low), end(high)

@@ -19,8 +19,8 @@ MOST_REPEATED = 2**24
 
 def positive_entries(
     x: ArrayLike, weights: ArrayLike, tail: str, nan_policy: str, *, whole: bool
-) -> tuple[Array, Array, float]:
-    """Positive values of the tail in descending order with their weights, and the weight left out."""
+) -> tuple[Array, Array]:
+    """Positive values of the tail in descending order, and their weights."""
     values = single.magnitudes("x", x, tail)
     if whole:
         checked = checks.counts("counts", weights, values.shape)
@@ -33,7 +33,7 @@ def positive_entries(
     used = (values > 0) & (checked > 0) & ~missing
     checks.enough_positive("x", int(used.sum()), 2, tail)
     order = np.argsort(-values[used], kind="stable")
-    return values[used][order], checked[used][order], float(checked[(values == 0) | missing].sum())
+    return values[used][order], checked[used][order]
 
 
 def hill_of_counts(
@@ -41,7 +41,9 @@ def hill_of_counts(
 ) -> TailEstimate:
     """What Hill's estimator gives for ``np.repeat(x, counts)``, which is not written out."""
     level = check.fraction("level", level)
-    values, seen, dropped = positive_entries(x, counts, tail, nan_policy, whole=True)
+    values, seen = positive_entries(x, counts, tail, nan_policy, whole=True)
+    entries = single.magnitudes("x", x, tail)
+    dropped = np.asarray(counts, np.float64)[(entries == 0) | np.isnan(entries)].sum()
     n = int(seen.sum())
     if isinstance(k, str):
         if n > MOST_REPEATED:
@@ -74,7 +76,7 @@ def hill_of_weights(
     they have (Binder 1983); the smaller one.
     """
     level = check.fraction("level", level)
-    values, heavy, _ = positive_entries(x, weights, tail, nan_policy, whole=False)
+    values, heavy = positive_entries(x, weights, tail, nan_policy, whole=False)
     n = values.size
     chosen = (
         single.exceedances(values, k, nan_policy="raise", rng=rng).k

@@ -74,7 +74,7 @@ class TestWeights:
         [
             ({"weights": [1, 1]}, "weights must have one entry per value"),
             ({"weights": [1, -1, 1]}, "weights must be at least 0"),
-            ({"weights": [0, 0, 0]}, "weights must be at least 0, with a sum above 0"),
+            ({"weights": [0, 0, 0]}, "weights must be at least 0, and some"),
             ({"weights": [1, np.nan, 1]}, "weights must be finite"),
             ({"counts": [1, 1.5, 1]}, "counts must be whole numbers, got 1.5"),
             ({"counts": [1, 1, 1], "weights": [1, 1, 1]}, "weights must be None"),

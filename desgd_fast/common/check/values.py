@@ -28,7 +28,8 @@ def number(
 ) -> float:
     """A real finite scalar, inside the range that ``allowed`` words."""
     try:
-        if isinstance(value, bool | np.bool_ | str | bytes | complex) or np.ndim(value) != 0:
+        odd = isinstance(value, bool | np.bool_ | str | bytes | complex) or value is np.ma.masked
+        if odd or np.ndim(value) != 0:
             raise TypeError
         result = float(value)
     except (TypeError, ValueError):
