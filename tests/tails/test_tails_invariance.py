@@ -325,3 +325,37 @@ def test_pickands_of_equal_distances_is_zero():
     assert 0 < result.ci_low < np.inf
     with pytest.raises(ValueError, match="x must vary"):
         tails.pickands([10, 6, 6, 6], k=1)
+
+
+@pytest.mark.parametrize("n", range(5, 10))
+def test_short_series_reach_the_user_without_a_warning_of_numpy(n):
+    # Warnings are errors here.
+    x = np.random.default_rng(n).pareto(2, n)
+    for estimator in (tails.hill, tails.moment, tails.bias_reduced_hill):
+        for length in (None, 1, n // 2):
+            assert estimator(x, 1, dependent=True, block_length=length).k == 1
+
+
+@pytest.mark.parametrize("level", [1e-12, 1 - 2**-53])
+def test_intervals_exist_at_every_level(level):
+    x = np.random.default_rng(0).pareto(2, 100)
+    for estimator in ESTIMATORS:
+        result = estimator(x, 20, level=level)
+        assert result.ci_low <= result.ci_high
+    assert tails.mmo(x, level=level).ci_low <= tails.mmo(x, level=level).ci_high
+
+
+def test_the_variance_of_pickands_tends_to_its_limits():
+    from desgd_fast.tails.intervals import pickands_variance
+
+    # x²/(2 ln²2) as x → ∞, x²/(4 ln²2) as x → −∞.
+    x = np.array([600.0, 5000.0, -600.0, -5000.0])
+    expected = x**2 / np.log(2) ** 2 / np.array([2, 2, 4, 4])
+    assert pickands_variance(x) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["mean", "median"])
+def test_norms_about_an_infinite_centre_are_refused(kind):
+    vectors = np.array([[np.inf, 1.0], [np.inf, 2.0], [3.0, 3.0]])
+    with pytest.raises(ValueError, match=f"x must have a finite {kind}"):
+        tails.norms(vectors, centre=kind)
