@@ -21,6 +21,8 @@ Counts = NDArray[np.int64]
 
 # Thresholds at which sensitivity is reported, as multiples of k.
 SENSITIVITY_GRID = 2.0 ** (np.arange(-4, 5) / 4)
+# What ties do, and what to do about them.
+TIES = "rounding makes the interval too narrow (whole numbers: tails.zeta; a limit: tails.censored_hill)"
 # Standard errors of alpha between those thresholds that one Pareto sample in 500 exceeds by chance.
 DRIFT = 4.5
 
@@ -335,7 +337,7 @@ def _warnings(out: Collected, samples: Samples, dependent: bool, stderr: Array) 
     tied = int((out.n_ties > 0).sum())
     if tied:
         who = f"{tied} samples have" if samples.bulk else f"{int(out.n_ties[0])}"
-        notes.append(f"{who} ties among the largest values: rounding makes the interval too narrow")
+        notes.append(f"{who} ties among the largest values: {TIES}")
     censored = int(out.n_censored.sum())
     if censored:
         notes.append(f"{censored} infinite values count as larger than all finite ones")

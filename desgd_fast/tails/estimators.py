@@ -706,7 +706,8 @@ def goodness_of_fit(
     k : int, float or str
         As for :func:`hill`.
     n_resamples : int
-        Resamples; the p-value has a standard error of at most 0.5/√n_resamples.
+        Resamples; the p-value has a standard error of at most 0.5/√n_resamples. With ``"ks"`` each costs a
+        thread about 0.1 µs for every value of the sample, otherwise 0.05 µs for every one above it.
     progress : bool
         Whether to show a progress bar.
     tail, nan_policy, rng, threads

@@ -11,6 +11,7 @@ from scipy import optimize, special
 from desgd_fast.common import check
 from desgd_fast.common.rng import RNG
 from desgd_fast.tails import checks, samples, thresholds
+from desgd_fast.tails.engine import TIES
 from desgd_fast.tails.fit import log_ratios
 from desgd_fast.tails.results import TailEstimate
 
@@ -89,7 +90,7 @@ def estimate(
     alpha = 1 / xi if xi > 0 else np.inf
     notes: tuple[str, ...] = ()
     if place.n_ties:
-        notes = (f"{place.n_ties} ties among the largest values: rounding makes the interval too narrow",)
+        notes = (f"{place.n_ties} ties among the largest values: {TIES}",)
     result = TailEstimate(
         alpha=alpha,
         xi=xi,
