@@ -1,5 +1,6 @@
 """The command ``desgd-fast tail``: a table and a picture of the tail of a column of numbers."""
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,11 +14,20 @@ if TYPE_CHECKING:
 
 BAD_OPTION = 2
 
+# Those that can take infinite values.
+CENSORING = ("hill", "smoothed_hill")
 ESTIMATORS = ("compare", "hill", "moment", "pickands", "smoothed_hill", "bias_reduced_hill", "mmo")
 
 
+def _as_options(text: str) -> str:
+    """Advice about arguments as advice about options."""
+    for name in ("nan_policy", "on_infinite"):
+        text = re.sub(rf"\b{name}='(\w+)'", rf"--{name.replace('_', '-')} \1", text)
+    return text
+
+
 def _fail(text: str) -> NoReturn:
-    typer.echo(f"desgd-fast tail: {text}", err=True)
+    typer.echo(f"desgd-fast tail: {_as_options(text)}", err=True)
     raise typer.Exit(BAD_OPTION)
 
 
@@ -101,6 +111,9 @@ def tail(
     ] = "min-amse",
     level: Annotated[float, typer.Option(help="Confidence level.")] = 0.95,
     nan_policy: Annotated[str, typer.Option(help="raise or omit missing values.")] = "raise",
+    on_infinite: Annotated[
+        str, typer.Option(help=f"raise, or censor infinite values; of {', '.join(CENSORING)} only.")
+    ] = "raise",
     dependent: Annotated[bool, typer.Option(help="The values are one series in time order.")] = False,
     rng: Annotated[int, typer.Option(help="Seed of rules that resample.")] = 0,
     output: Annotated[Path, typer.Option("--output", "-o", help="Picture to write.")] = Path("tail.png"),
@@ -109,10 +122,14 @@ def tail(
     """Tail index of a column of numbers, with intervals: prints a table, writes a picture."""
     if estimator not in ESTIMATORS:
         _fail(f"--estimator must be one of {', '.join(ESTIMATORS)}, got {estimator}")
+    if on_infinite != "raise" and estimator not in CENSORING:
+        _fail(f"--on-infinite is an option of {', '.join(CENSORING)}, got --estimator {estimator}")
     values = _read(file, column)
     from desgd_fast import tails
 
     options: dict[str, Any] = {"tail": side, "level": level, "nan_policy": nan_policy}
+    if estimator in CENSORING:
+        options["on_infinite"] = on_infinite
     try:
         function: Callable[..., Any] = getattr(tails, estimator)
         if estimator == "mmo":
@@ -123,7 +140,10 @@ def tail(
             extra = {} if estimator == "smoothed_hill" else {"dependent": dependent}
             result = function(values, _count(k), rng=rng, **extra, **options)
         typer.echo(str(result))
-        if picture:
+        reason = getattr(result, "reasons", {}).get("Hill")
+        if picture and reason is not None:
+            typer.echo(f"no picture: {_as_options(reason)}")
+        elif picture:
             _draw(values, _count(k), {**options, "dependent": dependent, "rng": rng}, output)
             typer.echo(f"picture: {output}")
     except (ValueError, TypeError, OSError, ImportError) as error:
@@ -134,7 +154,7 @@ def _draw(values: "NDArray[np.float64]", k: int | float | str, options: dict[str
     from desgd_fast import plots, tails
 
     estimate = tails.hill(values, k, **options)
-    sample = {"tail": options["tail"], "nan_policy": options["nan_policy"]}
+    sample = {name: options[name] for name in ("tail", "nan_policy", "on_infinite") if name in options}
     from desgd_fast.plots.axes import new_figure
 
     figure = new_figure(10, 4.2)

@@ -119,6 +119,11 @@ def _field(name: str, value: Any) -> Field | None:
         raise NotAField(f"{name}: {error}") from None
     if array.dtype.kind == "T":
         array = array.astype(object)
+    if array.dtype.kind == "O" and array.size and all(type(part) is int for part in array.flat):
+        try:
+            array = array.astype(np.float64)  # integers beyond 64 bits
+        except OverflowError:
+            raise NotAField(f"{name} must be within ±1.8e308, got a larger integer") from None
     if array.dtype.kind in "UO" and all(isinstance(part, str) for part in array.flat):
         values = array.astype(object)
     elif array.dtype.kind == "b":

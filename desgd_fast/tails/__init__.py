@@ -6,6 +6,9 @@ of the chosen tail, n their number, and **k counts the order statistics above th
 X_(k+1), 1 ≤ k ≤ n − 1.
 """
 
+from desgd_fast.tails.discrete import (
+    zeta as zeta,
+)
 from desgd_fast.tails.estimators import (
     bias_reduced_hill as bias_reduced_hill,
 )
@@ -62,6 +65,12 @@ from desgd_fast.tails.fits import (
 )
 from desgd_fast.tails.fits import (
     ThresholdChoice as ThresholdChoice,
+)
+from desgd_fast.tails.limits import (
+    censored_hill as censored_hill,
+)
+from desgd_fast.tails.limits import (
+    truncated_hill as truncated_hill,
 )
 from desgd_fast.tails.results import (
     TailEstimate as TailEstimate,

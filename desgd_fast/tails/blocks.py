@@ -124,6 +124,8 @@ def mmo(
         checks.preset_alone("preset", block_size=block_size, centre=centre)
         centre = chosen.centre
     data, shape, are_vectors = _arrange(x, axis, vectors, chosen is not None and chosen.flatten)
+    if chosen is None:
+        data = _scaled(data)
     if centre is not None:
         check.choice("centre", centre, ("mean", "median"))
         data = data - centre_of(np.swapaxes(data, 0, 1), centre)[:, np.newaxis]
@@ -131,15 +133,42 @@ def mmo(
         data = np.ascontiguousarray(data.reshape(len(data), -1, 1))
     n = data.shape[1]
     if chosen is None:
+        data, zeros = _zeros_last(data)
         blocks = checks.block_sizes("block_size", DEFAULT_BLOCK if block_size is None else block_size)
     else:
+        # The published scripts let a zero count as their epsilon.
+        zeros = np.zeros(len(data), np.int64)
         listed = chosen.vector_blocks if are_vectors else chosen.scalar_blocks
         blocks = (largest_divisor(n),) if listed is None else listed
     for size in blocks:
         checks.block_fits("x", n, size, preset)
     if check.choice("remainder", remainder, ("trim", "raise")) == "raise":
         checks.no_remainder("x", n, blocks)
-    return _collect(data, shape, blocks, 0.0 if chosen is None else PUBLISHED_EPSILON, level, centre is None)
+    if shape == () and n - zeros[0] < 2 * max(blocks):
+        raise ValueError(
+            f"x must hold at least two blocks of {max(blocks)} values other than zero, got {n - zeros[0]}"
+        )
+    epsilon = 0.0 if chosen is None else PUBLISHED_EPSILON
+    return _collect(data, shape, blocks, epsilon, level, centre, zeros)
+
+
+def _zeros_last(data: Array) -> tuple[Array, NDArray[np.int64]]:
+    """Zeros, which have no logarithm and which no stable law gives, after all others; and their number.
+
+    A block that they reach has no term.
+    """
+    kept = np.asarray(data.any(axis=2))
+    zeros = np.asarray((~kept).sum(axis=1))
+    if zeros.any():
+        order = np.argsort(~kept, axis=1, kind="stable")
+        data = np.take_along_axis(data, order[:, :, np.newaxis], axis=1)
+    return data, zeros
+
+
+def _scaled(data: Array) -> Array:
+    """Every sample times a power of two, so that sums stay finite: alpha and the digits are as they were."""
+    largest = np.abs(data).max(axis=(1, 2), keepdims=True)
+    return np.asarray(np.ldexp(data, -np.frexp(largest)[1]))
 
 
 def _collect(
@@ -148,22 +177,30 @@ def _collect(
     blocks: tuple[int, ...],
     epsilon: float,
     level: float,
-    uncentred: bool,
+    centre: str | None,
+    zeros: NDArray[np.int64],
 ) -> TailEstimate:
     n_samples, n, _ = data.shape
     found = [block_terms(data, size, epsilon) for size in blocks]
     # The scripts take the median of alpha, not of 1/alpha: they differ where two are averaged.
     alpha = np.median([_alpha(terms.xi) for terms in found], axis=0)
+    alpha = np.where(np.min([terms.n_blocks for terms in found], axis=0) >= 2, alpha, np.nan)
     with np.errstate(divide="ignore"):
         xi = 1 / alpha
     nearest = np.argmin([np.abs(terms.xi - xi) for terms in found], axis=0)
     rows = np.arange(n_samples)
     xi_stderr = np.array([terms.xi_stderr for terms in found])[nearest, rows]
     n_blocks = np.array([terms.n_blocks for terms in found])[nearest, rows]
-    quantile = special.stdtrit(np.maximum(n_blocks - 1, 1), (1 + level) / 2)
+    quantile = -special.stdtrit(np.maximum(n_blocks - 1, 1), (1 - level) / 2)
     low, high = intervals.normal_interval(xi, xi_stderr, quantile)
+    if not epsilon:
+        # Sums shorter than their terms: no stable law; what the scripts print there is negative.
+        alpha = np.where(xi <= 0, np.inf, alpha)
     low_reach, high_reach, drifts = _drift(data, blocks, epsilon, alpha, xi_stderr)
-    dropped = n % max(blocks) if len(blocks) == 1 else max(n % size for size in blocks)
+    dropped = zeros + np.max([(n - zeros) % size for size in blocks], axis=0)
+    filled = np.max(
+        [(n - zeros) // size - terms.n_blocks for size, terms in zip(blocks, found, strict=True)], axis=0
+    )
     bulk = shape != ()
 
     def shaped(values: Any) -> Any:
@@ -173,7 +210,7 @@ def _collect(
     return TailEstimate(
         alpha=shaped(alpha),
         xi=shaped(xi),
-        stderr=shaped(xi_stderr * alpha**2),
+        stderr=shaped(np.where(np.isinf(alpha), np.inf, xi_stderr * alpha**2)),
         xi_stderr=shaped(xi_stderr),
         ci_low=shaped(low),
         ci_high=shaped(high),
@@ -186,7 +223,7 @@ def _collect(
         n_ties=shaped(0),
         sensitivity=(shaped(low_reach), shaped(high_reach)),
         estimator="MMO",
-        warnings=_warnings(data, alpha, drifts, uncentred),
+        warnings=_warnings(data, alpha, drifts, centre, zeros, filled),
     )
 
 
@@ -201,7 +238,7 @@ def _drift(
     found = [block_terms(data, size, epsilon) for size in usable]
     if not found:
         return alpha, alpha, 0
-    alphas = np.array([_alpha(terms.xi) for terms in found])
+    alphas = np.array([_alpha(np.maximum(terms.xi, 0.0)) for terms in found])
     first, last = found[0], found[-1]
     moved = np.abs(first.xi - last.xi)
     noise = np.sqrt(first.xi_stderr**2 + last.xi_stderr**2)
@@ -209,19 +246,44 @@ def _drift(
     return alphas.min(axis=0), alphas.max(axis=0), int(drifting.sum())
 
 
-def _warnings(data: Array, alpha: Array, drifts: int, uncentred: bool) -> tuple[str, ...]:
+def _warnings(
+    data: Array,
+    alpha: Array,
+    drifts: int,
+    centre: str | None,
+    zeros: NDArray[np.int64],
+    cancelled: NDArray[np.int64],
+) -> tuple[str, ...]:
     notes = []
     n_samples = len(data)
 
     def share(count: int) -> str:
         return "" if n_samples == 1 else f" ({count} of {n_samples} samples)"
 
-    high = int((alpha >= SUSPICIOUS_ALPHA).sum())
+    failed = int(np.isnan(alpha).sum())
+    if failed:
+        notes.append(
+            f"{failed} of {n_samples} samples admit no estimate: two blocks at least must have a sum"
+        )
+    # A median that is one of the values makes one zero.
+    odd = int((zeros > (centre is not None)).sum())
+    if odd:
+        notes.append(
+            f"{int(zeros.max())} zeros are left out{share(odd)}: alpha is that of the other values, as if "
+            "rounding or silence had made the zeros"
+        )
+    coarse = int((cancelled > 0).sum())
+    if coarse:
+        notes.append(
+            f"{int(cancelled.max())} blocks whose sum is zero are left out{share(coarse)}: the values are "
+            "too coarse for block sums"
+        )
+    high = int(((alpha >= SUSPICIOUS_ALPHA) | (alpha <= 0)).sum())
     if high:
         notes.append(f"alpha ≥ {SUSPICIOUS_ALPHA}{share(high)}: any law with finite variance reads so")
     if drifts:
         notes.append(f"alpha drifts with the block size{share(drifts)}: the data are not alpha-stable")
-    if uncentred:
+    if centre is None:
         middle = np.median(data, axis=1)
         scale = np.median(np.linalg.norm(data - middle[:, np.newaxis], axis=2), axis=1)
         shifted = int((np.linalg.norm(middle, axis=1) > scale).sum())

@@ -1,7 +1,8 @@
 """What samples, thresholds and blocks are checked for."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,9 @@ from numpy.typing import NDArray
 
 from desgd_fast.common.check.arrays import real_array
 from desgd_fast.common.check.values import given, integer
+
+# Of values that are still to be drawn.
+ANY_NUMBER = 2**53
 
 
 def block_shape(name: str, shape: tuple[int, ...], axis: int | None, are_vectors: bool) -> None:
@@ -23,7 +27,7 @@ def block_shape(name: str, shape: tuple[int, ...], axis: int | None, are_vectors
 
 def block_sizes(name: str, value: Any) -> tuple[int, ...]:
     """One whole number ≥ 2, or several."""
-    if np.ndim(value) == 0:
+    if not isinstance(value, Iterable) or isinstance(value, str) or getattr(value, "ndim", 1) == 0:
         return (integer(name, value, 2),)
     sizes = tuple(integer(name, size, 2) for size in value)
     if not sizes:
@@ -84,9 +88,15 @@ def vectors(name: str, value: Any) -> NDArray[np.float64]:
     return array
 
 
+def finite_centre(name: str, centre: NDArray[np.float64], kind: str) -> None:
+    """A mean or median that can be subtracted; nan is none's business here."""
+    if np.isinf(centre).any():
+        raise ValueError(f"{name} must have a finite {kind} for centre={kind!r}, got an infinite one")
+
+
 def norm(name: str, value: Any) -> float:
     """The order of a norm: 1, 2 or inf."""
-    if isinstance(value, bool) or value not in (1, 2, math.inf):
+    if not isinstance(value, Real) or isinstance(value, bool) or value not in (1, 2, math.inf):
         raise ValueError(f"{name} must be 1, 2 or inf, got {given(value)}")
     return float(value)
 
@@ -115,6 +125,12 @@ def enough_positive(name: str, n_positive: int, least: int, side: str) -> None:
         )
 
 
+def two_values(name: str, differ: bool, k: int) -> None:
+    """Values above the threshold that differ among themselves."""
+    if not differ:
+        raise ValueError(f"{name} must have two different values above the threshold, got {k} equal ones")
+
+
 def some_spread(name: str, spread: bool, k: int) -> None:
     """Values above the threshold that differ from it."""
     if not spread:
@@ -124,22 +140,33 @@ def some_spread(name: str, spread: bool, k: int) -> None:
 
 
 def threshold_count(
-    name: str, value: Any, rules: Collection[str], shape: tuple[int, ...]
+    name: str, value: Any, rules: Collection[str], shape: tuple[int, ...], n: int = ANY_NUMBER
 ) -> str | float | NDArray[np.int64]:
-    """A rule's name, a fraction in (0, 1), or whole numbers ≥ 1, one for all samples or one each."""
-    allowed = (
-        f"an integer ≥ 1 (or one per sample), a fraction in (0, 1), or one of {', '.join(map(repr, rules))}"
-    )
+    """A rule's name, a fraction in (0, 1), or whole numbers ≥ 1, one for all samples or one each.
+
+    Of n values at most n − 1 lie above one of them. A single sample's k beyond that is refused; among the k
+    of many samples whatever is larger becomes n, which no sample can serve.
+    """
+    allowed = "an integer ≥ 1 (or one per sample), a fraction in (0, 1)"
+    if rules:
+        allowed += f", or one of {', '.join(map(repr, rules))}"
     if isinstance(value, str):
         if value not in rules:
             raise ValueError(f"{name} must be {allowed}, got {given(value)}")
         return value
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise TypeError(f"{name} must be {allowed}, got {given(value)}") from None
     if array.dtype.kind == "f" and array.ndim == 0:
         if not 0 < array < 1:
             raise ValueError(f"{name} must be {allowed}, got {given(value)}")
         return float(array)
-    if array.dtype.kind not in "iu":
+    # Integers of any size: those beyond 64 bits are objects.
+    whole = array.dtype.kind in "iu" or (
+        array.dtype == object and all(type(entry) is int for entry in array.flat)
+    )
+    if not whole or np.ma.is_masked(value):
         raise TypeError(f"{name} must be {allowed}, got {given(value)}")
     if array.shape not in ((), shape):
         raise ValueError(
@@ -147,7 +174,69 @@ def threshold_count(
         )
     if array.size and array.min() < 1:
         raise ValueError(f"{name} must be {allowed}, got {given(value)}")
-    return array.astype(np.int64).ravel()
+    # A sample of one value or none is refused with what it lacks.
+    if shape == () and n > 1:
+        threshold_below(name, int(array), n - 1, n, why="values")
+    return np.asarray(np.minimum(array, max(n, 1)), np.int64).ravel()
+
+
+def counts(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """How often each value was seen: whole numbers ≥ 0, some positive, together at most 2**53."""
+    array = weights(name, value, shape)
+    whole_numbers(name, array)
+    with np.errstate(over="ignore"):
+        if array.sum() > 2**53:
+            raise ValueError(f"{name} must be at most 2**53 in all, got {given(value)}")
+    return array
+
+
+def weights(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """One finite number ≥ 0 for each value, some positive."""
+    array = real_array(name, value)
+    if array.shape != shape:
+        raise ValueError(f"{name} must have one entry per value, shape {shape}, got shape {array.shape}")
+    if (array < 0).any() or not array.any():
+        raise ValueError(f"{name} must be at least 0, and some of them above, got {given(value)}")
+    return array
+
+
+def one_plain_sample(*, weights: Any, counts: Any, **others: Any) -> None:
+    """Weights or counts, and none of what is made for samples without them."""
+    if weights is not None and counts is not None:
+        raise ValueError("weights must be None where counts are given; pass one")
+    name = "counts" if weights is None else "weights"
+    for other, value in others.items():
+        if value is not None:
+            raise ValueError(f"{other} must be left out where {name}= are given, got {given(value)}")
+
+
+def whole_numbers(name: str, array: NDArray[np.float64]) -> None:
+    """Whole finite numbers."""
+    if not np.isfinite(array).all() or (array != np.rint(array)).any():
+        odd = array[~np.isfinite(array) | (array != np.rint(array))][0]
+        raise ValueError(f"{name} must be whole numbers, got {float(odd)!r}")
+
+
+def some_above(name: str, threshold: int, largest: float) -> None:
+    """A threshold below the largest value."""
+    if threshold >= largest:
+        raise ValueError(f"{name} must be below the largest value {largest:g}, got {threshold}")
+
+
+def count_of(value: Any, n: int) -> int:
+    """The k of one sample of n observations, a whole number or a fraction of them."""
+    checked = threshold_count("k", value, (), (), n)
+    k = max(1, int(checked * n)) if isinstance(checked, float) else int(np.ravel(checked)[0])
+    threshold_below("k", k, n - 1, n)
+    return k
+
+
+def path_places(name: str, value: Any, most: int) -> NDArray[np.int64]:
+    """Whole numbers from 1 to the last k of a path, in any shape."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "iuO" or ((array < 1) | (array > most)).any():
+        raise ValueError(f"{name} must be integers from 1 to {most}, got {given(value)}")
+    return array.astype(np.int64)
 
 
 def not_a_rule(name: str, value: Any) -> None:
@@ -156,10 +245,10 @@ def not_a_rule(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be an integer ≥ 1 or a fraction in (0, 1) here, got {value!r}")
 
 
-def threshold_below(name: str, k: int, most: int, n_used: int, why: str = "") -> None:
+def threshold_below(name: str, k: int, most: int, n_used: int, why: str = "positive values") -> None:
     """A number of order statistics that the sample can serve."""
     if k > most:
-        raise ValueError(f"{name} must be at most {most} for {n_used} positive values{why}, got {k}")
+        raise ValueError(f"{name} must be at most {most} for {n_used} {why}, got {given(k)}")
 
 
 def threshold_above(name: str, k: int, n_censored: int) -> None:

@@ -1,7 +1,7 @@
 """One estimate per sample, in bulk: choose k, evaluate, add the interval, collect."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ Counts = NDArray[np.int64]
 
 # Thresholds at which sensitivity is reported, as multiples of k.
 SENSITIVITY_GRID = 2.0 ** (np.arange(-4, 5) / 4)
+# What ties do, and what to do about them.
+TIES = "rounding makes the interval too narrow (whole numbers: tails.zeta; a limit: tails.censored_hill)"
 # Standard errors of alpha between those thresholds that one Pareto sample in 500 exceeds by chance.
 DRIFT = 4.5
 
@@ -44,13 +46,32 @@ class Estimator:
     evaluate: Callable[[TopValues, Counts, Counts], Evaluation]
     # k times the variance of xi-hat; None for the chi-square law.
     variance: Callable[[Array], Array] | None = None
-    # The order statistic, counted from the largest, that k puts the threshold at.
-    threshold_rank: Callable[[Counts], Counts] = field(default=lambda k: k + 1)
+    # The threshold of k is the order statistic stride·k + offset, counted from the largest.
+    stride: int = 1
+    offset: int = 1
     least: int = 2
     # Largest values that count only as larger than the others.
     trim: int = 0
     # Whether the whole sample is needed whatever k is.
     whole: bool = False
+
+    def rank(self, k: Counts) -> Counts:
+        """The order statistic that k puts the threshold at."""
+        return self.stride * k + self.offset
+
+    def most(self, n: Counts | int) -> Any:
+        """The largest k that n values can serve."""
+        return (n - self.offset) // self.stride
+
+    def censored(self, top: TopValues) -> Counts:
+        """How many of the largest values count only as larger than the others."""
+        return top.n_infinite + self.trim
+
+    def served(self, top: TopValues, k: Counts) -> Counts:
+        """K where the values at hand can serve it, else 0, for which kernels read nothing."""
+        at_hand = np.minimum(top.n_positive, top.ordered.shape[1])
+        fits = (k <= self.most(at_hand)) & (k > self.censored(top)) & (top.n_positive >= self.least)
+        return np.where(fits, k, 0)
 
 
 def alpha_of(xi: Array) -> Array:
@@ -74,10 +95,15 @@ def log_moments(top: TopValues, k: Counts, censored: Counts) -> tuple[Array, Cou
     return moments, ties
 
 
+def positive(xi: Array) -> Array:
+    """What is above 0, else nan."""
+    return np.where(xi > 0, xi, np.nan)
+
+
 def hill(top: TopValues, k: Counts, censored: Counts) -> Evaluation:
-    """M1."""
+    """M1; equal values above the threshold tell nothing."""
     moments, ties = log_moments(top, k, censored)
-    return Evaluation(moments[:, 0], ties, moments, np.broadcast_to([1.0, 0.0], moments.shape))
+    return Evaluation(positive(moments[:, 0]), ties, moments, np.broadcast_to([1.0, 0.0], moments.shape))
 
 
 def moment_xi(first: Array, second: Array) -> Array:
@@ -104,7 +130,7 @@ def pickands(top: TopValues, k: Counts, censored: Counts) -> Evaluation:
         xi = np.log2(high - middle) - np.log2(middle - low)
     xi = np.where(np.isfinite(xi), xi, np.nan)
     nothing = np.full((len(k), 2), np.nan)
-    _, ties = log_moments(top, np.minimum(4 * k, np.maximum(top.n_positive, 2)) - 1, censored)
+    _, ties = log_moments(top, 4 * k - 1, censored)
     return Evaluation(xi, ties, nothing, nothing)
 
 
@@ -116,7 +142,7 @@ def smoothed_hill(ratio: int) -> Callable[[TopValues, Counts, Counts], Evaluatio
         moments, ties = log_moments(top, most, censored)
         xi = np.empty(len(k))
         kernels.average_hill(top.ordered, k, most, censored, xi)
-        return Evaluation(xi, ties, moments, np.full((len(k), 2), np.nan))
+        return Evaluation(positive(xi), ties, moments, np.full((len(k), 2), np.nan))
 
     return evaluate
 
@@ -127,7 +153,9 @@ def bias_reduced(top: TopValues, k: Counts, censored: Counts) -> Evaluation:
     rho, beta = thresholds.second_order(top).T
     with np.errstate(all="ignore"):
         factor = 1 - beta / (1 - rho) * (top.n_positive / k) ** rho
-    return Evaluation(moments[:, 0] * factor, ties, moments, np.stack([factor, np.zeros(len(k))], axis=1))
+    return Evaluation(
+        positive(moments[:, 0]) * factor, ties, moments, np.stack([factor, np.zeros(len(k))], axis=1)
+    )
 
 
 @dataclass
@@ -170,14 +198,14 @@ def estimate(
 ) -> TailEstimate:
     """Run an estimator over all samples; a rule's k is divided by ``shrink``."""
     level = check.fraction("level", level)
-    checked = checks.threshold_count("k", k, thresholds.RULES, samples.shape)
+    n_samples, n = samples.rows.shape
+    checked = checks.threshold_count("k", k, thresholds.RULES, samples.shape, n)
     spread = not samples.bulk if sensitivity is None else check.flag("sensitivity", sensitivity)
     dependent = check.flag("dependent", dependent)
-    n_samples, n = samples.rows.shape
     length = 0 if block_length is None else check.integer("block_length", block_length, 1, max(1, n // 2))
     choose = thresholds.Choice(checked, rng)
     reach = 2 if spread else 1
-    needed = n if estimator.whole else choose.least_values(n, lambda k: estimator.threshold_rank(reach * k))
+    needed = n if estimator.whole else choose.least_values(n, lambda k: estimator.rank(reach * k))
     out = Collected.empty(n_samples)
     for top in top_values(samples, needed):
         if not samples.bulk:
@@ -202,19 +230,21 @@ def _fill(
     """Estimates of one chunk of samples; a single one that admits none raises, many are nan."""
     level, dependent, length = settings
     where = top.where
-    censored = top.n_infinite + estimator.trim
-    rank = estimator.threshold_rank(k)
-    possible = (rank <= top.n_positive) & (k > censored) & (top.n_positive >= estimator.least)
-    if samples.nan_policy == "propagate":
-        possible &= top.n_nan == 0
+    censored = estimator.censored(top)
     if not samples.bulk:
-        _check_single(estimator, top, int(k[0]), int(censored[0]))
-    result = estimator.evaluate(top, np.where(possible, k, 1), censored)
-    if not samples.bulk and possible[0]:
-        spread = bool(result.moments[0, 0] > 0 or (np.isfinite(result.xi[0]) and result.xi[0] != 0))
+        n_positive = int(top.n_positive[0])
+        checks.threshold_below("k", int(k[0]), estimator.most(n_positive), n_positive)
+        checks.threshold_above("k", int(k[0]), int(censored[0]))
+    served = estimator.served(top, k)
+    if samples.nan_policy == "propagate":
+        served = np.where(top.n_nan == 0, served, 0)
+    result = estimator.evaluate(top, served, censored)
+    if not samples.bulk and served[0]:
+        spread = bool(result.moments[0, 0] > 0 or not np.isnan(result.xi[0]))
         checks.some_spread("x", spread, int(k[0]))
-    possible &= result.xi != 0
-    out.xi[where] = np.where(possible, result.xi, np.nan)
+    possible = served > 0
+    rank = estimator.rank(served)
+    out.xi[where] = result.xi
     out.k[where] = k
     out.threshold[where] = np.where(possible, order_statistic(top, rank), np.nan)
     out.n_used[where] = top.n_positive
@@ -222,10 +252,10 @@ def _fill(
     out.n_censored[where] = top.n_infinite
     out.n_ties[where] = result.n_ties
     out.n_exponentials[where] = k - censored
-    out.quantile[where] = special.ndtri((1 + level) / 2)
+    out.quantile[where] = -special.ndtri((1 - level) / 2)
     if dependent:
         found = np.empty((len(k), 3))
-        threshold = np.where(possible, order_statistic(top, k + 1), np.nan)
+        threshold = np.where(possible, order_statistic(top, served + 1), np.nan)
         measure_dependence(
             samples.rows[where],
             samples.side,
@@ -240,26 +270,16 @@ def _fill(
         # The number of independent exceedances that would leave the same variance.
         with np.errstate(divide="ignore", invalid="ignore"):
             out.n_exponentials[where] = independent * np.square(k.astype(np.float64)) / variance
-        out.quantile[where] = special.stdtrit(freedom, (1 + level) / 2)
-
-
-def _check_single(estimator: Estimator, top: TopValues, k: int, censored: int) -> None:
-    n = int(top.n_positive[0])
-    most = n - 1
-    while most > 0 and int(estimator.threshold_rank(np.array([most]))[0]) > n:
-        most = min(most - 1, most * n // int(estimator.threshold_rank(np.array([most]))[0]))
-    checks.threshold_below("k", k, most, n)
-    checks.threshold_above("k", k, censored)
+        out.quantile[where] = -special.stdtrit(freedom, (1 - level) / 2)
 
 
 def _sensitivity(estimator: Estimator, top: TopValues, k: Counts) -> Array:
     """Lowest and highest alpha over the grid of thresholds around k, (2, n_samples)."""
     low, high = np.full(len(k), np.inf), np.full(len(k), -np.inf)
-    censored = top.n_infinite + estimator.trim
+    censored, served = estimator.censored(top), estimator.served(top, k)
     for factor in SENSITIVITY_GRID:
-        near = np.maximum(np.rint(k * factor).astype(np.int64), 1)
-        fits = (estimator.threshold_rank(near) <= top.n_positive) & (near > censored)
-        near = np.where(fits, near, k)
+        near = estimator.served(top, np.maximum(np.rint(k * factor).astype(np.int64), 1))
+        near = np.where(near > 0, near, served)
         alpha = alpha_of(estimator.evaluate(top, near, censored).xi)
         low, high = np.fmin(low, alpha), np.fmax(high, alpha)
     return np.stack([low, high])
@@ -317,7 +337,7 @@ def _warnings(out: Collected, samples: Samples, dependent: bool, stderr: Array) 
     tied = int((out.n_ties > 0).sum())
     if tied:
         who = f"{tied} samples have" if samples.bulk else f"{int(out.n_ties[0])}"
-        notes.append(f"{who} ties among the largest values: rounding makes the interval too narrow")
+        notes.append(f"{who} ties among the largest values: {TIES}")
     censored = int(out.n_censored.sum())
     if censored:
         notes.append(f"{censored} infinite values count as larger than all finite ones")
@@ -335,9 +355,7 @@ def _warnings(out: Collected, samples: Samples, dependent: bool, stderr: Array) 
 
 HILL = Estimator("Hill", hill)
 MOMENT = Estimator("moment", moment, intervals.moment_variance, least=3)
-PICKANDS = Estimator(
-    "Pickands", pickands, intervals.pickands_variance, threshold_rank=lambda k: 4 * k, least=4
-)
+PICKANDS = Estimator("Pickands", pickands, intervals.pickands_variance, stride=4, offset=0, least=4)
 BIAS_REDUCED = Estimator("bias-reduced Hill", bias_reduced, np.square, least=5, whole=True)
 
 
@@ -353,6 +371,6 @@ def smoothed(ratio: int) -> Estimator:
         "smoothed Hill",
         smoothed_hill(ratio),
         lambda xi: np.asarray(xi**2 * shrinkage),
-        threshold_rank=lambda k: ratio * k + 1,
+        stride=ratio,
         least=ratio + 1,
     )

@@ -1,9 +1,14 @@
 """How far to trust a fitted power law: its threshold, its distance from the data, its rivals."""
 
+import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from desgd_fast.common.forms import table
+from desgd_fast.common.forms import dataset, table
 from desgd_fast.tails.results import TailEstimate
+
+if TYPE_CHECKING:
+    import xarray
 
 
 @dataclass(frozen=True)
@@ -84,15 +89,21 @@ class LikelihoodRatio:
     log_ratio : float
         Log likelihood of Pareto minus that of the alternative.
     statistic : float
-        ``log_ratio`` over its standard deviation: standard normal if neither is nearer (Vuong 1989).
+        Of Vuong's test: ``log_ratio`` over its standard deviation, standard normal if neither is nearer.
+        Of the test against the lognormal: standard deviation over mean of log(X/threshold), about 1 for
+        Pareto and less for the lognormal.
     p_value : float
-        Two-sided; small means that the sign can be trusted.
+        Small means that the sign can be trusted (Vuong's test, two-sided), or that the Pareto law is
+        rejected for the lognormal one.
     alternative : str
         The other tail.
     parameters : tuple of float
-        Its fit: (mu, sigma) of the lognormal, (rate,) of the exponential.
+        Its fit: (mu, sigma) of the lognormal, (−inf, inf) where its limit, Pareto, fits best; (rate,) of the
+        exponential.
     alpha, threshold, k
         The Pareto fit.
+    test : str
+        ``"Vuong"`` or ``"uniformly most powerful unbiased"``.
     """
 
     log_ratio: float
@@ -103,10 +114,11 @@ class LikelihoodRatio:
     alpha: float
     threshold: float
     k: int
+    test: str
 
     @property
     def favours(self) -> str:
-        """``"pareto"``, the alternative, or ``"neither"`` where p > 0.1."""
+        """``"pareto"`` (not over the lognormal, its superset), the alternative, or ``"neither"``: p > 0.1."""
         if not self.p_value <= 0.1:
             return "neither"
         return "pareto" if self.log_ratio > 0 else self.alternative
@@ -119,20 +131,42 @@ class TailComparison:
     Attributes
     ----------
     estimates : dict of str to TailEstimate
-        By name.
+        Those that have one, by name of the estimator.
     disagreements : tuple of (str, str)
         Pairs whose intervals do not meet.
+    reasons : dict of str to str
+        Why the others have none.
     """
 
     estimates: dict[str, TailEstimate]
     disagreements: tuple[tuple[str, str], ...]
+    reasons: dict[str, str]
 
     def __str__(self) -> str:
         columns = ["estimator:<20", "alpha:>9.4g", "stderr:>9.2g", "ci_low:>9.4g", "ci_high:>9.4g", "k:>9"]
-        rows = [
+        rows: list[tuple[Any, ...]] = [
             (name, e.alpha, e.stderr, e.ci_low, e.ci_high, e.k or "") for name, e in self.estimates.items()
         ]
+        if self.reasons:
+            columns.append("  reason:")
+            rows = [(*row, "") for row in rows]
+            rows += [(name, *[math.nan] * 4, "", "  " + reason) for name, reason in self.reasons.items()]
         lines = [*table(columns, rows)]
         lines += [f"disagree: {first} and {second}" for first, second in self.disagreements]
         lines += [f"{name}: {text}" for name, e in self.estimates.items() for text in e.warnings]
         return "\n".join(lines)
+
+    def to_xarray(self) -> "xarray.Dataset":
+        """The numbers over an axis of estimators; nan, and the reason, where there is none."""
+        names = [*self.estimates, *self.reasons]
+        found = [self.estimates.get(name) for name in names]
+        numbers = ("alpha", "xi", "stderr", "xi_stderr", "ci_low", "ci_high", "threshold")
+        columns = {name: [math.nan if e is None else getattr(e, name) for e in found] for name in numbers}
+        columns |= {name: [0 if e is None else getattr(e, name) for e in found] for name in ("k", "n_used")}
+        columns["warnings"] = ["" if e is None else "; ".join(e.warnings) for e in found]
+        columns["reason"] = [self.reasons.get(name, "") for name in names]
+        return dataset(
+            {name: ("estimator", values) for name, values in columns.items()},
+            {"estimator": names},
+            {"disagreements": [" and ".join(pair) for pair in self.disagreements]},
+        )

@@ -82,8 +82,9 @@ def pickands_variance(xi: NDArray[np.float64]) -> NDArray[np.float64]:
     """Asymptotic variance, times k, of Pickands' estimator (Dekkers & de Haan 1989, Theorem 2.3)."""
     small: NDArray[np.bool_] = np.abs(xi) < 1e-6
     x = np.where(small, 1.0, xi)
-    with np.errstate(over="ignore", invalid="ignore"):
-        variance: NDArray[np.float64] = x**2 * (2 ** (2 * x + 1) + 1) / (2 * (2**x - 1) * np.log(2)) ** 2
+    # Both powers over the larger one, which would overflow.
+    up, down = np.exp2(np.minimum(x, 0.0)), np.exp2(np.minimum(-x, 0.0))
+    variance: NDArray[np.float64] = x**2 * (2 * up**2 + down**2) / (2 * (up - down) * np.log(2)) ** 2
     return np.where(small, 3 / (4 * np.log(2) ** 4), variance)
 
 

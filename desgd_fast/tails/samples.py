@@ -33,7 +33,7 @@ class Samples:
     shape: tuple[int, ...]
     tail: str
     nan_policy: str
-    on_infinite: str
+    on_infinite: str | None
 
     @property
     def bulk(self) -> bool:
@@ -64,17 +64,17 @@ def read(
     *,
     tail: str,
     nan_policy: str,
-    on_infinite: str,
+    on_infinite: str | None,
     name: str = "x",
 ) -> Samples:
-    """Samples from any array-like of real numbers, its options checked."""
+    """Samples from any array-like of real numbers, its options checked; on_infinite=None offers no choice."""
     rows, shape = checks.sample_rows(name, x, axis)
     return Samples(
         rows,
         shape,
         check.choice("tail", tail, SIDES),
         check.choice("nan_policy", nan_policy, NAN_POLICIES),
-        check.choice("on_infinite", on_infinite, INFINITE_POLICIES),
+        None if on_infinite is None else check.choice("on_infinite", on_infinite, INFINITE_POLICIES),
     )
 
 
@@ -96,8 +96,8 @@ def top_values(samples: Samples, m: NDArray[np.int64] | int) -> Iterator[TopValu
         )
         if samples.nan_policy == "raise":
             checks.no_missing("x", int(nan.sum()))
-        if samples.on_infinite == "raise":
-            checks.no_infinite("x", int(infinite.sum()))
+        if samples.on_infinite != "censor":
+            checks.no_infinite("x", int(infinite.sum()), censoring=samples.on_infinite is not None)
         _sort_rows(ordered)
         yield TopValues(where, ordered, positive, zero, nan, infinite)
 

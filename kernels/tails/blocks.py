@@ -5,7 +5,22 @@ import math
 import numpy as np
 from numba import prange
 
-from desgd_fast.kernels.jit.compile import Reals, kernel
+from desgd_fast.kernels.jit.compile import Reals, inlined, kernel
+
+
+@inlined
+def length(vector: Reals) -> float:
+    """‖vector‖, whose squares neither overflow nor vanish."""
+    largest = 0.0
+    for d in range(vector.size):
+        largest = max(largest, abs(vector[d]))
+    if vector.size == 1 or largest == 0.0:
+        return largest
+    square = 0.0
+    for d in range(vector.size):
+        ratio = vector[d] / largest
+        square += ratio * ratio
+    return largest * math.sqrt(square)
 
 
 @kernel(parallel=True)
@@ -14,7 +29,8 @@ def measure_block_sums(
 ) -> None:
     """log(‖sum of a block‖ + epsilon), and the mean of log(‖x‖ + epsilon) over the block.
 
-    data (samples, n, dim); log_sums, log_norms (samples, n // block_size). -inf for a zero.
+    data (samples, n, dim), so scaled that no sum overflows; log_sums, log_norms (samples, n // block_size).
+    -inf for a zero.
     """
     samples, _, dim = data.shape
     n_blocks = log_sums.shape[1]
@@ -23,13 +39,8 @@ def measure_block_sums(
         total = np.zeros(dim)
         norms = 0.0
         for t in range(b * block_size, (b + 1) * block_size):
-            square = 0.0
             for d in range(dim):
                 total[d] += data[s, t, d]
-                square += data[s, t, d] * data[s, t, d]
-            norms += math.log(math.sqrt(square) + epsilon)
-        square = 0.0
-        for d in range(dim):
-            square += total[d] * total[d]
-        log_sums[s, b] = math.log(math.sqrt(square) + epsilon)
+            norms += math.log(length(data[s, t]) + epsilon)
+        log_sums[s, b] = math.log(length(total) + epsilon)
         log_norms[s, b] = norms / block_size

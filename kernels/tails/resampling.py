@@ -8,7 +8,7 @@ from numba import prange
 
 from desgd_fast.kernels.draw.random import RESAMPLING, RESAMPLING_SUMS, fill_chi_square, philox
 from desgd_fast.kernels.jit.arithmetic import bits_to_double, double_to_bits, multiply_add, wide_vectors
-from desgd_fast.kernels.jit.compile import Integers, Reals, Word, Words, elementary, inlined, kernel
+from desgd_fast.kernels.jit.compile import Reals, Word, Words, elementary, inlined, kernel
 from desgd_fast.kernels.jit.lanes import LANES, load, spread, store, total
 from desgd_fast.kernels.jit.log_ratio import log_ratio
 from desgd_fast.kernels.tails.threshold import fit_above, search_threshold
@@ -202,92 +202,50 @@ def resample_lanes(
 
 @kernel(parallel=True)
 def bootstrap_square_errors(
-    logs: Reals, key: Words, stage: int, sample: int, n_resamples: int, size: int, totals: Reals
+    logs: Reals, key: Words, stage: int, sample: int, first: int, stop: int, totals: Reals
 ) -> None:
-    """Sums over resamples of (M2 − 2·M1²)² for every k < size, the criterion of Danielsson et al. (2001).
+    """Add (M2 − 2·M1²)² of resamples first … stop − 1, for every k < size: Danielsson et al. (2001).
 
-    logs (n + 1,): n descending and one entry to spare; totals (N_GROUPS, ≥ size), one row per group, entry k.
+    logs (n + 1,): n descending and one entry to spare; totals (N_GROUPS, size), one row per group of
+    resamples, entry k; first is a multiple of LANES.
     """
+    size = totals.shape[1]
     inverse = np.zeros(size)
     for k in range(1, size):
         inverse[k] = 1.0 / k
     for group in prange(N_GROUPS):
         sums, weights = np.empty((size + TILE) // TILE * LANES), np.empty(LANES)
-        totals[group, :] = 0.0
-        for first in range(LANES * group, n_resamples, LANES * N_GROUPS):
+        batch = first // LANES
+        for start in range(LANES * (batch + (group - batch) % N_GROUPS), stop, LANES * N_GROUPS):
             for lane in range(LANES):
-                weights[lane] = 1.0 if first + lane < n_resamples else 0.0
+                weights[lane] = 1.0 if start + lane < stop else 0.0
             resample_lanes(
                 logs,
                 key,
                 np.uint64(stage),
                 np.uint64(sample),
-                np.uint64(first),
+                np.uint64(start),
                 weights,
                 inverse,
                 sums,
-                totals[group, :size],
+                totals[group],
             )
 
 
-@inlined
-def find_least(totals: Reals, least: int, most: int) -> int:
-    """The k in [least, most] with the smallest sum over groups."""
-    best, best_k = math.inf, least
-    for k in range(least, most + 1):
-        total = 0.0
-        for group in range(N_GROUPS):
-            total += totals[group, k]
-        if total < best:
-            best, best_k = total, k
-    return best_k
-
-
 @kernel()
-def minimise_square_errors(
-    ordered: Reals,
-    n_values: Integers,
-    first_size: Integers,
-    first_sample: int,
-    n_resamples: int,
-    n_attempts: int,
-    key: Words,
-    out: Integers,
-) -> None:
-    """(k1, k2, attempts) of the double bootstrap for each row, out (rows, 3).
-
-    k1 minimises the criterion at resamples of size n1, k2 at n1²/n. k2 > k1 betrays a false minimum at
-    small k: another attempt leaves out 0.5% more of it; attempts = n_attempts + 1 says that none helped.
-    ordered (rows, width) ascending, row r in its last n_values[r] places.
-    """
-    rows, width = ordered.shape
-    for r in range(rows):
-        n, n1 = n_values[r], first_size[r]
-        n2 = n1 * n1 // max(n, 1)
-        out[r, 0], out[r, 1], out[r, 2] = 1, 1, n_attempts + 1
-        if n2 < 8:
-            continue
-        logs = np.empty(n + 1)
-        for i in range(n):
-            logs[i] = log_ratio(ordered[r, width - 1 - i], ordered[r, width - 1])
-        logs[n] = logs[n - 1]
-        totals = np.empty((N_GROUPS, n1))
-        for attempt in range(n_attempts):
-            least = 2 + int(0.005 * n) * attempt
-            if least >= int(0.99 * n2):
-                break
-            bootstrap_square_errors(logs, key, 2 * attempt, first_sample + r, n_resamples, n1, totals)
-            k1 = find_least(totals, least, int(0.99 * n1))
-            bootstrap_square_errors(logs, key, 2 * attempt + 1, first_sample + r, n_resamples, n2, totals)
-            k2 = find_least(totals, least, int(0.99 * n2))
-            if k2 <= k1:
-                out[r, 0], out[r, 1], out[r, 2] = k1, k2, attempt + 1
-                break
+def descend_logs(ascending: Reals, logs: Reals) -> None:
+    """log X_(1)/X_(n), …, 0, and this again to spare; ascending (n,), logs (n + 1,)."""
+    n = ascending.size
+    for i in range(n):
+        logs[i] = log_ratio(ascending[n - 1 - i], ascending[n - 1])
+    logs[n] = logs[n - 1]
 
 
 @kernel(parallel=True)
-def bootstrap_pareto_distance(key: Words, n_tail: int, distances: Reals) -> None:
-    """Kolmogorov–Smirnov distance of samples that are Pareto, each with its own fitted alpha; distances (n,).
+def bootstrap_pareto_distance(key: Words, n_tail: int, first: int, distances: Reals) -> None:
+    """Kolmogorov–Smirnov distance of samples that are Pareto, each with its own fitted alpha.
+
+    distances (n,): of resamples first, first + 1, ….
 
     The law is free of alpha: logarithms above the threshold are exponential with an estimated scale.
     The convention is that of ``find_thresholds``: n_tail values ≥ the threshold, the first one equal to it.
@@ -297,7 +255,7 @@ def bootstrap_pareto_distance(key: Words, n_tail: int, distances: Reals) -> None
         size = n_tail - 1
         work = np.empty(4 * quarter_of(size))
         fill_exponentials(
-            key, 0, np.uint64(2), np.uint64(0), np.uint64(r), np.uint64(0), quarter_of(size), work
+            key, 0, np.uint64(2), np.uint64(0), np.uint64(first + r), np.uint64(0), quarter_of(size), work
         )
         # Rényi: the i-th smallest of size exponentials is Σ_{j ≤ i} E_j/(size − j + 1).
         total, mean = 0.0, 0.0
@@ -313,7 +271,28 @@ def bootstrap_pareto_distance(key: Words, n_tail: int, distances: Reals) -> None
 
 
 @kernel(parallel=True)
-def bootstrap_refitted_distance(body: Reals, n_tail: int, alpha: float, key: Words, distances: Reals) -> None:
+def bootstrap_variation(key: Words, size: int, first: int, variations: Reals) -> None:
+    """Mean square over squared mean of samples of exponentials; variations (n,), resamples first, ….
+
+    So are logarithms above the threshold of a Pareto law, whatever its alpha.
+    """
+    for r in prange(variations.size):
+        wide_vectors()
+        work = np.empty(4 * quarter_of(size))
+        fill_exponentials(
+            key, 0, np.uint64(6), np.uint64(0), np.uint64(first + r), np.uint64(0), quarter_of(size), work
+        )
+        total, square = 0.0, 0.0
+        for i in range(size):
+            total += work[i]
+            square += work[i] * work[i]
+        variations[r] = size * square / (total * total)
+
+
+@kernel(parallel=True)
+def bootstrap_refitted_distance(
+    body: Reals, n_tail: int, alpha: float, key: Words, first_resample: int, distances: Reals
+) -> None:
     """Distance of the best power law in samples whose tail is Pareto and whose body is resampled.
 
     The semi-parametric bootstrap of Clauset, Shalizi & Newman (2009, section 4.1): each of n values comes
@@ -322,7 +301,7 @@ def bootstrap_refitted_distance(body: Reals, n_tail: int, alpha: float, key: Wor
     n = body.size + n_tail
     for r in prange(distances.size):
         wide_vectors()
-        resample = np.uint64(r)
+        resample = np.uint64(first_resample + r)
         work = np.empty(4 * quarter_of(n + 1))
         fill_exponentials(key, 0, np.uint64(3), np.uint64(0), resample, np.uint64(0), quarter_of(n), work)
         # P(E < c) = n_tail/n for a standard exponential E.

@@ -274,7 +274,7 @@ def measure_log_excesses(top: Reals, k: Integers, censored: Integers, moments: R
     for task in prange(n_tasks):
         wide_vectors()
         for r in range(task * ROWS_PER_TASK, min(rows, (task + 1) * ROWS_PER_TASK)):
-            if k[r] <= censored[r] or top[r, width - k[r] - 1] <= 0.0:
+            if k[r] <= censored[r] or k[r] >= width or not top[r, width - k[r] - 1] > 0.0:
                 moments[r, 0], moments[r, 1], ties[r] = math.nan, math.nan, 0
                 continue
             row = top[r, width - k[r] - 1 : width - censored[r]]
@@ -365,11 +365,11 @@ def accumulate_excesses(ordered: Reals, n_values: int, mean: Reals, mean_square:
 
 @kernel(parallel=True)
 def average_hill(top: Reals, k: Integers, most: Integers, censored: Integers, xi: Reals) -> None:
-    """Mean of Hill's estimates H_j over k < j ≤ most for each row; nan where the row is too short."""
+    """Mean of Hill's estimates H_j over k < j ≤ most for each row; nan for k ≤ censored or a short row."""
     rows, width = top.shape
     for r in prange(rows):
         last = width - 1
-        if k[r] < censored[r] or most[r] > last or not top[r, max(last - most[r], 0)] > 0.0:
+        if k[r] <= censored[r] or most[r] > last or not top[r, max(last - most[r], 0)] > 0.0:
             xi[r] = math.nan
             continue
         running, total = 0.0, 0.0

@@ -427,6 +427,11 @@ def test_results_that_no_variable_can_hold_fail_with_a_reason() -> None:
         dsf.sweep(lambda a: {"x": object()}, {"a": [1]})
 
 
+def test_integers_beyond_64_bits_are_numbers() -> None:
+    ds = dsf.sweep(lambda a: {"x": a * 10**30}, {"a": [1, 2]})
+    assert ds.x.values.tolist() == [1e30, 2e30]
+
+
 # Kills
 
 

@@ -170,6 +170,41 @@ def test_compare_flags_the_false_infinite_variance():
     assert ("Hill", "MMO") not in stable.disagreements
 
 
+@pytest.mark.parametrize(
+    ("x", "unanswered"),
+    [
+        (np.random.default_rng(0).pareto(1.5, 12) + 1, {"MMO"}),
+        (np.minimum(np.random.default_rng(0).pareto(1.5, 1000) + 1, 3.0), {"Pickands"}),
+        (np.random.default_rng(0).zipf(2.5, 400), set()),
+    ],
+)
+def test_compare_gives_every_row_a_number_or_its_reason(x, unanswered):
+    table = tails.compare(x)
+    assert set(table.reasons) >= unanswered
+    assert len(table.reasons) + len(table.estimates) == 5
+    assert all(not math.isnan(estimate.alpha) for estimate in table.estimates.values())
+    for name, reason in table.reasons.items():
+        assert any(line.startswith(name) and line.endswith(reason) for line in str(table).splitlines())
+    dataset = table.to_xarray()
+    assert dataset.reason.sel(estimator=list(table.reasons)).values.tolist() == list(table.reasons.values())
+    assert (dataset.reason == "").sel(estimator=list(table.estimates)).all()
+    for name, estimate in table.estimates.items():
+        assert dataset.alpha.sel(estimator=name) == estimate.alpha
+
+
+def test_compare_raises_where_nothing_answers_or_an_argument_is_wrong():
+    for x, options, message in (
+        ([3.0], {}, "x must have at least 2"),
+        ([3.0, 2.0, np.nan], {}, "x must have no missing"),
+        ([3.0, 2.0, np.inf], {}, "x must be finite, got 1 infinite entries$"),
+        ([3.0, 2.0, 1.0], {"k": 3}, "k must be at most 2"),
+        ([3.0, 2.0, 1.0], {"level": 1}, "level must be"),
+        ([3.0, 2.0, 1.0], {"tail": "left"}, "tail must be"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            tails.compare(x, **options)
+
+
 def test_compare_leaves_masked_values_out():
     values = np.arange(1, 3001) ** 2
     masked = np.ma.masked_array(values, mask=values % 7 == 0)
@@ -223,6 +258,33 @@ class TestMMO:
         assert bulk.alpha.shape == (7,)
         for i in range(7):
             assert bulk.alpha[i] == tails.mmo(x[:, i], centre="median").alpha
+
+    def test_zeros_are_left_out_and_reported(self):
+        x = np.random.default_rng(0).standard_cauchy(20_000)
+        x[::8] = 0
+        with_zeros, without = tails.mmo(x), tails.mmo(x[x != 0])
+        assert with_zeros.alpha == pytest.approx(without.alpha, rel=1e-12)
+        assert with_zeros.alpha == pytest.approx(1.02, abs=0.005)
+        assert with_zeros.n_dropped == 2500 + without.n_dropped
+        assert any("2500 zeros are left out" in text for text in with_zeros.warnings)
+        assert (x[::8] == 0).all()
+        rows = np.stack([x[:400], x[400:800], np.r_[np.zeros(390), np.ones(10)]])
+        rows[1, :33] = 0
+        bulk = tails.mmo(rows, axis=1)
+        assert bulk.alpha[:2].tolist() == [tails.mmo(row).alpha for row in rows[:2]]
+        assert np.isnan(bulk.alpha[2])
+        assert any("1 of 3 samples admit no estimate" in text for text in bulk.warnings)
+        with pytest.raises(ValueError, match=r"x must hold at least two blocks of 8 .* zero, got 10"):
+            tails.mmo(rows[2])
+
+    def test_blocks_that_cancel_are_reported(self):
+        x = np.random.default_rng(0).integers(-1, 2, 4000)
+        assert any("blocks whose sum is zero" in text for text in tails.mmo(x).warnings)
+
+    @pytest.mark.parametrize("exponent", [-1000, 1000])
+    def test_scale_changes_no_bit_and_overflows_nowhere(self, exponent):
+        x = np.random.default_rng(0).standard_cauchy((800, 3))
+        assert tails.mmo(np.ldexp(x, exponent), centre="mean").alpha == tails.mmo(x, centre="mean").alpha
 
     def test_remainder_is_reported_or_refused(self):
         x = np.random.default_rng(0).standard_cauchy(103)

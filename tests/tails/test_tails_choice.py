@@ -1,12 +1,18 @@
 """The rules that choose a threshold, and the tests of what lies above it."""
 
+import signal
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import optimize, stats
 
 from desgd_fast import tails
 from desgd_fast.common.rng import key_from
 from desgd_fast.kernels.tails import resampling as tails_resampling
+from desgd_fast.tails import pieces
 from tests.truth import tails as reference
 
 
@@ -41,9 +47,9 @@ def test_bootstrap_criterion_is_that_of_sorting_resamples():
     generator = np.random.default_rng(0)
     logs = np.sort(np.log(np.abs(generator.standard_t(3, 3000))))[::-1].copy()
     size, n = 400, 4000
-    totals = np.empty((tails_resampling.N_GROUPS, size))
+    totals = np.zeros((tails_resampling.N_GROUPS, size))
     spare = np.append(logs, logs[-1])
-    tails_resampling.bootstrap_square_errors(spare, key_from(1), 0, 0, n, size, totals)
+    tails_resampling.bootstrap_square_errors(spare, key_from(1), 0, 0, 0, n, totals)
     expected = reference.square_errors(logs, size, n, generator)
     ratio = totals.sum(axis=0)[1:] / n / expected
     # Means of 4000 draws with relative spread below 2.5 (k ≥ 10): 12 standard errors of the difference.
@@ -139,3 +145,153 @@ def test_exponential_fit_is_closed_form():
     found = tails.likelihood_ratio(x, "exponential", k=1000)
     excess = reference.descending(x)[:1000] - found.threshold
     assert found.parameters[0] == pytest.approx(1 / excess.mean())
+
+
+def cut_normal_fit(logs):
+    """(mu, sigma, log likelihood) of a normal law cut off below 0, by a search that knows no formula."""
+
+    def negative(parameters):
+        mu, sigma = parameters[0], np.exp(parameters[1])
+        return -stats.truncnorm.logpdf(logs, -mu / sigma, np.inf, mu, sigma).sum()
+
+    options = {"maxiter": 4000, "xatol": 1e-10, "fatol": 1e-10}
+    starts = ([0.0, 0.0], [1.0, 0.0], [-2.0, 1.0])
+    found = [optimize.minimize(negative, s, method="Nelder-Mead", options=options) for s in starts]
+    best = min(found, key=lambda result: result.fun)
+    return best.x[0], np.exp(best.x[1]), -best.fun
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_lognormal_tail_is_the_most_likely_one(seed):
+    x = np.exp(np.abs(np.random.default_rng(seed).normal(0.3, 1, 500)))
+    found = tails.likelihood_ratio(x, k=400, rng=0)
+    logs = reference.log_excesses(x, 400)
+    mu, sigma, likelihood = cut_normal_fit(logs)
+    alpha = 1 / logs.mean()
+    assert found.log_ratio == pytest.approx((np.log(alpha) - alpha * logs).sum() - likelihood, abs=1e-6)
+    assert found.parameters == pytest.approx((mu + np.log(found.threshold), sigma), abs=1e-5)
+    assert found.statistic == pytest.approx(logs.std() / logs.mean(), rel=1e-12)
+
+
+def test_no_lognormal_is_less_likely_than_its_limit():
+    generator = np.random.default_rng(0)
+    found = [
+        tails.likelihood_ratio(generator.pareto(1.5, 300) + 1, k=200, n_resamples=20, rng=0)
+        for _ in range(100)
+    ]
+    assert all(each.log_ratio <= 0 for each in found)
+    limits = [each for each in found if each.log_ratio == 0]
+    # A coefficient of variation of 1 or more has the limit as its best fit: about half of Pareto samples do.
+    assert all(each.statistic >= 1 - 1e-12 and each.favours == "neither" for each in limits)
+    assert 20 < len(limits) < 80
+
+
+def test_pareto_is_rejected_for_lognormals_at_the_stated_level_only():
+    # Barnard's p-values are uniform for Pareto samples: more than 60 of 600 below 0.05 has probability 4e-7.
+    # At this size the most powerful test rejects about 9 of 10 lognormals; fewer than 60 of 100, below 1e-6.
+    generator = np.random.default_rng(1)
+    pareto = [
+        tails.likelihood_ratio(generator.pareto(2, 200) + 1, k=150, n_resamples=199, rng=i).p_value
+        for i in range(600)
+    ]
+    assert sum(p <= 0.05 for p in pareto) <= 60
+    lognormal = [
+        tails.likelihood_ratio(generator.lognormal(size=1000), k=200, n_resamples=199, rng=i).p_value
+        for i in range(100)
+    ]
+    assert sum(p <= 0.05 for p in lognormal) >= 60
+
+
+@pytest.mark.parametrize("alternative", ["lognormal", "exponential"])
+@pytest.mark.parametrize("scale", [2.0**-900, 2.0**900])
+def test_likelihood_ratio_does_not_change_with_scale(alternative, scale):
+    x = np.random.default_rng(0).lognormal(size=500)
+    one, other = (tails.likelihood_ratio(c * x, alternative, 200, rng=0) for c in (1.0, scale))
+    assert other.log_ratio == pytest.approx(one.log_ratio, rel=1e-9)
+    assert other.p_value == pytest.approx(one.p_value, rel=1e-9)
+
+
+def test_equal_values_above_the_threshold_have_no_lognormal():
+    with pytest.raises(ValueError, match="x must have two different values above the threshold, got 999"):
+        tails.likelihood_ratio(np.r_[1e-4, np.ones(999)])
+    narrow = tails.likelihood_ratio(np.r_[1e-4, 1 + 1e-9 * np.arange(999)], rng=0)
+    assert narrow.favours == "lognormal"
+    assert np.isfinite(narrow.log_ratio)
+
+
+def test_goodness_of_fit_takes_values_whose_quotients_overflow():
+    generator = np.random.default_rng(0)
+    x = 10.0 ** generator.uniform(-300, 300, 500)
+    found = tails.goodness_of_fit(x, 400, n_resamples=50, rng=0)
+    logs = np.log(np.sort(x)[-401:]) - np.log(np.sort(x)[-401])
+    assert found.alpha == pytest.approx(401 / logs.sum(), rel=1e-10)
+
+
+LONG_CALLS = (
+    "tails.goodness_of_fit(x, n_resamples=10**7, rng=0)",
+    "tails.goodness_of_fit(x, 1000, n_resamples=10**9, rng=0)",
+    "tails.double_bootstrap(x, n_resamples=10**6, rng=0)",
+    "tails.hill(x, 'double-bootstrap', rng=0)",
+    "tails.likelihood_ratio(x, k=50_000, n_resamples=10**8, rng=0)",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("call", LONG_CALLS)
+def test_an_interrupt_is_heard_within_two_seconds(call):
+    script = f"""
+import numpy as np, time
+from desgd_fast import tails
+small = np.random.default_rng(0).standard_t(3, 200)
+for x in (small, np.random.default_rng(0).standard_t(3, 500_000)):
+    if x is small:
+        tails.goodness_of_fit(x, n_resamples=2), tails.goodness_of_fit(x, 20, n_resamples=2)
+        tails.double_bootstrap(x, n_resamples=2), tails.likelihood_ratio(x, k=100, n_resamples=2)
+        continue
+    print("ready", flush=True)
+    while True:
+        {call}
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"ready\n"
+        time.sleep(1)
+        start = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        try:
+            error = process.communicate(timeout=30)[1]
+        finally:
+            process.kill()
+        assert time.monotonic() - start < 2
+        assert error.endswith(b"KeyboardInterrupt\n")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: tails.goodness_of_fit(x, 50, n_resamples=20, rng=0, progress=True),
+        lambda x: tails.double_bootstrap(x, n_resamples=20, rng=0, progress=True),
+        lambda x: tails.likelihood_ratio(x, k=50, n_resamples=20, rng=0, progress=True),
+    ],
+)
+def test_progress_shows_a_bar(call, capsys):
+    call(np.random.default_rng(0).standard_t(3, 500))
+    assert "20/20" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("values", [1, 2**25])
+def test_bits_do_not_depend_on_the_length_of_a_call(values, monkeypatch):
+    x = np.random.default_rng(0).standard_t(2, 500)
+
+    def measure():
+        return (
+            tails.goodness_of_fit(x, n_resamples=50, rng=1),
+            tails.goodness_of_fit(x, 50, n_resamples=50, rng=1),
+            tails.double_bootstrap(x, n_resamples=50, rng=1).resample_minima,
+            tails.likelihood_ratio(x, k=50, n_resamples=50, rng=1),
+        )
+
+    expected = measure()
+    monkeypatch.setattr(pieces, "CALL_VALUES", values)
+    assert measure() == expected

@@ -152,7 +152,7 @@ def test_selection_is_the_same_without_wide_vectors():
     # What other processors do: every vector instruction of this one is switched off.
     script = """
 import numpy as np
-from desgd_fast.kernels import tails as kernels
+from desgd_fast.kernels.tails import selection as kernels
 x = np.random.default_rng(0).standard_t(2, (5, 1003))
 top, counts = np.empty((5, 40)), np.empty((5, 4), np.int64)
 kernels.select_top_values(x, kernels.UPPER, np.full(5, 40), top, counts)
@@ -264,3 +264,98 @@ def test_path_has_the_same_bits_for_any_thread_count():
     one, all_threads = tails.hill_path(x, threads=1), tails.hill_path(x)
     np.testing.assert_array_equal(one.alpha, all_threads.alpha)
     np.testing.assert_array_equal(one.ordered, np.sort(np.abs(x)))
+
+
+HUGE = (2**31, 2**62 + 25, 2**63 - 1, 2**63, 10**30)
+
+
+@pytest.mark.parametrize("k", HUGE)
+@pytest.mark.parametrize("estimator", [*ESTIMATORS, tails.goodness_of_fit, tails.likelihood_ratio])
+def test_a_k_beyond_the_sample_is_refused_whatever_its_size(estimator, k):
+    x = np.random.default_rng(0).pareto(2, 50)
+    with pytest.raises(ValueError, match=f"k must be at most 49 for 50 values, got {k}"):
+        estimator(x, k=k)
+
+
+@pytest.mark.parametrize("k", HUGE)
+def test_a_k_beyond_one_of_many_samples_is_no_estimate_there(k):
+    x = np.random.default_rng(0).pareto(2, (3, 50))
+    for estimator in ESTIMATORS:
+        for sensitivity in (False, True):
+            bulk = estimator(x, np.array([5, k, 5], object), axis=1, sensitivity=sensitivity)
+            assert np.isnan(bulk.alpha).tolist() == [False, True, False]
+            assert bulk.alpha[0] == estimator(x[0], 5).alpha
+            assert np.isnan(estimator(x, k, axis=1, sensitivity=sensitivity).alpha).all()
+    assert np.isnan(tails.trimmed_hill(x, np.array([5, k, 5], object), axis=1, trim=2).alpha[1])
+
+
+@pytest.mark.parametrize("k", [0, -1, 50, 2**63])
+def test_a_path_has_an_interval_at_its_own_thresholds_only(k):
+    path = tails.hill_path(np.random.default_rng(0).pareto(2, 50))
+    with pytest.raises(ValueError, match="k must be"):
+        path.interval(k)
+
+
+@pytest.mark.parametrize("ratio", HUGE)
+def test_a_ratio_or_trim_of_any_size_is_refused_by_name(ratio):
+    x = np.random.default_rng(0).pareto(2, 50)
+    with pytest.raises(ValueError, match="ratio must be an integer from 2 to"):
+        tails.smoothed_hill(x, ratio=ratio)
+    with pytest.raises(ValueError, match=r"x must have|trim must be"):
+        tails.trimmed_hill(x, 5, trim=ratio)
+
+
+def test_what_is_no_number_is_named_with_its_place():
+    with pytest.raises(TypeError, match=r"got None of type NoneType as entry \[2\]"):
+        tails.hill([3.0, 2.0, None, 1.0])
+    with pytest.raises(ValueError, match=r"x must be within ±1.8e308, got .* as entry \[0\]"):
+        tails.hill([10**400, 2, 1])
+
+
+def test_integers_of_any_size_are_numbers():
+    digits = 26
+    large = [3 * 10**digits, 2 * 10**digits, 10**digits]
+    assert tails.hill(large, 2).xi == pytest.approx(tails.hill([3, 2, 1], 2).xi, rel=1e-14)
+
+
+def test_pickands_of_equal_distances_is_zero():
+    # (10 − 6)/(6 − 2) = 1.
+    result = tails.pickands([10, 6, 4, 2], k=1)
+    assert (result.xi, result.alpha, result.stderr, result.ci_high) == (0, np.inf, np.inf, np.inf)
+    assert 0 < result.ci_low < np.inf
+    with pytest.raises(ValueError, match="x must vary"):
+        tails.pickands([10, 6, 6, 6], k=1)
+
+
+@pytest.mark.parametrize("n", range(5, 10))
+def test_short_series_reach_the_user_without_a_warning_of_numpy(n):
+    # Warnings are errors here.
+    x = np.random.default_rng(n).pareto(2, n)
+    for estimator in (tails.hill, tails.moment, tails.bias_reduced_hill):
+        for length in (None, 1, n // 2):
+            assert estimator(x, 1, dependent=True, block_length=length).k == 1
+
+
+@pytest.mark.parametrize("level", [1e-12, 1 - 2**-53])
+def test_intervals_exist_at_every_level(level):
+    x = np.random.default_rng(0).pareto(2, 100)
+    for estimator in ESTIMATORS:
+        result = estimator(x, 20, level=level)
+        assert result.ci_low <= result.ci_high
+    assert tails.mmo(x, level=level).ci_low <= tails.mmo(x, level=level).ci_high
+
+
+def test_the_variance_of_pickands_tends_to_its_limits():
+    from desgd_fast.tails.intervals import pickands_variance
+
+    # x²/(2 ln²2) as x → ∞, x²/(4 ln²2) as x → −∞.
+    x = np.array([600.0, 5000.0, -600.0, -5000.0])
+    expected = x**2 / np.log(2) ** 2 / np.array([2, 2, 4, 4])
+    assert pickands_variance(x) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["mean", "median"])
+def test_norms_about_an_infinite_centre_are_refused(kind):
+    vectors = np.array([[np.inf, 1.0], [np.inf, 2.0], [3.0, 3.0]])
+    with pytest.raises(ValueError, match=f"x must have a finite {kind}"):
+        tails.norms(vectors, centre=kind)

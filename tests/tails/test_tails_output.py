@@ -115,3 +115,24 @@ class TestCommand:
         assert result.exit_code == 2
         assert message in result.stderr
         assert result.stderr.count("\n") == 1
+
+    def test_one_estimator_that_cannot_answer_hides_no_other(self, run, tmp_path):
+        np.savetxt("capped.csv", np.minimum(np.random.default_rng(0).pareto(1.5, 12) + 1, 3.0))
+        result = run("capped.csv", "-o", "picture.png")
+        assert result.exit_code == 0, result.output
+        assert "reason" in result.output
+        assert "x must hold at least two blocks" in result.output
+
+    def test_advice_names_options_of_the_command(self, run, tmp_path):
+        (tmp_path / "odd.csv").write_text("9\n7\n\n5\n3\ninf\n4\n".replace("\n\n", "\nnan\n"))
+        missing = run("odd.csv", "--estimator", "hill")
+        assert "--nan-policy omit" in missing.stderr
+        infinite = run("odd.csv", "--estimator", "hill", "--nan-policy", "omit")
+        assert "--on-infinite censor" in infinite.stderr
+        advised = ("--nan-policy", "omit", "--on-infinite", "censor", "--k", 3)
+        result = run("odd.csv", "--estimator", "hill", *advised)
+        assert result.exit_code == 0, result.output
+        assert "1 infinite values" in result.output
+        refused = run("odd.csv", "--estimator", "moment", *advised)
+        assert refused.exit_code == 2
+        assert "--on-infinite is an option of hill, smoothed_hill" in refused.stderr

@@ -1,5 +1,8 @@
 """Arrays of real or whole numbers: any shape, one per node, a vector, a list."""
 
+from numbers import Real
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -10,16 +13,40 @@ def real_array(name: str, value: ArrayLike, *, finite: bool = True) -> NDArray[n
     """A C-contiguous float64 array, masked entries as nan; finite unless told otherwise."""
     try:
         raw = np.asarray(value)
-        if raw.dtype.kind not in "fiu":
-            raise TypeError
-        result = np.ascontiguousarray(raw, dtype=np.float64).reshape(raw.shape)
-        if isinstance(value, np.ma.MaskedArray):
-            result = np.where(np.ma.getmaskarray(value), np.nan, result)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be an array of real numbers, got {given(value)}") from None
+    masked = np.ma.getmaskarray(value) if isinstance(value, np.ma.MaskedArray) else np.False_
+    if raw.dtype.kind == "O":
+        raw = _from_objects(name, raw, np.broadcast_to(masked, raw.shape))
+    if raw.dtype.kind not in "fiu":
+        raise TypeError(f"{name} must be an array of real numbers, got {given(value)}")
+    with np.errstate(over="ignore"):
+        result = np.ascontiguousarray(raw, dtype=np.float64).reshape(raw.shape)
+    if np.any(masked):
+        result = np.where(masked, np.nan, result)
     if finite and not np.isfinite(result).all():
         odd = np.count_nonzero(~np.isfinite(result))
         raise ValueError(f"{name} must be finite, got {odd} nan, masked or infinite entries")
+    return result
+
+
+def _from_objects(name: str, raw: NDArray[Any], masked: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Numbers that NumPy keeps as objects, such as integers beyond 64 bits; what is none is named."""
+    result = np.full(raw.shape, np.nan)
+    for place in np.argwhere(~masked):
+        entry = raw[tuple(place)]
+        where = ", ".join(map(str, place))
+        if not isinstance(entry, Real) or isinstance(entry, bool):
+            raise TypeError(
+                f"{name} must be an array of real numbers, got {given(entry)} of type "
+                f"{type(entry).__name__} as entry [{where}]"
+            )
+        try:
+            result[tuple(place)] = float(entry)
+        except OverflowError:
+            raise ValueError(
+                f"{name} must be within ±1.8e308, got {given(entry)} as entry [{where}]"
+            ) from None
     return result
 
 

@@ -12,7 +12,11 @@ import numpy as np
 
 def given(value: object) -> str:
     """What was given, in at most 80 characters."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:
+        # Python does not print integers of more than 4300 digits.
+        text = f"an object of type {type(value).__name__}"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
@@ -23,12 +27,15 @@ def number(
     inside: Callable[[float], bool] = math.isfinite,
 ) -> float:
     """A real finite scalar, inside the range that ``allowed`` words."""
-    if isinstance(value, bool | str | bytes | complex) or np.ndim(value) != 0:
-        raise TypeError(f"{name} must be {allowed}, got {given(value)}")
     try:
+        odd = isinstance(value, bool | np.bool_ | str | bytes | complex) or value is np.ma.masked
+        if odd or np.ndim(value) != 0:
+            raise TypeError
         result = float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be {allowed}, got {given(value)}") from None
+    except OverflowError:
+        result = math.inf
     if not (math.isfinite(result) and inside(result)):
         raise ValueError(f"{name} must be {allowed}, got {given(value)}")
     return result

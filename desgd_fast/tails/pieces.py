@@ -1,0 +1,23 @@
+"""Long bootstraps in calls of bounded length: between two of them an interrupt is heard and a bar moves."""
+
+from collections.abc import Iterator
+
+import numba
+
+from desgd_fast.common.progress import progress_bar
+
+# Values that a thread visits in one call, unless a single resample has more: some tenths of a second.
+CALL_VALUES = 2**21
+
+
+def pieces(
+    n_resamples: int, values_each: int, progress: bool, together: int = 1
+) -> Iterator[tuple[int, int]]:
+    """Ranges (first, stop) of resamples, ``together`` of which one thread takes at a time."""
+    step = together * numba.get_num_threads() * max(1, CALL_VALUES // (together * max(1, values_each)))
+    with progress_bar(progress, total=n_resamples, unit="resample") as bar:
+        for first in range(0, n_resamples, step):
+            stop = min(first + step, n_resamples)
+            yield first, stop
+            if bar is not None:
+                bar.update(stop - first)
