@@ -51,6 +51,7 @@ def sweep(
     store: str | os.PathLike[str] | None = None,
     workers: "int | Executor | Any" = 1,
     rng: RNG = None,
+    version: str | None = None,
     retry_failed: bool = False,
     progress: bool = False,
 ) -> "xarray.Dataset":
@@ -84,6 +85,9 @@ def sweep(
         several machines.
     rng : None, int, Generator, ...
         Anything ``np.random.default_rng`` takes. None is fresh entropy, or what the store was begun with.
+    version : str, optional
+        A text that stands for the function, and for any value that cannot be told from others; change it when
+        they change. Without it the function is told by its content, see the notes.
     retry_failed : bool
         Whether to compute again the cells that failed when the store was last written.
     progress : bool
@@ -101,7 +105,8 @@ def sweep(
     ------
     ValueError, TypeError
         Before any work, if an argument does not fit the function, or the store was made with other
-        parameters (the message shows which).
+        parameters (the message shows which), or with a store, if the function or a value cannot be told from
+        others (the message says why) and there is no ``version``.
 
     Warns
     -----
@@ -109,6 +114,16 @@ def sweep(
         If cells raised; the others went on.
     OtherVersionWarning
         If the store was begun by another version of this package.
+
+    Notes
+    -----
+    A store answers for one computation. That is told by the function's code with its constants, its
+    defaults, what it captured, the object of a method, and the globals that it names, functions and classes
+    among them in the same way, as far as they are in modules of the user's own; values by their content,
+    graphs with the order of their nodes. Comments, docstrings and names of files play no part. Functions of
+    this package, of other installed libraries and of Python are told by their names; versions are in the
+    attributes. What a function reads from files, the environment or the network is not seen: let
+    ``version`` change with them. Code compiled by another version of Python counts as other code.
 
     Examples
     --------
@@ -130,7 +145,7 @@ def sweep(
     check.installed("sweeps need", "sweeps", "xarray", "zarr", "fsspec", "threadpoolctl")
     place = f"memory://desgd-fast-{uuid.uuid4().hex}" if store is None else store
     folder = Folder(place)
-    job, stored = _job(function, grid, fixed, folder, place, rng)
+    job, stored = _job(function, grid, fixed, folder, place, rng, version)
     parameters = _parameters(job, recorded=store is not None)
     with ExitStack() as closing:
         if store is None:
@@ -151,6 +166,7 @@ def estimate(
     store: str | os.PathLike[str] | None = None,
     workers: int = 1,
     rng: RNG = None,
+    version: str | None = None,
 ) -> SweepEstimate:
     """What :func:`sweep` with these arguments would take, from the cell in the middle of the grid.
 
@@ -172,7 +188,7 @@ def estimate(
     check.installed("sweeps need", "sweeps", "xarray", "zarr", "fsspec", "threadpoolctl")
     place = f"memory://desgd-fast-{uuid.uuid4().hex}" if store is None else store
     folder = Folder(place)
-    job, stored = _job(function, grid, fixed, folder, place, rng)
+    job, stored = _job(function, grid, fixed, folder, place, rng, version)
     waiting = job.n_cells
     if stored is not None:
         waiting = max(0, stored["cells_waiting"] - len(Journal(folder).cells()))
@@ -199,7 +215,7 @@ def estimate(
 
 
 def _job(
-    function: Any, grid: Any, fixed: Any, folder: Folder, place: Any, rng: RNG
+    function: Any, grid: Any, fixed: Any, folder: Folder, place: Any, rng: RNG, version: Any
 ) -> tuple[Job, dict[str, Any] | None]:
     """The job, and the attributes of its store; refuses the store of another one."""
     stored = stored_attributes(folder, place)
@@ -207,7 +223,7 @@ def _job(
     key = key_from(rng)
     if rng is None and begun.get("rng", "").isalnum():
         key = np.array([int(begun["rng"][i : i + 8], 16) for i in (0, 8)], np.uint64)
-    job = sweeps_grid.job(function, grid, fixed, key)
+    job = sweeps_grid.job(function, grid, fixed, key, version)
     if stored is not None:
         checks.same_sweep("store", begun, json.loads(json.dumps(job.description())))
     return job, stored

@@ -306,10 +306,7 @@ def test_a_store_in_memory(tmp_path: Path) -> None:
         ({"grid": GRID | {"a": [1, 2, 3]}}, r"grid.a was \[1, 2, 3, 4\], now \[1, 2, 3\]"),
         ({"fixed": {"shift": 1.0}}, r"fixed.shift was absent, now 1.0"),
         ({"rng": 2}, r"rng was '\w{16}', now '\w{16}'"),
-        (
-            {"function": functions.widening},
-            r"function was 'tests\.sweeps\.sweep_\w+\.everything \w+', now",
-        ),
+        ({"function": functions.widening}, r"function was 'everything', now 'widening'"),
     ],
 )
 def test_a_store_of_another_sweep_is_refused(tmp_path: Path, change: dict[str, Any], words: str) -> None:
@@ -349,16 +346,6 @@ def test_values_behind_labels_are_told_apart(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"grid\.a"):
             sweep(values[i - 1])
         fsspec.filesystem("file").rm(str(tmp_path / "s"), recursive=True)
-
-
-def test_what_a_function_captures_is_a_parameter_too(tmp_path: Path) -> None:
-    def scaled(by: float) -> Any:
-        return lambda a: by * a
-
-    dsf.sweep(scaled(2.0), {"a": [1, 2]}, store=tmp_path / "s")
-    dsf.sweep(scaled(2.0), {"a": [1, 2]}, store=tmp_path / "s")
-    with pytest.raises(ValueError, match=r"function\.captured\.by was 2\.0, now 3\.0"):
-        dsf.sweep(scaled(3.0), {"a": [1, 2]}, store=tmp_path / "s")
 
 
 def test_rng_none_goes_on_with_the_key_of_the_store(tmp_path: Path) -> None:
