@@ -74,12 +74,7 @@ class Arrays:
 
     def create(self, attributes: Mapping[str, Any]) -> None:
         """Coordinates, and cells that all wait."""
-        for axis in self.job.axes:
-            labels = np.array(axis.labels, dtype=object if isinstance(axis.labels[0], str) else None)
-            self._make(axis.name, Column(labels.dtype.kind), labels.shape, (axis.name,))
-            self._arrays[axis.name][:] = labels
-            self._settle(axis.name, labels.dtype.kind, complete=True)
-        self._make_bookkeeping()
+        self._make_empty()
         self.write_root(attributes)
 
     def open(self) -> NDArray[np.int8]:
@@ -91,8 +86,8 @@ class Arrays:
         for name in listed:
             if name in root:
                 self._arrays[name] = zarr.open_array(self.folder.url, path=name, mode="r+", zarr_format=3)
-        if STATUS not in self._arrays:
-            # Killed on the way to other columns: the journal has every cell.
+        if STATUS not in self._arrays or self._arrays[STATUS].shape != self.job.shape:
+            # Killed on the way to other columns, or the grid has grown: the journal has every cell.
             self.reset()
         depth = len(self.job.axes)
         for name in self._arrays.keys() - {STATUS, FAILURE} - self.job.labels(0).keys():
@@ -103,11 +98,12 @@ class Arrays:
         return self.status()
 
     def reset(self) -> None:
-        """Let all cells wait again, and forget the columns."""
-        self.columns = {}
-        self.folder.delete_folder(STATUS)
-        self._arrays = {name: self._arrays[name] for name in self.job.labels(0)}
-        self._make_bookkeeping()
+        """Let all cells wait again, and drop the columns."""
+        # The status first and last: without one, or with one of another shape, nothing else counts.
+        for name in (STATUS, *(self._arrays.keys() - {STATUS})):
+            self.folder.delete_folder(name)
+        self.columns, self._arrays = {}, {}
+        self._make_empty()
 
     def status(self) -> NDArray[np.int8]:
         """WAITING, DONE or FAILED for every cell."""
@@ -198,7 +194,12 @@ class Arrays:
     def _dims(self, column: Column) -> tuple[str, ...]:
         return (*(axis.name for axis in self.job.axes), *column.dims)
 
-    def _make_bookkeeping(self) -> None:
+    def _make_empty(self) -> None:
+        for axis in self.job.axes:
+            labels = np.array(axis.labels, dtype=object if isinstance(axis.labels[0], str) else None)
+            self._make(axis.name, Column(labels.dtype.kind), labels.shape, (axis.name,))
+            self._arrays[axis.name][:] = labels
+            self._settle(axis.name, labels.dtype.kind, complete=True)
         self._make(FAILURE, Column("O"), self.job.shape, self._dims(Column("O")))
         self._make(STATUS, Column("b"), self.job.shape, self._dims(Column("b")), WAITING)
         meaning: Any = {"flag_values": [WAITING, DONE, FAILED], "flag_meanings": "waiting done failed"}

@@ -163,6 +163,12 @@ def unlocked(name: str, value: object, free: bool) -> None:
         )
 
 
+def unchanged(name: str, value: object, before: Any, now: Any) -> None:
+    """A store that is still what it was when its parameters were compared."""
+    if before != now:
+        raise ValueError(f"{name}={given(value)} has just been changed by another process; try again")
+
+
 def workers(name: str, value: Any) -> None:
     """A number of processes, an executor, or a Dask client."""
     if isinstance(value, bool) or not (isinstance(value, int | np.integer) or hasattr(value, "submit")):

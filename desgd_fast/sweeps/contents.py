@@ -22,7 +22,8 @@ def digest(*parts: bytes) -> str:
 
 def array(values: NDArray[Any]) -> Any:
     """Type, shape and digest of a plain array; entries or fields where its bytes do not tell."""
-    head = f"{values.dtype!r} {values.shape}"
+    kind = values.dtype.str if values.dtype.names is None else str(values.dtype)
+    head = f"{kind} {values.shape}"
     if values.dtype.names is not None:
         # Between the fields lie bytes that mean nothing.
         return {"dtype": head, "fields": {name: values[name] for name in values.dtype.names}}

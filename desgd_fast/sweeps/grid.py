@@ -4,8 +4,8 @@ import hashlib
 import inspect
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,11 @@ class Axis:
     argument: str
     labels: tuple[bool | int | float | str, ...]
     values: tuple[Any, ...]
+
+    def at(self, places: Sequence[int]) -> "Axis":
+        """The axis with the labels at these places only."""
+        labels, values = (tuple(part[i] for i in places) for part in (self.labels, self.values))
+        return replace(self, labels=labels, values=values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +69,26 @@ class Job:
     def labels(self, cell: int) -> dict[str, bool | int | float | str]:
         """The cell's coordinates."""
         return {axis.name: axis.labels[i] for axis, i in self.places(cell)}
+
+    def number(self, labels: Mapping[str, bool | int | float | str]) -> int:
+        """The cell with these coordinates."""
+        place = [axis.labels.index(labels[axis.name]) for axis in self.axes]
+        return int(np.ravel_multi_index(place, self.shape))
+
+    def restricted(self, grid: Mapping[str, Any]) -> "Job | None":
+        """The part of this job over a described grid, in its order; None if not all of that is here."""
+        axes = {axis.name: axis for axis in self.axes}
+        if axes.keys() != grid.keys():
+            return None
+        kept = []
+        for name, labels in grid.items():
+            places = {repr(label): i for i, label in enumerate(axes[name].labels)}
+            # Described by their labels, or by what is behind each.
+            wanted = list(labels) if isinstance(labels, Mapping) else list(map(repr, labels))
+            if not places.keys() >= set(wanted):
+                return None
+            kept.append(axes[name].at([places[label] for label in wanted]))
+        return replace(self, axes=tuple(kept))
 
     def arguments(self, cell: int) -> dict[str, Any]:
         """What the function is called with."""

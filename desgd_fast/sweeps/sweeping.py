@@ -39,6 +39,9 @@ _LEAST_SECONDS, _SHARE = 10.0, 30.0
 # Cells that take longer than this many seconds are timed without compiling them first.
 _LONG = 60.0
 
+# The attribute that tells how often the grid has grown.
+_GENERATION = "grown"
+
 # Seconds to wait for a cell before looking after other things.
 _PATIENCE = 1.0
 
@@ -77,8 +80,10 @@ def sweep(
     store : str or path, optional
         Folder or any fsspec URL for a Zarr group that holds the results. Each cell is written once, when it
         finishes; calling again after any kind of interruption computes only what is missing. Any program
-        that reads Zarr can open it: ``xarray.open_zarr(store)``. One process at a time may write to it, which
-        is enforced on one machine. Without a store the results stay in memory.
+        that reads Zarr can open it: ``xarray.open_zarr(store)``. A grid with more values on its axes goes on
+        from the cells that are there, which keep their bits; the order of axes and values does not matter.
+        One process at a time may write to it, which is enforced on one machine. Without a store the results
+        stay in memory.
     workers : int, Executor or Client
         1 computes here, with all threads. More start so many processes of one thread each, which are
         replaced when they die. Any ``concurrent.futures.Executor``, or a ``dask.distributed.Client`` for
@@ -145,12 +150,12 @@ def sweep(
     check.installed("sweeps need", "sweeps", "xarray", "zarr", "fsspec", "threadpoolctl")
     place = f"memory://desgd-fast-{uuid.uuid4().hex}" if store is None else store
     folder = Folder(place)
-    job, stored = _job(function, grid, fixed, folder, place, rng, version)
+    job, held, stored = _job(function, grid, fixed, folder, place, rng, version)
     parameters = _parameters(job, recorded=store is not None)
     with ExitStack() as closing:
         if store is None:
             closing.callback(folder.delete_folder, "")
-        ledger = closing.enter_context(_ledger(folder, place, job, parameters, stored, workers))
+        ledger = closing.enter_context(_ledger(folder, place, job, held, parameters, stored, workers))
         _compute(ledger, job, workers, retry_failed, progress)
         ledger.finish()
         if ledger.failed:
@@ -188,10 +193,11 @@ def estimate(
     check.installed("sweeps need", "sweeps", "xarray", "zarr", "fsspec", "threadpoolctl")
     place = f"memory://desgd-fast-{uuid.uuid4().hex}" if store is None else store
     folder = Folder(place)
-    job, stored = _job(function, grid, fixed, folder, place, rng, version)
+    job, held, stored = _job(function, grid, fixed, folder, place, rng, version)
     waiting = job.n_cells
     if stored is not None:
-        waiting = max(0, stored["cells_waiting"] - len(Journal(folder).cells()))
+        waiting -= held.n_cells - stored["cells_waiting"]
+        waiting = max(0, waiting - len(Journal(folder, stored.get(_GENERATION, 0)).cells()))
     cell = int(np.ravel_multi_index([size // 2 for size in job.shape], job.shape))
     with limit_linear_algebra():
         if n_workers > 1:
@@ -216,17 +222,22 @@ def estimate(
 
 def _job(
     function: Any, grid: Any, fixed: Any, folder: Folder, place: Any, rng: RNG, version: Any
-) -> tuple[Job, dict[str, Any] | None]:
-    """The job, and the attributes of its store; refuses the store of another one."""
+) -> tuple[Job, Job, dict[str, Any] | None]:
+    """The job, as much of it as the store holds or is to hold, and the attributes of the store.
+
+    Refuses the store of another job. One that holds all of this one decides on the order of the cells.
+    """
     stored = stored_attributes(folder, place)
     begun = {} if stored is None else json.loads(stored["parameters"])
     key = key_from(rng)
     if rng is None and begun.get("rng", "").isalnum():
         key = np.array([int(begun["rng"][i : i + 8], 16) for i in (0, 8)], np.uint64)
     job = sweeps_grid.job(function, grid, fixed, key, version)
-    if stored is not None:
-        checks.same_sweep("store", begun, json.loads(json.dumps(job.description())))
-    return job, stored
+    if stored is None:
+        return job, job, None
+    held = job.restricted(begun["grid"]) or job
+    checks.same_sweep("store", begun, json.loads(json.dumps(held.description())))
+    return (held if held.n_cells == job.n_cells else job), held, stored
 
 
 def _parameters(job: Job, recorded: bool) -> str:
@@ -308,14 +319,25 @@ def _bar(show: bool, total: int, done: int) -> Iterator[Callable[[int, int], obj
 
 @contextmanager
 def _ledger(
-    folder: Folder, store: Any, job: Job, parameters: str, stored: dict[str, Any] | None, workers: Any
+    folder: Folder,
+    store: Any,
+    job: Job,
+    held: Job,
+    parameters: str,
+    stored: dict[str, Any] | None,
+    workers: Any,
 ) -> Iterator["_Ledger"]:
     folder.make(JOURNAL)
     folder.write(f"{JOURNAL}/README", NOTE)
     with folder.locked(store):
+        latest = stored_attributes(folder, store)
+        checks.unchanged("store", store, *((each or {}).get("parameters") for each in (stored, latest)))
+        stored = latest
         folder.sweep_out()
-        ledger = _Ledger(folder, job, parameters, stored, workers)
+        ledger = _Ledger(folder, held, parameters, stored, workers)
         try:
+            if held.n_cells < job.n_cells:
+                ledger.grow(job, parameters)
             yield ledger
         except BaseException:
             # What is in the journal is safe; in the arrays it can also be read by others.
@@ -333,7 +355,8 @@ class _Ledger:
         self._folder = folder
         self._job = job
         self._arrays = Arrays(job, folder)
-        self._journal = Journal(folder)
+        self._journal = Journal(folder, (stored or {}).get(_GENERATION, 0))
+        self._journal.clear_others()
         self._session = _session(workers)
         self._attributes = dict(stored or {}) or {
             "desgd_fast": _version(),
@@ -356,6 +379,23 @@ class _Ledger:
             self._status = self._arrays.status()
         else:
             self._status = self._arrays.open()
+        self.absorb()
+
+    def grow(self, job: Job, parameters: str) -> None:
+        """Go over to a larger grid, all of whose cells beyond this one wait.
+
+        Until the root is written, the store holds the old grid, and from then on the new one: its cells are
+        in a journal under their new numbers, and arrays of another shape do not count.
+        """
+        generation = self._attributes.get(_GENERATION, 0) + 1
+        journal = Journal(self._folder, generation)
+        for results in self._arrays.results(_JOURNAL_BYTES):
+            labels = {cell: self._job.labels(cell) for cell in results}
+            journal.append([encode(job.number(labels[cell]), result) for cell, result in results.items()])
+        self._attributes |= {"parameters": parameters, _GENERATION: generation}
+        self._arrays.write_root(self._attributes)
+        self._job, self._journal, self._arrays = job, journal, Arrays(job, self._folder)
+        self._status = self._arrays.open()
         self.absorb()
 
     def cells(self, *states: int) -> list[int]:

@@ -1,5 +1,6 @@
 """Sweeps: the same bits whatever happens on the way, and a store that any kill leaves consistent."""
 
+import contextlib
 import errno
 import io
 import json
@@ -8,7 +9,9 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import warnings
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,7 @@ import xarray as xr
 import zarr
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
 
 import desgd_fast as dsf
 from bench.sweeps import under_fire
@@ -660,3 +664,156 @@ def test_what_cannot_travel_is_refused_before_any_process_starts() -> None:
 
     with pytest.raises(TypeError, match="must be picklable to reach workers"):
         dsf.sweep(lambda a, lock: a, {"a": [1]}, fixed={"lock": threading.Lock()}, workers=2)
+
+
+# More values on an axis
+
+
+@pytest.mark.parametrize(
+    "larger",
+    [
+        {"a": [1, 2, 3, 4], "b": ["u", "v", "w", "x"]},
+        {"a": [4, 0, 3, 2, 1, 9], "b": ["x", "w", "v", "u"]},
+        {"b": ["w", "u", "v"], "a": [5, 1, 2, 3, 4]},
+    ],
+)
+@pytest.mark.parametrize("function", [functions.everything, functions.widening])
+def test_a_grown_store_is_the_one_computed_at_once(
+    tmp_path: Path, function: Any, larger: dict[str, Any]
+) -> None:
+    dsf.sweep(function, GRID, rng=1, store=tmp_path / "grown")
+    ds = dsf.sweep(function, larger, rng=1, store=tmp_path / "grown")
+    (*_, session) = json.loads(ds.attrs["sessions"])
+    assert session["cells"] == ds.cell_status.size - 12
+    dsf.sweep(function, larger, rng=1, store=tmp_path / "at once")
+    assert files(tmp_path / "grown") == files(tmp_path / "at once")
+    xr.testing.assert_identical(plain(tmp_path / "grown"), plain(tmp_path / "at once"))
+    with pytest.raises(ValueError, match=r"grid\.[ab] was"):
+        dsf.sweep(function, GRID, rng=1, store=tmp_path / "grown")
+
+
+def test_graphs_are_added_to_a_store(tmp_path: Path) -> None:
+    fixed = {"problem": dsf.GaussianRegression(dim=2), "step_size": 0.3, "batch_size": 1}
+    graphs = {"cycle": nx.cycle_graph(6)}
+    growth = dsf.theory.second_moment_growth
+    dsf.sweep(growth, {"graph": graphs}, fixed=fixed, store=tmp_path / "s")
+    graphs["star"] = nx.star_graph(5)
+    ds = dsf.sweep(growth, {"graph": graphs}, fixed=fixed, store=tmp_path / "s")
+    assert list(ds.graph.values) == ["cycle", "star"]
+    with pytest.raises(ValueError, match=r"grid\.graph\['cycle'\]\.data was"):
+        dsf.sweep(growth, {"graph": graphs | {"cycle": nx.path_graph(6)}}, fixed=fixed, store=tmp_path / "s")
+
+
+@pytest.mark.usefixtures("often")
+def test_the_order_of_axes_and_values_is_no_parameter(tmp_path: Path) -> None:
+    whole = dsf.sweep(functions.everything, GRID, rng=1, store=tmp_path / "whole")
+
+    class Stop(BaseException):
+        pass
+
+    left = [5]
+
+    def stopping(**point: Any) -> functions.Result:
+        if not left[0]:
+            raise Stop
+        left[0] -= 1
+        return functions.everything(**point)
+
+    with pytest.raises(Stop):
+        dsf.sweep(stopping, GRID, rng=1, store=tmp_path / "part", version="1")
+    left[0] = 99
+    turned = {"b": ["w", "v", "u"], "a": [3, 1, 2, 4]}
+    ds = dsf.sweep(stopping, turned, rng=1, store=tmp_path / "part", version="1")
+    assert left[0] == 99 - 7
+    xr.testing.assert_identical(ds.draw.drop_attrs().load(), whole.draw.drop_attrs().load())
+
+
+@pytest.mark.usefixtures("often")
+def test_an_end_while_a_store_grows_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = {"a": [1, 2, 3], "b": ["u"]}
+    larger = {"b": ["v", "u"], "a": [4, 1, 2, 3]}
+    dsf.sweep(functions.widening, larger, rng=1, store=tmp_path / "undisturbed")
+    fuse = Fuse(monkeypatch, Killed())
+    for end in range(0, 400, 7):
+        store = tmp_path / f"ended after {end}"
+        fuse.left = sys.maxsize
+        dsf.sweep(functions.widening, grid, rng=1, store=store)
+        fuse.left = end
+        try:
+            dsf.sweep(functions.widening, larger, rng=1, store=store)
+        except Killed:
+            fuse.left = sys.maxsize
+            dsf.sweep(functions.widening, larger, rng=1, store=store)
+            sessions = json.loads(xr.open_zarr(store, chunks=None).attrs["sessions"])
+            assert sum(session["cells"] for session in sessions) >= 3
+        else:
+            break
+        assert files(store) == files(tmp_path / "undisturbed"), end
+    assert end > 50
+
+
+class Growing(RuleBasedStateMachine):
+    """A store that grows, is cut short anywhere, and is asked again, in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(sweeps, "_LEAST_SECONDS", 0.0)
+        self.patch.setattr(sweeps, "_SHARE", 0.0)
+        self.patch.setattr(sweeps_workers, "BATCH_SECONDS", 0.0)
+        self.fuse = Fuse(self.patch, Killed())
+        self.folder = tempfile.TemporaryDirectory()
+        self.grid: dict[str, list[Any]] = {"a": [1], "b": ["u"]}
+        self.calls: Counter[tuple[int, str]] = Counter()
+        self.kills = 0
+
+    def teardown(self) -> None:
+        self.patch.undo()
+        self.folder.cleanup()
+
+    def sweep(self, left: int = sys.maxsize) -> xr.Dataset:
+        def called(a: int, b: str, rng: np.random.Generator) -> Any:
+            self.calls[a, b] += 1
+            return functions.widening(a, b, rng)
+
+        self.fuse.left = left
+        try:
+            return dsf.sweep(called, self.grid, rng=1, store=f"{self.folder.name}/s", version="1")
+        finally:
+            self.fuse.left = sys.maxsize
+
+    @rule(axis=st.sampled_from("ab"), dice=st.randoms(), turn=st.booleans())
+    def grow(self, axis: str, dice: random.Random, turn: bool) -> None:
+        """One more value somewhere, the others in another order; perhaps the axes too."""
+        more = {"a": range(6), "b": "uvwx"}[axis]
+        if new := [value for value in more if value not in self.grid[axis]]:
+            self.grid[axis] = [*self.grid[axis], dice.choice(new)]
+        for values in self.grid.values():
+            dice.shuffle(values)
+        if turn:
+            self.grid = dict(reversed(self.grid.items()))
+
+    @rule(left=st.integers(0, 60))
+    def cut_short(self, left: int) -> None:
+        """End after so many writes."""
+        with contextlib.suppress(Killed):
+            self.sweep(left)
+            return
+        self.kills += 1
+
+    @rule()
+    def ask(self) -> None:
+        """The right numbers, whatever came before, and no cell computed again that was on record."""
+        ds = self.sweep()
+        fresh = dsf.sweep(functions.widening, self.grid, rng=1)
+        order = {axis: ds[axis].values for axis in "ab"}
+        assert (ds.cell_status == 1).all()
+        for name in fresh.data_vars:
+            np.testing.assert_array_equal(
+                ds[name].transpose(*fresh[name].dims).values, fresh[name].sel(order).values
+            )
+        assert self.calls.total() <= ds.cell_status.size + self.kills
+
+
+TestGrowing = Growing.TestCase
+TestGrowing.settings = settings(max_examples=15, stateful_step_count=12, deadline=None)
