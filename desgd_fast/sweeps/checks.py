@@ -1,6 +1,7 @@
 """What sweeps and their grids are checked for."""
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import numpy as np
@@ -145,6 +146,24 @@ def _place(path: tuple[str, ...]) -> str:
         elif not part.startswith("@"):
             place += f".{part}" if part.replace(".", "").isidentifier() else f"[{part}]"
     return place.removeprefix(".")
+
+
+def one_place(name: str, value: str) -> None:
+    """A path or URL of one place: for all that read and write Zarr, '::' chains several."""
+    if "::" in value:
+        raise ValueError(f"{name} must be a path or URL without '::', got {given(value)}")
+
+
+@contextmanager
+def reachable(name: str, value: str) -> Iterator[None]:
+    """A place where a folder of files is, or can be made."""
+    try:
+        yield
+    except (OSError, ImportError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ValueError(
+            f"{name} must be a folder, or a place where one can be made, got {given(value)}: {reason}"
+        ) from error
 
 
 def is_a_sweep(name: str, value: object, ours: bool) -> None:

@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -119,6 +120,8 @@ def _field(name: str, value: Any) -> Field | None:
         raise NotAField(f"{name}: {error}") from None
     if array.dtype.kind == "T":
         array = array.astype(object)
+    if array.dtype.kind == "O" and array.size and all(type(part) is int for part in array.flat):
+        array = _of_large_integers(name, array)
     if array.dtype.kind in "UO" and all(isinstance(part, str) for part in array.flat):
         values = array.astype(object)
     elif array.dtype.kind == "b":
@@ -130,10 +133,20 @@ def _field(name: str, value: Any) -> Field | None:
     elif array.dtype.kind in "fc":
         values = array.astype(np.float64 if array.dtype.kind == "f" else np.complex128)
     else:
-        raise NotAField(
-            f"{name} must be a number, a text, or an array of numbers or texts, got {type(value).__name__}"
-        )
+        odd = type(value).__name__
+        if array.dtype.kind == "O" and array.ndim:
+            first = next((part for part in array.flat if not isinstance(part, str | Number)), array.flat[0])
+            odd = f"{odd} with {first!r:.40} among its entries"
+        raise NotAField(f"{name} must be a number, a text, or an array of numbers or texts, got {odd}")
     return Field(tuple(f"{name}_dim_{i}" for i in range(values.ndim)), values)
+
+
+def _of_large_integers(name: str, array: NDArray[Any]) -> NDArray[np.float64]:
+    """Python's integers beyond 64 bits, as the nearest floats."""
+    try:
+        return array.astype(np.float64)
+    except OverflowError:
+        raise NotAField(f"{name} must be below 1.8e308 in size, got an integer beyond that") from None
 
 
 def encode(cell: int, result: Fields | str) -> str:

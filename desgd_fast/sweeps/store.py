@@ -37,11 +37,14 @@ class Folder:
         import fsspec
         from fsspec.implementations.local import LocalFileSystem
 
-        self.files, path = fsspec.url_to_fs(os.fspath(store))
+        place = os.fspath(store)
+        checks.one_place("store", place)
+        with checks.reachable("store", place):
+            self.files, path = fsspec.url_to_fs(place)
         self.local = isinstance(self.files, LocalFileSystem)
         self.root = str(path)
         # Zarr replaces files of a plain path atomically, those of a file:// URL not.
-        self.url = self.root if self.local else os.fspath(store)
+        self.url = self.root if self.local else place
 
     def path(self, name: str) -> str:
         """Where the file of that name is."""

@@ -276,7 +276,8 @@ def open_store(store: str | os.PathLike[str]) -> "xarray.Dataset":
 
 def stored_attributes(folder: Folder, store: Any) -> dict[str, Any] | None:
     """Attributes of the sweep in a folder; None if there is nothing yet."""
-    root = json.loads(folder.read("zarr.json") or b"{}")
+    with checks.reachable("store", os.fspath(store)):
+        root = json.loads(folder.read("zarr.json") or b"{}")
     attributes: dict[str, Any] = root.get("attributes", {})
     if "parameters" in attributes and "desgd_fast" in attributes:
         return attributes
@@ -327,8 +328,9 @@ def _ledger(
     stored: dict[str, Any] | None,
     workers: Any,
 ) -> Iterator["_Ledger"]:
-    folder.make(JOURNAL)
-    folder.write(f"{JOURNAL}/README", NOTE)
+    with checks.reachable("store", os.fspath(store)):
+        folder.make(JOURNAL)
+        folder.write(f"{JOURNAL}/README", NOTE)
     with folder.locked(store):
         latest = stored_attributes(folder, store)
         checks.unchanged("store", store, *((each or {}).get("parameters") for each in (stored, latest)))

@@ -108,6 +108,8 @@ def test_every_field_is_a_variable_over_the_grid() -> None:
         (xr.DataArray([1.0], dims="node", name="r"), {"r": [1.0]}),
         ({"i": 7, "cell_status": 5}, {"result_i": 7, "result_cell_status": 5}),
         (np.uint64(2**63), {"value": 2.0**63}),
+        (10**30, {"value": 1e30}),
+        ([10**30, 2], {"value": [1e30, 2.0]}),
         (-0.0, {"value": -0.0}),
         (np.inf, {"value": np.inf}),
     ],
@@ -413,9 +415,40 @@ def test_failed_cells_are_retried_on_request_only(tmp_path: Path) -> None:
     assert list(ds.cell_failure.values) == ["", "", ""]
 
 
-def test_results_that_no_variable_can_hold_fail_with_a_reason() -> None:
-    with pytest.warns(FailedCellsWarning, match="must be a number, a text, or an array"):
-        dsf.sweep(lambda a: {"x": object()}, {"a": [1]})
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        ({"x": object()}, "x must be a number, a text, or an array of numbers or texts, got object"),
+        ({"x": [1, None]}, "x must be .*, got list with None among its entries"),
+        (10**400, r"value must be below 1\.8e308 in size"),
+    ],
+)
+def test_results_that_no_variable_can_hold_fail_with_a_reason(result: Any, words: str) -> None:
+    with pytest.warns(FailedCellsWarning, match=words):
+        dsf.sweep(lambda a: result, {"a": [1]})
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("file", "a place where one can be made, got 'file': Not a directory"),
+        ("file/deeper", "a place where one can be made, got 'file/deeper': Not a directory"),
+        ("x" * 300, "a place where one can be made.*File name too long"),
+        ("a\0b", "a place where one can be made.*null byte"),
+        ("nosuch://a/b", "a place where one can be made.*Protocol not known"),
+        ("x/a::b.zarr", "a path or URL without '::', got 'x/a::b.zarr'"),
+        ("simplecache::memory://x", "a path or URL without '::'"),
+    ],
+)
+def test_places_where_no_store_can_be_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("kept")
+    with pytest.raises(ValueError, match=f"store must be .*{words}"):
+        dsf.sweep(lambda a: a, {"a": [1]}, store=place)
+    assert [path.name for path in tmp_path.rglob("*")] == ["file"]
+    assert Path("file").read_text() == "kept"
 
 
 # Kills
