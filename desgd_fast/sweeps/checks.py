@@ -1,5 +1,6 @@
 """What sweeps and their grids are checked for."""
 
+import errno
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -160,6 +161,8 @@ def reachable(name: str, value: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ImportError, ValueError) as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise  # the place is right
         reason = getattr(error, "strerror", None) or str(error)
         raise ValueError(
             f"{name} must be a folder, or a place where one can be made, got {given(value)}: {reason}"

@@ -68,8 +68,9 @@ def sweep(
     ----------
     function : callable
         For example :func:`desgd_fast.measure_tail`, :func:`desgd_fast.theory.tail_index`, or one of your
-        own. It returns a dataclass, a mapping, a Dataset, a number, a text, an array, or a tuple of these;
-        every field (and property) becomes a variable. A field that is None is missing in that cell.
+        own. It returns a dataclass, a mapping, a Dataset, a DataArray, a DataFrame, a Series, a number, a
+        text, an array, or a tuple of these; every field (and property) becomes a variable. A field that is
+        None is missing in that cell. Coordinates stay coordinates.
     grid : mapping
         Axis name, which is that of an argument, to a sequence of numbers, texts or booleans; or to a mapping
         from labels to any values, such as ``{"graph": {"cycle": W1, "star": W2}}``. Values of the axis
@@ -102,9 +103,11 @@ def sweep(
     -------
     xarray.Dataset
         The variables over the axes of the grid, then their own axes (padded with nan where cells differ in
-        length). ``cell_status`` is 1 where a cell is done and 2 where it failed, with the traceback in
-        ``cell_failure``. Versions, parameters, key, machine and times are in the attributes. With a
-        store it is read from there when used.
+        length, or where one has coordinates that another has not: an axis then goes over those of all
+        cells, sorted; one without any counts 0, 1, … beside others that have some). ``cell_status`` is 1
+        where a cell is done and 2 where it failed, with the traceback in ``cell_failure``. Versions,
+        parameters, key, machine and times are in the attributes. With a store it is read from there when
+        used.
 
     Raises
     ------

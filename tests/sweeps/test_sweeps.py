@@ -19,6 +19,7 @@ from typing import Any
 import fsspec
 import networkx as nx
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 import zarr
@@ -699,6 +700,143 @@ def test_what_cannot_travel_is_refused_before_any_process_starts() -> None:
         dsf.sweep(lambda a, lock: a, {"a": [1]}, fixed={"lock": threading.Lock()}, workers=2)
 
 
+# Coordinates
+
+
+def test_coordinates_of_a_returned_dataset_stay_coordinates(tmp_path: Path) -> None:
+    def made(a: int) -> xr.Dataset:
+        return xr.Dataset(
+            {"x": (("time", "node"), np.full((3, 2), float(a))), "n": ("node", [a, a + 1])},
+            {
+                "time": [0.5, 0.25, 4.0],
+                "node": ["u", "v"],
+                "lat": ("node", [1.0, 2.0]),
+                "at": a,
+                "grid": (("time", "node"), np.arange(6).reshape(3, 2)),
+            },
+        )
+
+    ds = dsf.sweep(made, {"a": [1, 2]}, store=tmp_path / "s")
+    assert ds.x.dims == ("a", "time", "node")
+    assert set(ds.coords) == {"a", "time", "node", "lat", "at", "grid"}
+    for a in (1, 2):
+        xr.testing.assert_equal(ds[["x", "n"]].sel(a=a).drop_vars("a").load(), made(a))
+    xr.testing.assert_identical(plain(tmp_path / "s"), dsf.sweep(made, {"a": [1, 2]}).drop_attrs(deep=False))
+
+
+@pytest.mark.parametrize("often", [False, True])
+@pytest.mark.parametrize("whole", [False, True])
+def test_cells_with_other_coordinates_are_joined(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, often: bool, whole: bool
+) -> None:
+    if often:
+        for module, name in (
+            (sweeps, "_LEAST_SECONDS"),
+            (sweeps, "_SHARE"),
+            (sweeps_workers, "BATCH_SECONDS"),
+        ):
+            monkeypatch.setattr(module, name, 0.0)
+    times = {1: [3.0, 1.0], 2: [2.0, 3.0], 3: [1.0], 4: [0, 5]}
+
+    def made(a: int) -> xr.DataArray:
+        values = 10 * a + np.arange(len(times[a]))
+        return xr.DataArray(values if whole else values + 0.5, {"time": times[a]}, "time", name="x")
+
+    ds = dsf.sweep(made, {"a": [1, 2, 3, 4]}, store=tmp_path / "s")
+    assert list(ds.time.values) == [0.0, 1.0, 2.0, 3.0, 5.0]
+    joined = xr.concat([made(a) for a in times], "a", join="outer").assign_coords(a=list(times))
+    xr.testing.assert_equal(ds.x.load(), joined.sortby("time").astype(float))
+
+
+def test_coordinates_that_all_cells_share_keep_their_order() -> None:
+    frame = pd.DataFrame({"x": [1, 2], "y": ["p", "q"]}, index=["b", "a"])
+    for result, names in (
+        (frame, {"x": "index", "y": "index"}),
+        (frame["x"], {"x": "index"}),
+        ({"s": frame["x"], "z": 3}, {"s": "index"}),
+        ({"d": frame.to_xarray()}, {"d_x": "index"}),
+        ({"q": xr.DataArray([1, 2], {"t": ["b", "a"]}, "t")}, {"q": "t"}),
+    ):
+        ds = dsf.sweep(lambda a, result=result: result, {"a": [1, 2]})
+        for name, dim in names.items():
+            assert ds[name].dims == ("a", dim)
+            assert list(ds[dim].values) == ["b", "a"]
+
+
+def test_an_axis_without_coordinates_counts_beside_one_that_has_some() -> None:
+    def made(a: int) -> xr.DataArray:
+        coordinates = {"time": [1, 7]} if a == 2 else None
+        return xr.DataArray([a, a], coordinates, "time", name="x")
+
+    ds = dsf.sweep(made, {"a": [1, 2]})
+    assert list(ds.time.values) == [0, 1, 7]
+    np.testing.assert_array_equal(ds.x, [[1, 1, np.nan], [np.nan, 2, 2]])
+    assert "time" not in dsf.sweep(made, {"a": [1, 3]}).coords
+
+
+def test_a_coordinate_called_like_an_axis_gets_another_name() -> None:
+    ds = dsf.sweep(lambda a: xr.DataArray([a], {"a": [9]}, "a", name="x"), {"a": [1, 2]})
+    assert ds.x.dims == ("a", "result_a")
+    assert list(ds.result_a.values) == [9]
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ([1.0, np.nan], "coordinate t must hold real numbers or texts"),
+        ([1j, 2j], "coordinate t must hold real numbers or texts"),
+        (["a", "a"], "coordinate t must hold every value once"),
+        (np.array(["2020", "2021"], "M8[ns]"), "coordinate t must be a number, a text, or an array"),
+    ],
+)
+def test_coordinates_that_cannot_be_joined_fail_their_cell(labels: Any, words: str) -> None:
+    with pytest.warns(FailedCellsWarning, match=words):
+        dsf.sweep(lambda a: xr.DataArray([1, 2], {"t": labels}, "t"), {"a": [1]})
+
+
+COORDINATES = st.one_of(
+    st.none(),
+    st.lists(st.integers(-3, 3), min_size=1, max_size=3, unique=True),
+    st.lists(st.sampled_from([-0.5, 0.0, 1.0, 2.5]), min_size=1, max_size=3, unique=True),
+    st.lists(st.sampled_from("abc"), min_size=1, max_size=3, unique=True),
+    st.lists(st.booleans(), min_size=1, max_size=2, unique=True),
+)
+
+
+@settings(max_examples=40)
+@given(
+    axes=st.lists(COORDINATES, min_size=2, max_size=4),
+    kind=st.sampled_from(["i", "f", "O"]),
+    dice=st.randoms(),
+)
+def test_coordinates_do_not_depend_on_the_order_of_arrival(axes: list[Any], kind: str, dice: Any) -> None:
+    def made(i: int) -> xr.DataArray:
+        values = np.arange(len(axes[i] or "ab")) + 10 * i
+        texts = np.array([str(value) for value in values], dtype=object)
+        coordinates = None if axes[i] is None else {"t": axes[i]}
+        return xr.DataArray(texts if kind == "O" else values.astype(kind), coordinates, "t", name="x")
+
+    computed = []
+    for often in (False, True):
+        with pytest.MonkeyPatch.context() as patch:
+            if often:
+                order = list(range(len(axes)))
+                dice.shuffle(order)
+                patch.setattr(sweeps, "_LEAST_SECONDS", 0.0)
+                patch.setattr(sweeps, "_SHARE", 0.0)
+                patch.setattr(sweeps_workers, "BATCH_SECONDS", 0.0)
+                patch.setattr(sweeps._Ledger, "cells", lambda ledger, *states, order=order: order)
+            computed.append(dsf.sweep(made, {"i": range(len(axes))}).drop_attrs(deep=False))
+    xr.testing.assert_identical(*computed)
+    for i, labels in enumerate(axes):
+        kept = [
+            value for value in computed[0].x.sel(i=i).values.tolist() if value not in ("",) and value == value
+        ]
+        assert sorted(map(str, map(lambda v: v if kind == "O" else float(v), kept))) == sorted(
+            str(v if kind == "O" else float(v)) for v in made(i).values.tolist()
+        ), labels
+
+
 # More values on an axis
 
 
@@ -767,7 +905,7 @@ def test_an_end_while_a_store_grows_loses_nothing(tmp_path: Path, monkeypatch: p
     larger = {"b": ["v", "u"], "a": [4, 1, 2, 3]}
     dsf.sweep(functions.widening, larger, rng=1, store=tmp_path / "undisturbed")
     fuse = Fuse(monkeypatch, Killed())
-    for end in range(0, 400, 7):
+    for end in range(0, 400, 11):
         store = tmp_path / f"ended after {end}"
         fuse.left = sys.maxsize
         dsf.sweep(functions.widening, grid, rng=1, store=store)
@@ -849,4 +987,4 @@ class Growing(RuleBasedStateMachine):
 
 
 TestGrowing = Growing.TestCase
-TestGrowing.settings = settings(max_examples=15, stateful_step_count=12, deadline=None)
+TestGrowing.settings = settings(max_examples=8, stateful_step_count=10, deadline=None)
