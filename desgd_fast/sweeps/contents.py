@@ -124,6 +124,11 @@ def _ufunc_of_numba(compiled: Any) -> Parts:
     return {"function": compiled._dispatcher.py_func}
 
 
+def _generalised_ufunc_of_numba(compiled: Any) -> Parts:
+    builder = compiled.gufunc_builder
+    return {"function": builder.py_func, "signature": builder.signature, "types": compiled.types}
+
+
 def _callback(compiled: Any) -> Parts:
     return {"function": compiled._pyfunc, "signature": str(compiled._sig)}
 
@@ -147,5 +152,6 @@ _KNOWN: tuple[tuple[str, str, Callable[[Any], Parts]], ...] = (
     ("torch", "Tensor", _tensor),
     ("numba.core.dispatcher", "Dispatcher", _dispatcher),
     ("numba.np.ufunc.dufunc", "DUFunc", _ufunc_of_numba),
+    ("numba.np.ufunc.gufunc", "GUFunc", _generalised_ufunc_of_numba),
     ("numba.core.ccallback", "CFunc", _callback),
 )

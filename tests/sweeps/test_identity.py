@@ -142,6 +142,16 @@ def compiled(by: float, **options: Any) -> Any:
     return function
 
 
+def universal(by: float) -> Any:
+    """A compiled ufunc over vectors."""
+
+    @numba.guvectorize(["void(f8[:], f8[:])"], "(n)->(n)")
+    def function(x: Any, out: Any) -> None:
+        out[:] = by * x
+
+    return function
+
+
 def decorated(by: float) -> Callable[..., Any]:
     """A function under a decorator that names it like what it wraps."""
 
@@ -313,7 +323,14 @@ GROUPS: dict[str, Callable[[], list[Any]]] = {
         with_helper(2),
     ],
     "attributes": lambda: [with_attribute(1), with_attribute(2)],
-    "compiled": lambda: [compiled(1.0), compiled(2.0), compiled(1.0, fastmath=True), compiled(1.0).py_func],
+    "compiled": lambda: [
+        compiled(1.0),
+        compiled(2.0),
+        compiled(1.0, fastmath=True),
+        compiled(1.0).py_func,
+        universal(1.0),
+        universal(2.0),
+    ],
     "wrapped": lambda: [
         decorated(1),
         decorated(2),
