@@ -7,6 +7,8 @@ Three instruments that check each other: :func:`simulate` runs it,
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from desgd_fast.common import forks as _forks  # noqa: F401  (sees every fork from now on)
+
 if TYPE_CHECKING:
     from desgd_fast import algorithms as algorithms
     from desgd_fast import mixing as mixing

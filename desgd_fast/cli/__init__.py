@@ -57,7 +57,7 @@ def _raised_by_validation(error: Exception) -> bool:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     module: str = "" if trace is None else trace.tb_frame.f_globals["__name__"]
-    return module.startswith("desgd_fast.common.") or module.endswith(".checks")
+    return module.startswith(("desgd_fast.common.", "desgd_fast.kernels.jit.")) or module.endswith(".checks")
 
 
 def _names_an_extra(error: Exception) -> bool:
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = app(arguments, prog_name="desgd-fast", standalone_mode=False)
     except UsageError as error:
         message = error.format_message() if hasattr(error, "format_message") else str(error)
-    except (ValueError, TypeError, ImportError) as error:
+    except (ValueError, TypeError, ImportError, RuntimeError) as error:
         if not (_raised_by_validation(error) or _names_an_extra(error)):
             raise
         message = str(error)

@@ -28,18 +28,32 @@ def sweep(
     cluster: Annotated[
         str | None, typer.Option(help="Address of a dask scheduler, such as tcp://host:8786.")
     ] = None,
+    trust: Annotated[
+        bool,
+        typer.Option(
+            "--trust",
+            help="Run the function that the file names as module:function, and connect to its cluster. Both "
+            "can be any code: without this option a file from elsewhere only runs functions of this package.",
+        ),
+    ] = False,
     progress: Annotated[
         bool | None, typer.Option(help="Show a progress bar; by default on a terminal.", show_default=False)
     ] = None,
 ) -> None:
     """Compute a function over a grid of parameters into a Zarr store, whatever interrupts it.
 
-    Interrupt it, kill it, lose the machine: the same command with --resume goes on with what is missing.
+    Interrupt it, kill it, lose the machine: the same command with --resume goes on with what is missing, also
+    of more values on an axis.
     """
-    plan = sweep_config.read(config)
+    plan = sweep_config.read(config, trust)
     place = plan.store if store is None else store
     n_workers = plan.workers if workers is None else workers
-    arguments: dict[str, Any] = {"fixed": plan.fixed, "store": place, "rng": plan.rng}
+    arguments: dict[str, Any] = {
+        "fixed": plan.fixed,
+        "store": place,
+        "rng": plan.rng,
+        "version": plan.version,
+    }
     if dry_run:
         _estimate(plan, n_workers, arguments)
         return

@@ -13,9 +13,9 @@ import typer
 
 from desgd_fast.cli import graph as cli_graph
 
-# Functions by their short names; any other is written package.module:function.
+# Functions by their short names; any other is written module:function.
 FUNCTIONS = {
-    "measure_tail": "desgd_fast.measurement:measure_tail",
+    "measure_tail": "desgd_fast.measurement.tail:measure_tail",
     "tail_index": "desgd_fast.theory:tail_index",
     "second_moment_growth": "desgd_fast.theory:second_moment_growth",
     "lyapunov_exponent": "desgd_fast.theory:lyapunov_exponent",
@@ -23,7 +23,11 @@ FUNCTIONS = {
     "critical_step_size": "desgd_fast.theory:critical_step_size",
 }
 
-_TOP = ("function", "store", "workers", "cluster", "rng", "problem", "graph", "fixed", "grid")
+# Where functions are only this package's, and compute: a file may name them unasked. Another module's could
+# be any code, and so could others of this package, which read and run files.
+_COMPUTING = ("desgd_fast", "desgd_fast.theory", "desgd_fast.tails", "desgd_fast.mixing")
+
+_TOP = ("function", "version", "store", "workers", "cluster", "rng", "problem", "graph", "fixed", "grid")
 _GRAPH = ("name", "n_nodes", "degree", "rule", "delta", "lazy", "rng")
 _GAUSSIAN = ("dim", "feature_std", "noise_std", "covariance", "optimum")
 _DATA = ("data", "target", "standardise", "assignment", "replacement", "ridge")
@@ -41,6 +45,7 @@ class Config:
     """What the file says, with everything built."""
 
     function: Any
+    version: str | None
     grid: dict[str, Any]
     fixed: dict[str, Any]
     store: str
@@ -56,7 +61,7 @@ class Source:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")  # editors begin files with a byte order mark
         except OSError as error:
             raise typer.BadParameter(f"cannot read '{path}': {error.strerror}") from None
         except UnicodeDecodeError as error:
@@ -132,8 +137,8 @@ def _key(text: str) -> Keys | None:
     return tuple(keys)
 
 
-def read(path: Path) -> Config:
-    """The sweep that a file describes."""
+def read(path: Path, trusted: bool = False) -> Config:
+    """The sweep that a file describes; unless trusted, it may name no foreign code."""
     source = Source(path)
     entries = source.entries
     _known(source, (), entries, _TOP)
@@ -141,7 +146,11 @@ def read(path: Path) -> Config:
         _table(source, (table,), entries.get(table, {}))
     if not entries.get("grid"):
         raise source.fail(("grid",), "a table [grid] must name at least one axis")
-    function = _function(source, entries.get("function", "measure_tail"))
+    function = _function(source, entries.get("function", "measure_tail"), trusted)
+    if "cluster" in entries and not trusted:
+        raise source.fail(
+            ("cluster",), "a scheduler can run any code here: give it by --cluster, or the file --trust"
+        )
     graph = entries.get("graph", {})
     _known(source, ("graph",), graph, _GRAPH[1:])
     fixed = {
@@ -156,6 +165,7 @@ def read(path: Path) -> Config:
     _arguments(source, function, grid, fixed)
     return Config(
         function,
+        _typed(source, "version", str, None),
         grid,
         fixed,
         _typed(source, "store", str, f"{path.stem}.zarr"),
@@ -185,17 +195,29 @@ def _known(source: Source, keys: Keys, table: Mapping[str, Any], known: tuple[st
             raise source.fail((*keys, key), f"unknown entry '{key}'; known are {', '.join(known)}")
 
 
-def _function(source: Source, name: Any) -> Any:
+def _function(source: Source, name: Any, trusted: bool) -> Any:
     module, colon, attribute = str(FUNCTIONS.get(name, name)).partition(":")
     if not colon:
         known = ", ".join(FUNCTIONS)
         raise source.fail(
-            ("function",), f"function must be one of {known}, or package.module:function, got {name!r}"
+            ("function",), f"function must be one of {known}, or module:function with --trust, got {name!r}"
         )
+    foreign = source.fail(
+        ("function",), f"{name} could be any code: --trust runs it, if you know what it is and who wrote this"
+    )
+    ours = name in FUNCTIONS or module in _COMPUTING
+    if not (ours or trusted):
+        raise foreign
     try:
-        return getattr(import_module(module), attribute)
+        function = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise source.fail(("function",), f"cannot import {name}: {error}") from None
+    if not callable(function):
+        raise source.fail(("function",), f"{name} must be a function, got {function!r}")
+    # What a module of ours has imported from elsewhere is not ours.
+    if not (trusted or getattr(function, "__module__", "").startswith("desgd_fast.")):
+        raise foreign
+    return function
 
 
 def _problem(source: Source, keys: Keys, table: Mapping[str, Any]) -> Any:

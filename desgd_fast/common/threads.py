@@ -1,6 +1,5 @@
 """How many threads a kernel may use, safely under foreign threads and forks."""
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,22 +7,19 @@ from contextlib import contextmanager
 import numba
 from numba.core import config
 
-from desgd_fast.common import check
+from desgd_fast.common import check, forks
 
 # Numba's workqueue layer aborts the process when two Python threads enter it, so they take turns.
 _lock = threading.RLock()
-_used_in: int | None = None
 
 
 def _check_fork() -> None:
-    global _used_in
-    if _used_in is not None and _used_in != os.getpid() and numba.threading_layer() == "omp":
+    if forks.openmp_lost():
         raise RuntimeError(
             "this process was forked after compiled kernels had run, and OpenMP does not survive a fork; "
             "start workers with the 'forkserver' or 'spawn' method "
             "(multiprocessing.get_context('forkserver'))"
         )
-    _used_in = os.getpid()
 
 
 @contextmanager

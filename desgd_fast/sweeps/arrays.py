@@ -9,13 +9,14 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from desgd_fast.sweeps.grid import Job
-from desgd_fast.sweeps.records import FAILURE, STATUS, Field, Fields
+from desgd_fast.sweeps.records import CLASH, FAILURE, STATUS, Field, Fields
 from desgd_fast.sweeps.store import Folder
 
 if TYPE_CHECKING:
@@ -42,25 +43,90 @@ Result = Fields | str
 
 
 @dataclass(frozen=True)
+class Labels:
+    """Coordinates along an axis: integers, floats, booleans or texts, none of them twice."""
+
+    kind: str
+    values: tuple[Any, ...]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def as_kind(self, kind: str) -> tuple[Any, ...]:
+        """The values as another kind of labels would have them."""
+        if kind == self.kind:
+            return self.values
+        if kind == "O":
+            return tuple(_as_text(complex(value)) for value in self.values)
+        return tuple(map(int if kind == "i" else float, self.values))
+
+    def joined(self, other: "Labels") -> "Labels":
+        """These if both are the same, else all that are in either, sorted; it does not matter who asks."""
+        if self == other:
+            return self
+        kind = max(self.kind, other.kind, key=_KINDS.index)
+        return Labels(kind, tuple(sorted({*self.as_kind(kind), *other.as_kind(kind)})))
+
+    @cached_property
+    def places(self) -> dict[Any, int]:
+        """Where each value is."""
+        return {value: place for place, value in enumerate(self.values)}
+
+
+# How far an axis goes: so many entries, or those at these coordinates.
+Extent = int | Labels
+
+
+def _size(extent: Extent) -> int:
+    return extent if isinstance(extent, int) else len(extent)
+
+
+def _numbered(extent: Extent) -> Labels:
+    """An axis without coordinates, next to others that have some, counts 0, 1, 2, …."""
+    return Labels("i", tuple(range(extent))) if isinstance(extent, int) else extent
+
+
+def _joined(one: Extent, other: Extent) -> Extent:
+    if isinstance(one, int) and isinstance(other, int):
+        return max(one, other)
+    return _numbered(one).joined(_numbered(other))
+
+
+def _extents(field: Field) -> tuple[Extent, ...]:
+    labels = field.labels or (None,) * field.values.ndim
+    return tuple(
+        size if part is None else Labels(part.dtype.kind, tuple(part.tolist()))
+        for size, part in zip(field.values.shape, labels, strict=True)
+    )
+
+
+@dataclass(frozen=True)
 class Column:
     """Kind and own axes of a variable, wide enough for the values of all cells seen."""
 
     kind: str
     dims: tuple[str, ...] = ()
-    sizes: tuple[int, ...] = ()
+    extents: tuple[Extent, ...] = ()
+    coordinate: bool = False
 
     @classmethod
     def of(cls, field: Field) -> "Column":
         """The column that holds just this."""
-        return cls(field.kind, field.dims, field.values.shape)
+        return cls(field.kind, field.dims, _extents(field), field.coordinate)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Entries along each of the own axes."""
+        return tuple(map(_size, self.extents))
 
     def holding(self, other: "Column") -> "Column":
         """The least column that holds what both hold; it does not matter which comes first."""
         kind = max(self.kind, other.kind, key=_KINDS.index)
         low, high = sorted((self, other), key=lambda column: (len(column.dims), column.dims))
         dims = low.dims if len(low.dims) == len(high.dims) else high.dims
-        padded = (1,) * (len(high.sizes) - len(low.sizes)) + low.sizes
-        return Column(kind, dims, tuple(map(max, padded, high.sizes)))
+        padded = (1,) * (len(high.extents) - len(low.extents)) + low.extents
+        extents = tuple(map(_joined, padded, high.extents))
+        return Column(kind, dims, extents, self.coordinate and other.coordinate)
 
 
 class Arrays:
@@ -70,16 +136,12 @@ class Arrays:
         self.job = job
         self.folder = folder
         self.columns: dict[str, Column] = {}
+        self._labels: set[str] = set()
         self._arrays: dict[str, zarr.Array[Any]] = {}
 
     def create(self, attributes: Mapping[str, Any]) -> None:
         """Coordinates, and cells that all wait."""
-        for axis in self.job.axes:
-            labels = np.array(axis.labels, dtype=object if isinstance(axis.labels[0], str) else None)
-            self._make(axis.name, Column(labels.dtype.kind), labels.shape, (axis.name,))
-            self._arrays[axis.name][:] = labels
-            self._settle(axis.name, labels.dtype.kind, complete=True)
-        self._make_bookkeeping()
+        self._make_empty()
         self.write_root(attributes)
 
     def open(self) -> NDArray[np.int8]:
@@ -91,23 +153,42 @@ class Arrays:
         for name in listed:
             if name in root:
                 self._arrays[name] = zarr.open_array(self.folder.url, path=name, mode="r+", zarr_format=3)
-        if STATUS not in self._arrays:
-            # Killed on the way to other columns: the journal has every cell.
+        if STATUS not in self._arrays or self._arrays[STATUS].shape != self.job.shape:
+            # Killed on the way to other columns, or the grid has grown: the journal has every cell.
             self.reset()
         depth = len(self.job.axes)
-        for name in self._arrays.keys() - {STATUS, FAILURE} - self.job.labels(0).keys():
+        names = self._arrays.keys() - {STATUS, FAILURE} - self.job.labels(0).keys()
+        self._labels = {name for name in names if self._arrays[name].ndim == 1 and not self._over_grid(name)}
+        labels = {self._dims_of(name)[0]: self._read_labels(name) for name in self._labels}
+        coordinates = str(root.attrs.get("coordinates", "")).split()
+        for name in names - self._labels:
             array: Any = self._arrays[name]
-            kind = "O" if array.dtype.kind in "TUO" else "b" if array.dtype == np.int8 else array.dtype.kind
-            dims = tuple(str(dim) for dim in array.metadata.dimension_names[depth:])
-            self.columns[name] = Column(kind, dims, array.shape[depth:])
+            dims = self._dims_of(name)[depth:]
+            sizes = zip(dims, array.shape[depth:], strict=True)
+            extents = tuple(labels.get(dim, size) for dim, size in sizes)
+            self.columns[name] = Column(_kind_of(array), dims, extents, name in coordinates)
         return self.status()
 
+    def _dims_of(self, name: str) -> tuple[str, ...]:
+        metadata: Any = self._arrays[name].metadata
+        return tuple(map(str, metadata.dimension_names))
+
+    def _over_grid(self, name: str) -> bool:
+        return self._dims_of(name)[0] == self.job.axes[0].name
+
+    def _read_labels(self, name: str) -> Labels:
+        array: Any = self._arrays[name]
+        kind = _kind_of(array)
+        values = np.asarray(array[...]).tolist()
+        return Labels(kind, tuple(map(bool, values)) if kind == "b" else tuple(values))
+
     def reset(self) -> None:
-        """Let all cells wait again, and forget the columns."""
-        self.columns = {}
-        self.folder.delete_folder(STATUS)
-        self._arrays = {name: self._arrays[name] for name in self.job.labels(0)}
-        self._make_bookkeeping()
+        """Let all cells wait again, and drop the columns."""
+        # The status first and last: without one, or with one of another shape, nothing else counts.
+        for name in (STATUS, *(self._arrays.keys() - {STATUS})):
+            self.folder.delete_folder(name)
+        self.columns, self._labels, self._arrays = {}, set(), {}
+        self._make_empty()
 
     def status(self) -> NDArray[np.int8]:
         """WAITING, DONE or FAILED for every cell."""
@@ -124,12 +205,12 @@ class Arrays:
                 known, new = columns.get(name), Column.of(field)
                 if known is None or known != new:
                     columns[name] = new if known is None else known.holding(new)
-        longest: dict[str, int] = {}
+        whole: dict[str, Extent] = {}
         for column in columns.values():
-            for dim, size in zip(column.dims, column.sizes, strict=True):
-                longest[dim] = max(size, longest.get(dim, 0))
+            for dim, extent in zip(column.dims, column.extents, strict=True):
+                whole[dim] = _joined(extent, whole.get(dim, extent))
         return {
-            name: replace(column, sizes=tuple(longest[dim] for dim in column.dims))
+            name: replace(column, extents=tuple(whole[dim] for dim in column.dims))
             for name, column in columns.items()
         }
 
@@ -143,6 +224,12 @@ class Arrays:
             if name not in self.columns:
                 self._make(name, column, self.job.shape + column.sizes, self._dims(column))
                 self.columns[name] = column
+        for column in columns.values():
+            for dim, extent in zip(column.dims, column.extents, strict=True):
+                name = CLASH + dim if dim in columns else dim
+                if isinstance(extent, Labels) and name not in self._labels:
+                    self._make_labels(name, dim, extent.kind, extent.values)
+                    self._labels.add(name)
         done = {cell: fields for cell, fields in results.items() if not isinstance(fields, str)}
         for name, column in self.columns.items():
             self._overwrite(
@@ -185,12 +272,16 @@ class Arrays:
         complete = bool((self.status() == DONE).all())
         for name, column in self.columns.items():
             self._settle(name, column.kind, complete)
-        order = [*self.job.labels(0), *self.columns, STATUS, FAILURE]
+        order = [*self.job.labels(0), *sorted(self._labels), *self.columns, STATUS, FAILURE]
+        coordinates = [name for name, column in self.columns.items() if column.coordinate]
+        attributes = {key: value for key, value in attributes.items() if key != "coordinates"}
+        if coordinates:
+            attributes["coordinates"] = " ".join(coordinates)
         metadata = {name: json.loads(self.folder.read(f"{name}/zarr.json") or b"") for name in order}
         root = {
             "zarr_format": 3,
             "node_type": "group",
-            "attributes": dict(attributes),
+            "attributes": attributes,
             "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": metadata},
         }
         self.folder.write("zarr.json", json.dumps(root, indent=1).encode())
@@ -198,11 +289,19 @@ class Arrays:
     def _dims(self, column: Column) -> tuple[str, ...]:
         return (*(axis.name for axis in self.job.axes), *column.dims)
 
-    def _make_bookkeeping(self) -> None:
+    def _make_empty(self) -> None:
+        for axis in self.job.axes:
+            kind = "O" if isinstance(axis.labels[0], str) else np.array(axis.labels).dtype.kind
+            self._make_labels(axis.name, axis.name, kind, axis.labels)
         self._make(FAILURE, Column("O"), self.job.shape, self._dims(Column("O")))
         self._make(STATUS, Column("b"), self.job.shape, self._dims(Column("b")), WAITING)
         meaning: Any = {"flag_values": [WAITING, DONE, FAILED], "flag_meanings": "waiting done failed"}
         self._arrays[STATUS].attrs.put(meaning)
+
+    def _make_labels(self, name: str, dim: str, kind: str, values: Sequence[Any]) -> None:
+        self._make(name, Column(kind), (len(values),), (dim,))
+        self._arrays[name][:] = np.array(values, dtype=object if kind == "O" else None)
+        self._settle(name, kind, complete=True)
 
     def _make(
         self, name: str, column: Column, shape: tuple[int, ...], dims: tuple[str, ...], fill: Any = None
@@ -302,9 +401,23 @@ def _padded(field: Field | None, column: Column) -> NDArray[Any]:
         if column.kind == "O" and field.kind != "O":
             texts = [_as_text(complex(value)) for value in values.ravel().tolist()]
             values = np.array(texts, dtype=object).reshape(values.shape)
-        values = values.reshape((1,) * (len(column.sizes) - values.ndim) + values.shape)
-        whole[tuple(slice(size) for size in values.shape)] = values
+        missing = len(column.extents) - values.ndim
+        extents = (1,) * missing + _extents(field)
+        whole[_region(extents, column.extents)] = values.reshape((1,) * missing + values.shape)
     return whole
+
+
+def _region(part: Sequence[Extent], whole: Sequence[Extent]) -> Any:
+    """Where entries at these coordinates are among those at all."""
+    if all(isinstance(extent, int) for extent in whole):
+        return tuple(slice(_size(extent)) for extent in part)
+    places = []
+    for extent, among in zip(part, whole, strict=True):
+        if isinstance(among, int):
+            places.append(list(range(_size(extent))))
+        else:
+            places.append([among.places[value] for value in _numbered(extent).as_kind(among.kind)])
+    return np.ix_(*places)
 
 
 def _as_text(number: complex) -> str:
@@ -316,10 +429,29 @@ def _as_text(number: complex) -> str:
 
 def _trimmed(stored: NDArray[Any], column: Column) -> Field | None:
     """A field that :func:`_padded` turns into what is stored; None if all is missing."""
-    if column.kind not in "bi":
-        return Field(column.dims, np.asarray(stored, dtype=object) if column.kind == "O" else stored)
-    there = np.argwhere(stored != _MISSING[column.kind])
-    if not len(there):
-        return None
-    box = stored[tuple(slice(int(last) + 1) for last in there.max(axis=0))]
-    return Field(column.dims, box.astype(bool) if column.kind == "b" else box)
+    kept = [np.arange(size) for size in column.sizes]
+    if column.kind in "bi":
+        there = stored != _MISSING[column.kind]
+        if not there.any():
+            return None
+        for axis, extent in enumerate(column.extents):
+            used = np.flatnonzero(
+                there.any(axis=tuple(other for other in range(there.ndim) if other != axis))
+            )
+            # Whole numbers have no nan: holes among the coordinates are not the cell's.
+            kept[axis] = used if isinstance(extent, Labels) else np.arange(used[-1] + 1)
+    labels = tuple(
+        None
+        if isinstance(extent, int)
+        else np.array([extent.values[i] for i in at], dtype=object if extent.kind == "O" else None)
+        for extent, at in zip(column.extents, kept, strict=True)
+    )
+    values: NDArray[Any] = np.asarray(stored, dtype={"O": object, "b": bool}.get(column.kind))
+    values = values[np.ix_(*kept)] if kept else values
+    known = labels if any(part is not None for part in labels) else ()
+    return Field(column.dims, values, known, column.coordinate)
+
+
+def _kind_of(array: Any) -> str:
+    """The kind of column that is stored so."""
+    return "O" if array.dtype.kind in "TUO" else "b" if array.dtype == np.int8 else array.dtype.kind

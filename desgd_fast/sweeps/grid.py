@@ -4,18 +4,17 @@ import hashlib
 import inspect
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from desgd_fast.common import check
 from desgd_fast.mixing.rules import mixing_matrix
 from desgd_fast.sweeps import checks
+from desgd_fast.sweeps.identity import Identity
 
 # The axis whose values may be graphs, and the argument that takes their mixing matrices.
 GRAPH, MATRIX = "graph", "W"
@@ -30,6 +29,11 @@ class Axis:
     labels: tuple[bool | int | float | str, ...]
     values: tuple[Any, ...]
 
+    def at(self, places: Sequence[int]) -> "Axis":
+        """The axis with the labels at these places only."""
+        labels, values = (tuple(part[i] for i in places) for part in (self.labels, self.values))
+        return replace(self, labels=labels, values=values)
+
 
 @dataclass(frozen=True, eq=False)
 class Job:
@@ -40,6 +44,7 @@ class Job:
     fixed: dict[str, Any]
     key: tuple[int, ...]
     passes_rng: bool
+    version: str | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -65,6 +70,26 @@ class Job:
         """The cell's coordinates."""
         return {axis.name: axis.labels[i] for axis, i in self.places(cell)}
 
+    def number(self, labels: Mapping[str, bool | int | float | str]) -> int:
+        """The cell with these coordinates."""
+        place = [axis.labels.index(labels[axis.name]) for axis in self.axes]
+        return int(np.ravel_multi_index(place, self.shape))
+
+    def restricted(self, grid: Mapping[str, Any]) -> "Job | None":
+        """The part of this job over a described grid, in its order; None if not all of that is here."""
+        axes = {axis.name: axis for axis in self.axes}
+        if axes.keys() != grid.keys():
+            return None
+        kept = []
+        for name, labels in grid.items():
+            places = {repr(label): i for i, label in enumerate(axes[name].labels)}
+            # Described by their labels, or by what is behind each.
+            wanted = list(labels) if isinstance(labels, Mapping) else list(map(repr, labels))
+            if not places.keys() >= set(wanted):
+                return None
+            kept.append(axes[name].at([places[label] for label in wanted]))
+        return replace(self, axes=tuple(kept))
+
     def arguments(self, cell: int) -> dict[str, Any]:
         """What the function is called with."""
         point = {axis.argument: axis.values[i] for axis, i in self.places(cell)}
@@ -76,18 +101,24 @@ class Job:
         return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()))
 
     def description(self) -> dict[str, Any]:
-        """Text for everything that the results depend on."""
-        return {
-            "function": _describe_function(self.function),
-            "grid": {axis.name: _describe_axis(axis) for axis in self.axes},
-            "fixed": {name: describe(f"fixed[{name!r}]", value) for name, value in self.fixed.items()},
-            "rng": "".join(f"{word:08x}" for word in self.key) if self.passes_rng else "not used",
-        }
+        """JSON for everything that the results depend on."""
+        identity = Identity(self.version)
+        return identity.complete(
+            {
+                "function": identity.function(self.function),
+                "grid": {axis.name: _describe_axis(axis, identity) for axis in self.axes},
+                "fixed": {
+                    name: identity.of(f"fixed[{name!r}]", value) for name, value in sorted(self.fixed.items())
+                },
+                "rng": "".join(f"{word:08x}" for word in self.key) if self.passes_rng else "not used",
+            }
+        )
 
 
-def job(function: Any, grid: Any, fixed: Any, key: NDArray[np.uint64]) -> Job:
+def job(function: Any, grid: Any, fixed: Any, key: NDArray[np.uint64], version: Any = None) -> Job:
     """Check the arguments of a sweep and put them together."""
     check.is_callable("function", function)
+    checks.version("version", version)
     constants = checks.named_arguments("fixed", fixed)
     taken = _parameters(function)
     axes = tuple(
@@ -99,7 +130,7 @@ def job(function: Any, grid: Any, fixed: Any, key: NDArray[np.uint64]) -> Job:
     arguments = {axis.argument: axis.values[0] for axis in axes}
     checks.not_both("fixed", constants, arguments)
     passes_rng = "rng" not in {*arguments, *constants} and (taken is None or "rng" in taken)
-    whole = Job(function, axes, constants, tuple(int(word) for word in key), passes_rng)
+    whole = Job(function, axes, constants, tuple(int(word) for word in key), passes_rng, version)
     check.fits_signature("grid and fixed", function, whole.arguments(0))
     return whole
 
@@ -150,80 +181,10 @@ def _canonical(label: bool | int | float | str) -> str:
     return repr(label)
 
 
-def _describe_axis(axis: Axis) -> Any:
+def _describe_axis(axis: Axis, identity: Identity) -> Any:
     if all(value is label for value, label in zip(axis.values, axis.labels, strict=True)):
         return list(axis.labels)
     return {
-        str(label): describe(f"grid[{axis.name!r}][{label!r}]", value)
+        repr(label): identity.of(f"grid[{axis.name!r}][{label!r}]", value)
         for label, value in zip(axis.labels, axis.values, strict=True)
     }
-
-
-def describe(name: str, value: Any) -> Any:
-    """JSON that differs where values do: numbers and texts as they are, arrays and graphs by digest."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, np.generic):
-        return value.item() if value.dtype.kind in "biufU" else repr(value)
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biufcU":
-        return f"array {value.dtype.str} {value.shape} {_digest(np.ascontiguousarray(value).tobytes())}"
-    if sparse.issparse(value):
-        rows = value.tocsr().sorted_indices()
-        parts = (rows.indptr.astype(np.int64), rows.indices.astype(np.int64), rows.data)
-        return f"sparse {rows.dtype.str} {rows.shape} {_digest(*(part.tobytes() for part in parts))}"
-    if isinstance(value, Mapping):
-        return {str(key): describe(f"{name}[{key!r}]", part) for key, part in value.items()}
-    if isinstance(value, tuple | list | range):
-        return [describe(f"{name}[{i}]", part) for i, part in enumerate(value)]
-    if is_dataclass(value) and not isinstance(value, type):
-        entries = {
-            f.name: describe(f"{name}.{f.name}", getattr(value, f.name)) for f in fields(value) if f.init
-        }
-        return {"class": type(value).__qualname__, **entries}
-    if hasattr(value, "adjacency"):
-        edges = sorted(
-            repr((*sorted(map(repr, edge[:2])), sorted(edge[2].items()))) for edge in value.edges(data=True)
-        )
-        nodes = repr(sorted(map(repr, value)))
-        return f"graph of {len(value)} nodes {_digest(nodes.encode(), *map(str.encode, edges))}"
-    if callable(value):
-        return _describe_function(value)
-    return checks.describable(name, value)
-
-
-def _describe_function(function: Any) -> Any:
-    if isinstance(function, partial):
-        return {
-            "function": _describe_function(function.func),
-            "arguments": describe("function", list(function.args)),
-            "keywords": describe("function", function.keywords),
-        }
-    owner = getattr(function, "__module__", None)
-    name = getattr(function, "__qualname__", None)
-    if owner is None or name is None:
-        return describe("function", vars(function)) | {"class": type(function).__qualname__}
-    package = __name__.partition(".")[0]
-    # What belongs to the package is told apart by its version.
-    if owner.partition(".")[0] == package:
-        return f"{owner}.{name}"
-    # A script's functions live in __main__ in one process and under its name in another.
-    place = "" if owner in ("__main__", "__mp_main__") else f"{owner}."
-    text = f"{place}{name} {_digest(_source(function))}"
-    captured = inspect.getclosurevars(function).nonlocals if inspect.isfunction(function) else {}
-    captured = {key: value for key, value in captured.items() if value is not function}
-    return {"function": text, "captured": describe("function", captured)} if captured else text
-
-
-def _source(function: Any) -> bytes:
-    try:
-        return inspect.cleandoc(inspect.getsource(function)).encode()
-    except (OSError, TypeError):
-        code = getattr(function, "__code__", None)
-        return b"" if code is None else code.co_code + repr((code.co_names, code.co_varnames)).encode()
-
-
-def _digest(*parts: bytes) -> str:
-    whole = hashlib.sha256()
-    for part in parts:
-        whole.update(len(part).to_bytes(8) + part)
-    return whole.hexdigest()[:16]

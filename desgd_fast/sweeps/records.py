@@ -4,7 +4,8 @@ import base64
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,16 @@ CLASH = "result_"
 
 @dataclass(frozen=True, eq=False)
 class Field:
-    """Values of one field of one cell over axes of its own: bool, int64, float64, complex128 or text."""
+    """Values of one field of one cell over axes of its own: bool, int64, float64, complex128 or text.
+
+    An axis has ``labels`` where the result gave it coordinates. A ``coordinate`` is a field that the result
+    called one, of any other shape.
+    """
 
     dims: tuple[str, ...]
     values: NDArray[Any]
+    labels: tuple[NDArray[Any] | None, ...] = ()
+    coordinate: bool = False
 
     @property
     def kind(self) -> str:
@@ -49,15 +56,18 @@ def fields_of(result: Any, name: str, taken: Iterable[str] = ()) -> Fields:
         return CLASH + word if word in avoided else word
 
     return {
-        free(key): Field(tuple(free(dim) for dim in field.dims), field.values) for key, field in named.items()
+        free(key): replace(field, dims=tuple(free(dim) for dim in field.dims)) for key, field in named.items()
     }
 
 
 def _flat(result: Any, name: str) -> dict[str, Field | None]:
-    if hasattr(result, "data_vars"):
-        return {str(key): _labelled(variable) for key, variable in result.data_vars.items()}
-    if hasattr(result, "dims") and hasattr(result, "coords"):
-        return {str(result.name or name): _labelled(result)}
+    result = _from_pandas(result)
+    if _is_dataset(result):
+        variables = {str(key): _labelled(str(key), variable) for key, variable in result.data_vars.items()}
+        return _coordinates(result) | variables
+    if _is_data_array(result):
+        own = str(result.name or name)
+        return _coordinates(result) | {own: _labelled(own, result)}
     if isinstance(result, tuple) and hasattr(result, "_asdict"):
         result = result._asdict()
     if isinstance(result, Mapping):
@@ -74,8 +84,12 @@ def _nested(values: Mapping[Any, Any]) -> dict[str, Field | None]:
     for key, value in values.items():
         if not isinstance(key, str) or not key or "/" in key:
             raise NotAField(f"names of fields must be texts without '/', got {key!r}")
-        if isinstance(value, Mapping) or (is_dataclass(value) and not isinstance(value, type)):
-            flat |= {f"{key}_{inner}": field for inner, field in _flat(value, key).items()}
+        part = _from_pandas(value)
+        if _is_data_array(part):
+            flat |= _flat(part.rename(key), key)
+        elif isinstance(part, Mapping) or (is_dataclass(part) and not isinstance(part, type)):
+            # A Dataset is a mapping too.
+            flat |= {f"{key}_{inner}": field for inner, field in _flat(part, key).items()}
         else:
             flat[key] = _field(key, value)
     return flat
@@ -102,10 +116,50 @@ def _of_dataclass(result: Any) -> dict[str, Field | None]:
     return plain
 
 
-def _labelled(variable: Any) -> Field:
-    field = _field(str(variable.name), variable.values)
+def _from_pandas(result: Any) -> Any:
+    """A Series or DataFrame as xarray has it, its index a coordinate."""
+    kind = type(result)
+    return result.to_xarray() if hasattr(kind, "to_xarray") and hasattr(kind, "iloc") else result
+
+
+def _is_dataset(result: Any) -> bool:
+    return hasattr(type(result), "data_vars")
+
+
+def _is_data_array(result: Any) -> bool:
+    return hasattr(type(result), "coords") and not _is_dataset(result)
+
+
+def _labelled(name: str, variable: Any) -> Field:
+    field = _field(name, variable.values)
     assert field is not None
-    return Field(tuple(str(dim) for dim in variable.dims), field.values)
+    dims = tuple(str(dim) for dim in variable.dims)
+    labels = tuple(
+        _labels(str(dim), variable.coords[dim].values) if dim in variable.coords else None
+        for dim in variable.dims
+    )
+    return replace(field, dims=dims, labels=labels if any(part is not None for part in labels) else ())
+
+
+def _labels(dim: str, values: NDArray[Any]) -> NDArray[Any]:
+    """Coordinates along an axis that can be joined with those of other cells."""
+    field = _field(f"coordinate {dim}", values)
+    assert field is not None
+    labels = field.values
+    if field.kind == "c" or (field.kind == "f" and np.isnan(labels).any()):
+        raise NotAField(f"coordinate {dim} must hold real numbers or texts, got {field.values!r:.80}")
+    if len(set(labels.tolist())) < labels.size:
+        raise NotAField(f"coordinate {dim} must hold every value once, got {field.values!r:.80}")
+    return labels + 0.0 if field.kind == "f" else labels  # −0 is 0
+
+
+def _coordinates(result: Any) -> dict[str, Field | None]:
+    """Coordinates that are not the labels of their own axis."""
+    return {
+        str(name): replace(_labelled(str(name), coordinate), coordinate=True)
+        for name, coordinate in result.coords.items()
+        if coordinate.dims != (name,)
+    }
 
 
 def _field(name: str, value: Any) -> Field | None:
@@ -120,10 +174,7 @@ def _field(name: str, value: Any) -> Field | None:
     if array.dtype.kind == "T":
         array = array.astype(object)
     if array.dtype.kind == "O" and array.size and all(type(part) is int for part in array.flat):
-        try:
-            array = array.astype(np.float64)  # integers beyond 64 bits
-        except OverflowError:
-            raise NotAField(f"{name} must be within ±1.8e308, got a larger integer") from None
+        array = _of_large_integers(name, array)
     if array.dtype.kind in "UO" and all(isinstance(part, str) for part in array.flat):
         values = array.astype(object)
     elif array.dtype.kind == "b":
@@ -135,10 +186,20 @@ def _field(name: str, value: Any) -> Field | None:
     elif array.dtype.kind in "fc":
         values = array.astype(np.float64 if array.dtype.kind == "f" else np.complex128)
     else:
-        raise NotAField(
-            f"{name} must be a number, a text, or an array of numbers or texts, got {type(value).__name__}"
-        )
+        odd = type(value).__name__
+        if array.dtype.kind == "O" and array.ndim:
+            first = next((part for part in array.flat if not isinstance(part, str | Number)), array.flat[0])
+            odd = f"{odd} with {first!r:.40} among its entries"
+        raise NotAField(f"{name} must be a number, a text, or an array of numbers or texts, got {odd}")
     return Field(tuple(f"{name}_dim_{i}" for i in range(values.ndim)), values)
+
+
+def _of_large_integers(name: str, array: NDArray[Any]) -> NDArray[np.float64]:
+    """Python's integers beyond 64 bits, as the nearest floats."""
+    try:
+        return array.astype(np.float64)
+    except OverflowError:
+        raise NotAField(f"{name} must be below 1.8e308 in size, got an integer beyond that") from None
 
 
 def encode(cell: int, result: Fields | str) -> str:
@@ -157,11 +218,18 @@ def decode(line: str) -> tuple[int, Fields | str]:
 
 
 def _encoded(field: Field) -> Any:
-    if not field.dims and field.kind in "bifO":
+    if not (field.dims or field.coordinate) and field.kind in "bifO":
         value = field.values.item()
         # One nan for all, as JSON has no other.
         return math.nan if isinstance(value, float) and math.isnan(value) else value
-    head = {"dims": field.dims, "shape": field.values.shape}
+    head: dict[str, Any] = {"dims": field.dims, "shape": field.values.shape}
+    if field.labels:
+        head["labels"] = [
+            None if labels is None else _encoded(Field((dim,), labels))
+            for dim, labels in zip(field.dims, field.labels, strict=True)
+        ]
+    if field.coordinate:
+        head["coordinate"] = True
     if field.kind == "O":
         return head | {"texts": field.values.ravel().tolist()}
     data = np.ascontiguousarray(field.values)
@@ -178,4 +246,6 @@ def _decoded(value: Any) -> Field:
         values[:] = value["texts"]
     else:
         values = np.frombuffer(base64.b64decode(value["data"]), dtype=value["dtype"])
-    return Field(tuple(value["dims"]), values.reshape(value["shape"]))
+    labels = tuple(None if part is None else _decoded(part).values for part in value.get("labels", ()))
+    coordinate = value.get("coordinate", False)
+    return Field(tuple(value["dims"]), values.reshape(value["shape"]), labels, coordinate)

@@ -37,11 +37,14 @@ class Folder:
         import fsspec
         from fsspec.implementations.local import LocalFileSystem
 
-        self.files, path = fsspec.url_to_fs(os.fspath(store))
+        place = os.fspath(store)
+        checks.one_place("store", place)
+        with checks.reachable("store", place):
+            self.files, path = fsspec.url_to_fs(place)
         self.local = isinstance(self.files, LocalFileSystem)
         self.root = str(path)
         # Zarr replaces files of a plain path atomically, those of a file:// URL not.
-        self.url = self.root if self.local else os.fspath(store)
+        self.url = self.root if self.local else place
 
     def path(self, name: str) -> str:
         """Where the file of that name is."""
@@ -116,19 +119,24 @@ class Folder:
 
 
 class Journal:
-    """The parts written since the arrays were last brought up to date."""
+    """The parts written since the arrays were last brought up to date.
 
-    def __init__(self, folder: Folder) -> None:
+    Cells go by their numbers, which change when the grid grows: parts of another generation, of a grid that
+    was or was to be, mean nothing.
+    """
+
+    def __init__(self, folder: Folder, generation: int = 0) -> None:
         self.folder = folder
-        self.parts = [name for name in folder.names(JOURNAL) if name.startswith("part-")]
-        last = int(self.parts[-1].removeprefix("part-")) if self.parts else 0
+        self._name = f"part-{generation:04}-"
+        self.parts = [name for name in folder.names(JOURNAL) if name.startswith(self._name)]
+        last = int(self.parts[-1].removeprefix(self._name)) if self.parts else 0
         self._numbers = itertools.count(last + 1)
 
     def append(self, lines: list[str]) -> None:
         """Write one part, unless there is nothing in it."""
         if not lines:
             return
-        name = f"part-{next(self._numbers):010}"
+        name = f"{self._name}{next(self._numbers):010}"
         body = "\n".join(lines).encode()
         self.folder.write(f"{JOURNAL}/{name}", hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
         self.parts.append(name)
@@ -152,6 +160,11 @@ class Journal:
     def cells(self) -> set[int]:
         """Cells with a line in any part."""
         return {json.loads(line)["cell"] for lines in self.blocks(1) for line in lines}
+
+    def clear_others(self) -> None:
+        """Drop the parts of other generations."""
+        parts = (name for name in self.folder.names(JOURNAL) if name.startswith("part-"))
+        self.folder.delete(f"{JOURNAL}/{name}" for name in parts if name not in self.parts)
 
     def clear(self) -> None:
         """Drop the parts, whose cells are in the arrays now."""

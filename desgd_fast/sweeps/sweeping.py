@@ -39,6 +39,9 @@ _LEAST_SECONDS, _SHARE = 10.0, 30.0
 # Cells that take longer than this many seconds are timed without compiling them first.
 _LONG = 60.0
 
+# The attribute that tells how often the grid has grown.
+_GENERATION = "grown"
+
 # Seconds to wait for a cell before looking after other things.
 _PATIENCE = 1.0
 
@@ -51,6 +54,7 @@ def sweep(
     store: str | os.PathLike[str] | None = None,
     workers: "int | Executor | Any" = 1,
     rng: RNG = None,
+    version: str | None = None,
     retry_failed: bool = False,
     progress: bool = False,
 ) -> "xarray.Dataset":
@@ -64,8 +68,9 @@ def sweep(
     ----------
     function : callable
         For example :func:`desgd_fast.measure_tail`, :func:`desgd_fast.theory.tail_index`, or one of your
-        own. It returns a dataclass, a mapping, a Dataset, a number, a text, an array, or a tuple of these;
-        every field (and property) becomes a variable. A field that is None is missing in that cell.
+        own. It returns a dataclass, a mapping, a Dataset, a DataArray, a DataFrame, a Series, a number, a
+        text, an array, or a tuple of these; every field (and property) becomes a variable. A field that is
+        None is missing in that cell. Coordinates stay coordinates.
     grid : mapping
         Axis name, which is that of an argument, to a sequence of numbers, texts or booleans; or to a mapping
         from labels to any values, such as ``{"graph": {"cycle": W1, "star": W2}}``. Values of the axis
@@ -76,14 +81,19 @@ def sweep(
     store : str or path, optional
         Folder or any fsspec URL for a Zarr group that holds the results. Each cell is written once, when it
         finishes; calling again after any kind of interruption computes only what is missing. Any program
-        that reads Zarr can open it: ``xarray.open_zarr(store)``. One process at a time may write to it, which
-        is enforced on one machine. Without a store the results stay in memory.
+        that reads Zarr can open it: ``xarray.open_zarr(store)``. A grid with more values on its axes goes on
+        from the cells that are there, which keep their bits; the order of axes and values does not matter.
+        One process at a time may write to it, which is enforced on one machine. Without a store the results
+        stay in memory.
     workers : int, Executor or Client
         1 computes here, with all threads. More start so many processes of one thread each, which are
         replaced when they die. Any ``concurrent.futures.Executor``, or a ``dask.distributed.Client`` for
         several machines.
     rng : None, int, Generator, ...
         Anything ``np.random.default_rng`` takes. None is fresh entropy, or what the store was begun with.
+    version : str, optional
+        A text that stands for the function, and for any value that cannot be told from others; change it when
+        they change. Without it the function is told by its content, see the notes.
     retry_failed : bool
         Whether to compute again the cells that failed when the store was last written.
     progress : bool
@@ -93,15 +103,18 @@ def sweep(
     -------
     xarray.Dataset
         The variables over the axes of the grid, then their own axes (padded with nan where cells differ in
-        length). ``cell_status`` is 1 where a cell is done and 2 where it failed, with the traceback in
-        ``cell_failure``. Versions, parameters, key, machine and times are in the attributes. With a
-        store it is read from there when used.
+        length, or where one has coordinates that another has not: an axis then goes over those of all
+        cells, sorted; one without any counts 0, 1, … beside others that have some). ``cell_status`` is 1
+        where a cell is done and 2 where it failed, with the traceback in ``cell_failure``. Versions,
+        parameters, key, machine and times are in the attributes. With a store it is read from there when
+        used.
 
     Raises
     ------
     ValueError, TypeError
         Before any work, if an argument does not fit the function, or the store was made with other
-        parameters (the message shows which).
+        parameters (the message shows which), or with a store, if the function or a value cannot be told from
+        others (the message says why) and there is no ``version``.
 
     Warns
     -----
@@ -109,6 +122,16 @@ def sweep(
         If cells raised; the others went on.
     OtherVersionWarning
         If the store was begun by another version of this package.
+
+    Notes
+    -----
+    A store answers for one computation. That is told by the function's code with its constants, its
+    defaults, what it captured, the object of a method, and the globals that it names, functions and classes
+    among them in the same way, as far as they are in modules of the user's own; values by their content,
+    graphs with the order of their nodes. Comments, docstrings and names of files play no part. Functions of
+    this package, of other installed libraries and of Python are told by their names; versions are in the
+    attributes. What a function reads from files, the environment or the network is not seen: let
+    ``version`` change with them. Code compiled by another version of Python counts as other code.
 
     Examples
     --------
@@ -130,12 +153,12 @@ def sweep(
     check.installed("sweeps need", "sweeps", "xarray", "zarr", "fsspec", "threadpoolctl")
     place = f"memory://desgd-fast-{uuid.uuid4().hex}" if store is None else store
     folder = Folder(place)
-    job, stored = _job(function, grid, fixed, folder, place, rng)
+    job, held, stored = _job(function, grid, fixed, folder, place, rng, version)
     parameters = _parameters(job, recorded=store is not None)
     with ExitStack() as closing:
         if store is None:
             closing.callback(folder.delete_folder, "")
-        ledger = closing.enter_context(_ledger(folder, place, job, parameters, stored, workers))
+        ledger = closing.enter_context(_ledger(folder, place, job, held, parameters, stored, workers))
         _compute(ledger, job, workers, retry_failed, progress)
         ledger.finish()
         if ledger.failed:
@@ -151,6 +174,7 @@ def estimate(
     store: str | os.PathLike[str] | None = None,
     workers: int = 1,
     rng: RNG = None,
+    version: str | None = None,
 ) -> SweepEstimate:
     """What :func:`sweep` with these arguments would take, from the cell in the middle of the grid.
 
@@ -172,10 +196,11 @@ def estimate(
     check.installed("sweeps need", "sweeps", "xarray", "zarr", "fsspec", "threadpoolctl")
     place = f"memory://desgd-fast-{uuid.uuid4().hex}" if store is None else store
     folder = Folder(place)
-    job, stored = _job(function, grid, fixed, folder, place, rng)
+    job, held, stored = _job(function, grid, fixed, folder, place, rng, version)
     waiting = job.n_cells
     if stored is not None:
-        waiting = max(0, stored["cells_waiting"] - len(Journal(folder).cells()))
+        waiting -= held.n_cells - stored["cells_waiting"]
+        waiting = max(0, waiting - len(Journal(folder, stored.get(_GENERATION, 0)).cells()))
     cell = int(np.ravel_multi_index([size // 2 for size in job.shape], job.shape))
     with limit_linear_algebra():
         if n_workers > 1:
@@ -199,18 +224,23 @@ def estimate(
 
 
 def _job(
-    function: Any, grid: Any, fixed: Any, folder: Folder, place: Any, rng: RNG
-) -> tuple[Job, dict[str, Any] | None]:
-    """The job, and the attributes of its store; refuses the store of another one."""
+    function: Any, grid: Any, fixed: Any, folder: Folder, place: Any, rng: RNG, version: Any
+) -> tuple[Job, Job, dict[str, Any] | None]:
+    """The job, as much of it as the store holds or is to hold, and the attributes of the store.
+
+    Refuses the store of another job. One that holds all of this one decides on the order of the cells.
+    """
     stored = stored_attributes(folder, place)
     begun = {} if stored is None else json.loads(stored["parameters"])
     key = key_from(rng)
     if rng is None and begun.get("rng", "").isalnum():
         key = np.array([int(begun["rng"][i : i + 8], 16) for i in (0, 8)], np.uint64)
-    job = sweeps_grid.job(function, grid, fixed, key)
-    if stored is not None:
-        checks.same_sweep("store", begun, json.loads(json.dumps(job.description())))
-    return job, stored
+    job = sweeps_grid.job(function, grid, fixed, key, version)
+    if stored is None:
+        return job, job, None
+    held = job.restricted(begun["grid"]) or job
+    checks.same_sweep("store", begun, json.loads(json.dumps(held.description())))
+    return (held if held.n_cells == job.n_cells else job), held, stored
 
 
 def _parameters(job: Job, recorded: bool) -> str:
@@ -249,7 +279,8 @@ def open_store(store: str | os.PathLike[str]) -> "xarray.Dataset":
 
 def stored_attributes(folder: Folder, store: Any) -> dict[str, Any] | None:
     """Attributes of the sweep in a folder; None if there is nothing yet."""
-    root = json.loads(folder.read("zarr.json") or b"{}")
+    with checks.reachable("store", os.fspath(store)):
+        root = json.loads(folder.read("zarr.json") or b"{}")
     attributes: dict[str, Any] = root.get("attributes", {})
     if "parameters" in attributes and "desgd_fast" in attributes:
         return attributes
@@ -292,14 +323,26 @@ def _bar(show: bool, total: int, done: int) -> Iterator[Callable[[int, int], obj
 
 @contextmanager
 def _ledger(
-    folder: Folder, store: Any, job: Job, parameters: str, stored: dict[str, Any] | None, workers: Any
+    folder: Folder,
+    store: Any,
+    job: Job,
+    held: Job,
+    parameters: str,
+    stored: dict[str, Any] | None,
+    workers: Any,
 ) -> Iterator["_Ledger"]:
-    folder.make(JOURNAL)
-    folder.write(f"{JOURNAL}/README", NOTE)
+    with checks.reachable("store", os.fspath(store)):
+        folder.make(JOURNAL)
+        folder.write(f"{JOURNAL}/README", NOTE)
     with folder.locked(store):
+        latest = stored_attributes(folder, store)
+        checks.unchanged("store", store, *((each or {}).get("parameters") for each in (stored, latest)))
+        stored = latest
         folder.sweep_out()
-        ledger = _Ledger(folder, job, parameters, stored, workers)
+        ledger = _Ledger(folder, held, parameters, stored, workers)
         try:
+            if held.n_cells < job.n_cells:
+                ledger.grow(job, parameters)
             yield ledger
         except BaseException:
             # What is in the journal is safe; in the arrays it can also be read by others.
@@ -317,7 +360,8 @@ class _Ledger:
         self._folder = folder
         self._job = job
         self._arrays = Arrays(job, folder)
-        self._journal = Journal(folder)
+        self._journal = Journal(folder, (stored or {}).get(_GENERATION, 0))
+        self._journal.clear_others()
         self._session = _session(workers)
         self._attributes = dict(stored or {}) or {
             "desgd_fast": _version(),
@@ -340,6 +384,23 @@ class _Ledger:
             self._status = self._arrays.status()
         else:
             self._status = self._arrays.open()
+        self.absorb()
+
+    def grow(self, job: Job, parameters: str) -> None:
+        """Go over to a larger grid, all of whose cells beyond this one wait.
+
+        Until the root is written, the store holds the old grid, and from then on the new one: its cells are
+        in a journal under their new numbers, and arrays of another shape do not count.
+        """
+        generation = self._attributes.get(_GENERATION, 0) + 1
+        journal = Journal(self._folder, generation)
+        for results in self._arrays.results(_JOURNAL_BYTES):
+            labels = {cell: self._job.labels(cell) for cell in results}
+            journal.append([encode(job.number(labels[cell]), result) for cell, result in results.items()])
+        self._attributes |= {"parameters": parameters, _GENERATION: generation}
+        self._arrays.write_root(self._attributes)
+        self._job, self._journal, self._arrays = job, journal, Arrays(job, self._folder)
+        self._status = self._arrays.open()
         self.absorb()
 
     def cells(self, *states: int) -> list[int]:

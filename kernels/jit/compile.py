@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -59,12 +60,29 @@ def kernel(*, parallel: bool = False) -> Callable[[F], F]:
     """Compile a function that Python calls: cached, without the GIL, divisions that never raise."""
 
     def decorate(function: F) -> F:
+        if numba.config.DISABLE_JIT:
+            return _uncompiled(function)
         compiled: Any = numba.njit(cache=CACHE, parallel=parallel, fastmath=set(FASTMATH), **COMMON)(function)
-        if CACHE and hasattr(compiled, "_cache"):  # absent under NUMBA_DISABLE_JIT
+        if CACHE:
             _stamp(compiled)
         return cast(F, compiled)
 
     return decorate
+
+
+def _uncompiled(function: F) -> F:
+    """What NUMBA_DISABLE_JIT leaves of a kernel: slow, and nothing where it needs the compiler's words."""
+
+    @wraps(function)
+    def interpreted(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except NotImplementedError as error:
+            raise RuntimeError(
+                "NUMBA_DISABLE_JIT turns off the compiler, without which this cannot be computed: unset it"
+            ) from error
+
+    return cast(F, interpreted)
 
 
 def inlined(function: F) -> F:

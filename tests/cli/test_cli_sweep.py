@@ -1,5 +1,6 @@
 """``desgd-fast sweep`` and ``show``: what they write and print, and the line of every mistake."""
 
+from importlib import import_module
 from pathlib import Path
 
 import networkx as nx
@@ -78,14 +79,88 @@ problem = { light = { dim = 1 }, heavy = { dim = 9 } }
     )
 
 
-def test_functions_of_users_by_module_and_name(desgd: Desgd, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_functions_of_users_by_module_and_name(desgd: Desgd) -> None:
     Path("sweep.toml").write_text(
         'function = "tests.sweeps.sweep_functions:failing"\n[grid]\na = [1, 2]\nb = ["u", "v"]\n'
     )
-    code, text, errors = desgd("sweep", "sweep.toml")
+    code, text, errors = desgd("sweep", "sweep.toml", "--trust")
     assert code == 1
     assert "3 cells done, 1 failed: sweep.zarr" in text
     assert "1 failed, the first at a = 2, b = v: ValueError: two is too much" in errors
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "os:system",
+        "harmful:function",
+        "desgd_fast:import_module",
+        "desgd_fast.cli:main",
+        "desgd_fast.paper:figure",
+        "desgd_fast.sweeps.workers:os",
+    ],
+)
+def test_a_file_names_no_foreign_code_unasked(
+    desgd: Desgd, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    Path("harmful.py").write_text("open('harm', 'w')\ndef function(name): open('harm', 'w')\n")
+    Path("sweep.toml").write_text(f'function = "{name}"\n[grid]\nname = ["touch harm"]\n')
+    for more in ((), ("--dry-run",)):
+        code, _, errors = desgd("sweep", "sweep.toml", *more)
+        assert code == 2
+        assert f'line 1 (function = "{name}"): {name} could be any code: --trust runs it' in errors
+    assert not Path("harm").exists()
+    assert not Path("sweep.zarr").exists()
+    assert "--trust" in desgd("sweep", "--help")[1]
+
+
+def test_functions_of_the_package_need_no_trust(desgd: Desgd) -> None:
+    change('"second_moment_growth"', '"desgd_fast.theory:second_moment_growth"')
+    assert desgd("sweep", "sweep.toml")[0] == 0
+
+
+def test_a_cluster_in_a_file_needs_trust(desgd: Desgd) -> None:
+    change("rng = 3", 'cluster = "tcp://127.0.0.1:1"')
+    code, _, errors = desgd("sweep", "sweep.toml")
+    assert code == 2
+    assert "line 4 (cluster = " in errors
+    assert "a scheduler can run any code" in errors
+
+
+def test_a_byte_order_mark_is_no_text(desgd: Desgd) -> None:
+    Path("sweep.toml").write_text("\ufeff" + CONFIG, encoding="utf-8")
+    assert desgd("sweep", "sweep.toml")[0] == 0
+
+
+def test_a_version_in_the_file(desgd: Desgd) -> None:
+    change("rng = 3", 'version = "1"')
+    assert desgd("sweep", "sweep.toml")[0] == 0
+    change("rng = 3", 'version = "2"')
+    code, _, errors = desgd("sweep", "sweep.toml", "--resume")
+    assert code == 2
+    assert "version was '1', now '2'" in errors
+
+
+@pytest.mark.parametrize("place", ["sweep.toml", "sweep.toml/deeper", "x/a::b.zarr"])
+def test_a_store_that_cannot_be_is_one_line(desgd: Desgd, place: str) -> None:
+    for command in (("sweep", "sweep.toml", "--store", place), ("show", place)):
+        code, _, errors = desgd(*command)
+        assert code == 2
+        assert "store must be a" in errors
+        assert errors.count("\n") == 1
+    assert {path.name for path in Path().iterdir()} == {"sweep.toml"}
+
+
+def test_resume_takes_more_values(desgd: Desgd) -> None:
+    assert desgd("sweep", "sweep.toml")[0] == 0
+    change('["cycle", "star"]', '["complete", "cycle", "star"]')
+    code, text, _ = desgd("sweep", "sweep.toml", "--resume", "--dry-run")
+    assert code == 0
+    assert "; 6 done" in text
+    code, text, _ = desgd("sweep", "sweep.toml", "--resume")
+    assert code == 0
+    assert "9 cells done, 0 failed" in text
 
 
 def test_going_on_needs_resume(desgd: Desgd) -> None:
@@ -118,8 +193,9 @@ def test_dry_run_writes_nothing(desgd: Desgd) -> None:
         ("rng = 3", 'rng = "x"', "line 4 (rng = ", "rng must be an integer"),
         ("rng = 3", "colour = 3", "line 4 (colour = 3)", "unknown entry 'colour'"),
         ('"second_moment_growth"', '"fast"', "line 2 ", "function must be one of measure_tail"),
-        ('"second_moment_growth"', '"os:fast"', "line 2 ", "cannot import os:fast"),
-        ('"second_moment_growth"', '"nowhere:fast"', "line 2 ", "cannot import nowhere:fast"),
+        ('"second_moment_growth"', '"desgd_fast:fast"', "line 2 ", "cannot import desgd_fast:fast"),
+        ('"second_moment_growth"', '"desgd_fast:laws"', "line 2 ", "desgd_fast:laws must be a function"),
+        ('"second_moment_growth"', '"nowhere:fast"', "line 2 ", "nowhere:fast could be any code"),
         ("dim = 2", "dim = 0", "line 7 (dim = 0)", "dim must be"),
         ("dim = 2", "dims = 2", "line 7 (dims = 2)", "unknown entry 'dims'"),
         ("dim = 2", 'data = "absent.csv"', "line 7", "data needs a target"),
@@ -241,6 +317,8 @@ def test_the_example_describes_a_sweep(desgd: Desgd) -> None:
 
 
 def test_short_names_are_functions_of_the_package() -> None:
-    for name in sweep_config.FUNCTIONS:
-        assert getattr(dsf, name, None) or getattr(dsf.theory, name)
+    for name, place in sweep_config.FUNCTIONS.items():
+        module, _, attribute = place.partition(":")
+        public = getattr(dsf, name, None) or getattr(dsf.theory, name)
+        assert getattr(import_module(module), attribute) is public
     assert {"sweep", "show"} <= cli.COMMANDS.keys()

@@ -5,7 +5,6 @@ Statistical tests use fixed keys; each says how likely it was to fail by chance 
 
 import dataclasses
 import inspect
-import os
 import threading
 import warnings
 from collections.abc import Iterator
@@ -846,15 +845,6 @@ def test_thread_limit_is_restored_even_after_an_error() -> None:
     assert numba.get_num_threads() == before
     with common_threads.limited_to(10**6) as count:
         assert count == numba.config.NUMBA_NUM_THREADS
-
-
-def test_a_forked_child_is_told_why_it_cannot_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(common_threads, "_used_in", os.getpid() + 1)
-    monkeypatch.setattr(numba, "threading_layer", lambda: "omp")
-    with pytest.raises(RuntimeError, match="'forkserver' or 'spawn'"):
-        simulate(gaussian(), ONE)
-    monkeypatch.setattr(numba, "threading_layer", lambda: "workqueue")
-    assert np.isfinite(simulate(gaussian(), ONE).final).all()
 
 
 def test_negative_weights_run_when_permitted() -> None:

@@ -1,5 +1,6 @@
 """Sweeps: the same bits whatever happens on the way, and a store that any kill leaves consistent."""
 
+import contextlib
 import errno
 import io
 import json
@@ -8,7 +9,9 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import warnings
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,11 +19,13 @@ from typing import Any
 import fsspec
 import networkx as nx
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 import zarr
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
 
 import desgd_fast as dsf
 from bench.sweeps import under_fire
@@ -104,6 +109,8 @@ def test_every_field_is_a_variable_over_the_grid() -> None:
         (xr.DataArray([1.0], dims="node", name="r"), {"r": [1.0]}),
         ({"i": 7, "cell_status": 5}, {"result_i": 7, "result_cell_status": 5}),
         (np.uint64(2**63), {"value": 2.0**63}),
+        (10**30, {"value": 1e30}),
+        ([10**30, 2], {"value": [1e30, 2.0]}),
         (-0.0, {"value": -0.0}),
         (np.inf, {"value": np.inf}),
     ],
@@ -306,10 +313,7 @@ def test_a_store_in_memory(tmp_path: Path) -> None:
         ({"grid": GRID | {"a": [1, 2, 3]}}, r"grid.a was \[1, 2, 3, 4\], now \[1, 2, 3\]"),
         ({"fixed": {"shift": 1.0}}, r"fixed.shift was absent, now 1.0"),
         ({"rng": 2}, r"rng was '\w{16}', now '\w{16}'"),
-        (
-            {"function": functions.widening},
-            r"function was 'tests\.sweeps\.sweep_\w+\.everything \w+', now",
-        ),
+        ({"function": functions.widening}, r"function was 'everything', now 'widening'"),
     ],
 )
 def test_a_store_of_another_sweep_is_refused(tmp_path: Path, change: dict[str, Any], words: str) -> None:
@@ -349,16 +353,6 @@ def test_values_behind_labels_are_told_apart(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"grid\.a"):
             sweep(values[i - 1])
         fsspec.filesystem("file").rm(str(tmp_path / "s"), recursive=True)
-
-
-def test_what_a_function_captures_is_a_parameter_too(tmp_path: Path) -> None:
-    def scaled(by: float) -> Any:
-        return lambda a: by * a
-
-    dsf.sweep(scaled(2.0), {"a": [1, 2]}, store=tmp_path / "s")
-    dsf.sweep(scaled(2.0), {"a": [1, 2]}, store=tmp_path / "s")
-    with pytest.raises(ValueError, match=r"function\.captured\.by was 2\.0, now 3\.0"):
-        dsf.sweep(scaled(3.0), {"a": [1, 2]}, store=tmp_path / "s")
 
 
 def test_rng_none_goes_on_with_the_key_of_the_store(tmp_path: Path) -> None:
@@ -422,9 +416,40 @@ def test_failed_cells_are_retried_on_request_only(tmp_path: Path) -> None:
     assert list(ds.cell_failure.values) == ["", "", ""]
 
 
-def test_results_that_no_variable_can_hold_fail_with_a_reason() -> None:
-    with pytest.warns(FailedCellsWarning, match="must be a number, a text, or an array"):
-        dsf.sweep(lambda a: {"x": object()}, {"a": [1]})
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        ({"x": object()}, "x must be a number, a text, or an array of numbers or texts, got object"),
+        ({"x": [1, None]}, "x must be .*, got list with None among its entries"),
+        (10**400, r"value must be below 1\.8e308 in size"),
+    ],
+)
+def test_results_that_no_variable_can_hold_fail_with_a_reason(result: Any, words: str) -> None:
+    with pytest.warns(FailedCellsWarning, match=words):
+        dsf.sweep(lambda a: result, {"a": [1]})
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("file", "a place where one can be made, got 'file': Not a directory"),
+        ("file/deeper", "a place where one can be made, got 'file/deeper': Not a directory"),
+        ("x" * 300, "a place where one can be made.*File name too long"),
+        ("a\0b", "a place where one can be made.*null byte"),
+        ("nosuch://a/b", "a place where one can be made.*Protocol not known"),
+        ("x/a::b.zarr", "a path or URL without '::', got 'x/a::b.zarr'"),
+        ("simplecache::memory://x", "a path or URL without '::'"),
+    ],
+)
+def test_places_where_no_store_can_be_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("kept")
+    with pytest.raises(ValueError, match=f"store must be .*{words}"):
+        dsf.sweep(lambda a: a, {"a": [1]}, store=place)
+    assert [path.name for path in tmp_path.rglob("*")] == ["file"]
+    assert Path("file").read_text() == "kept"
 
 
 def test_integers_beyond_64_bits_are_numbers() -> None:
@@ -678,3 +703,293 @@ def test_what_cannot_travel_is_refused_before_any_process_starts() -> None:
 
     with pytest.raises(TypeError, match="must be picklable to reach workers"):
         dsf.sweep(lambda a, lock: a, {"a": [1]}, fixed={"lock": threading.Lock()}, workers=2)
+
+
+# Coordinates
+
+
+def test_coordinates_of_a_returned_dataset_stay_coordinates(tmp_path: Path) -> None:
+    def made(a: int) -> xr.Dataset:
+        return xr.Dataset(
+            {"x": (("time", "node"), np.full((3, 2), float(a))), "n": ("node", [a, a + 1])},
+            {
+                "time": [0.5, 0.25, 4.0],
+                "node": ["u", "v"],
+                "lat": ("node", [1.0, 2.0]),
+                "at": a,
+                "grid": (("time", "node"), np.arange(6).reshape(3, 2)),
+            },
+        )
+
+    ds = dsf.sweep(made, {"a": [1, 2]}, store=tmp_path / "s")
+    assert ds.x.dims == ("a", "time", "node")
+    assert set(ds.coords) == {"a", "time", "node", "lat", "at", "grid"}
+    for a in (1, 2):
+        xr.testing.assert_equal(ds[["x", "n"]].sel(a=a).drop_vars("a").load(), made(a))
+    xr.testing.assert_identical(plain(tmp_path / "s"), dsf.sweep(made, {"a": [1, 2]}).drop_attrs(deep=False))
+
+
+@pytest.mark.parametrize("often", [False, True])
+@pytest.mark.parametrize("whole", [False, True])
+def test_cells_with_other_coordinates_are_joined(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, often: bool, whole: bool
+) -> None:
+    if often:
+        for module, name in (
+            (sweeps, "_LEAST_SECONDS"),
+            (sweeps, "_SHARE"),
+            (sweeps_workers, "BATCH_SECONDS"),
+        ):
+            monkeypatch.setattr(module, name, 0.0)
+    times = {1: [3.0, 1.0], 2: [2.0, 3.0], 3: [1.0], 4: [0, 5]}
+
+    def made(a: int) -> xr.DataArray:
+        values = 10 * a + np.arange(len(times[a]))
+        return xr.DataArray(values if whole else values + 0.5, {"time": times[a]}, "time", name="x")
+
+    ds = dsf.sweep(made, {"a": [1, 2, 3, 4]}, store=tmp_path / "s")
+    assert list(ds.time.values) == [0.0, 1.0, 2.0, 3.0, 5.0]
+    joined = xr.concat([made(a) for a in times], "a", join="outer").assign_coords(a=list(times))
+    xr.testing.assert_equal(ds.x.load(), joined.sortby("time").astype(float))
+
+
+def test_coordinates_that_all_cells_share_keep_their_order() -> None:
+    frame = pd.DataFrame({"x": [1, 2], "y": ["p", "q"]}, index=["b", "a"])
+    for result, names in (
+        (frame, {"x": "index", "y": "index"}),
+        (frame["x"], {"x": "index"}),
+        ({"s": frame["x"], "z": 3}, {"s": "index"}),
+        ({"d": frame.to_xarray()}, {"d_x": "index"}),
+        ({"q": xr.DataArray([1, 2], {"t": ["b", "a"]}, "t")}, {"q": "t"}),
+    ):
+        ds = dsf.sweep(lambda a, result=result: result, {"a": [1, 2]})
+        for name, dim in names.items():
+            assert ds[name].dims == ("a", dim)
+            assert list(ds[dim].values) == ["b", "a"]
+
+
+def test_an_axis_without_coordinates_counts_beside_one_that_has_some() -> None:
+    def made(a: int) -> xr.DataArray:
+        coordinates = {"time": [1, 7]} if a == 2 else None
+        return xr.DataArray([a, a], coordinates, "time", name="x")
+
+    ds = dsf.sweep(made, {"a": [1, 2]})
+    assert list(ds.time.values) == [0, 1, 7]
+    np.testing.assert_array_equal(ds.x, [[1, 1, np.nan], [np.nan, 2, 2]])
+    assert "time" not in dsf.sweep(made, {"a": [1, 3]}).coords
+
+
+def test_a_coordinate_called_like_an_axis_gets_another_name() -> None:
+    ds = dsf.sweep(lambda a: xr.DataArray([a], {"a": [9]}, "a", name="x"), {"a": [1, 2]})
+    assert ds.x.dims == ("a", "result_a")
+    assert list(ds.result_a.values) == [9]
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ([1.0, np.nan], "coordinate t must hold real numbers or texts"),
+        ([1j, 2j], "coordinate t must hold real numbers or texts"),
+        (["a", "a"], "coordinate t must hold every value once"),
+        (np.array(["2020", "2021"], "M8[ns]"), "coordinate t must be a number, a text, or an array"),
+    ],
+)
+def test_coordinates_that_cannot_be_joined_fail_their_cell(labels: Any, words: str) -> None:
+    with pytest.warns(FailedCellsWarning, match=words):
+        dsf.sweep(lambda a: xr.DataArray([1, 2], {"t": labels}, "t"), {"a": [1]})
+
+
+COORDINATES = st.one_of(
+    st.none(),
+    st.lists(st.integers(-3, 3), min_size=1, max_size=3, unique=True),
+    st.lists(st.sampled_from([-0.5, 0.0, 1.0, 2.5]), min_size=1, max_size=3, unique=True),
+    st.lists(st.sampled_from("abc"), min_size=1, max_size=3, unique=True),
+    st.lists(st.booleans(), min_size=1, max_size=2, unique=True),
+)
+
+
+@settings(max_examples=40)
+@given(
+    axes=st.lists(COORDINATES, min_size=2, max_size=4),
+    kind=st.sampled_from(["i", "f", "O"]),
+    dice=st.randoms(),
+)
+def test_coordinates_do_not_depend_on_the_order_of_arrival(axes: list[Any], kind: str, dice: Any) -> None:
+    def made(i: int) -> xr.DataArray:
+        values = np.arange(len(axes[i] or "ab")) + 10 * i
+        texts = np.array([str(value) for value in values], dtype=object)
+        coordinates = None if axes[i] is None else {"t": axes[i]}
+        return xr.DataArray(texts if kind == "O" else values.astype(kind), coordinates, "t", name="x")
+
+    computed = []
+    for often in (False, True):
+        with pytest.MonkeyPatch.context() as patch:
+            if often:
+                order = list(range(len(axes)))
+                dice.shuffle(order)
+                patch.setattr(sweeps, "_LEAST_SECONDS", 0.0)
+                patch.setattr(sweeps, "_SHARE", 0.0)
+                patch.setattr(sweeps_workers, "BATCH_SECONDS", 0.0)
+                patch.setattr(sweeps._Ledger, "cells", lambda ledger, *states, order=order: order)
+            computed.append(dsf.sweep(made, {"i": range(len(axes))}).drop_attrs(deep=False))
+    xr.testing.assert_identical(*computed)
+    for i, labels in enumerate(axes):
+        kept = [
+            value for value in computed[0].x.sel(i=i).values.tolist() if value not in ("",) and value == value
+        ]
+        assert sorted(map(str, map(lambda v: v if kind == "O" else float(v), kept))) == sorted(
+            str(v if kind == "O" else float(v)) for v in made(i).values.tolist()
+        ), labels
+
+
+# More values on an axis
+
+
+@pytest.mark.parametrize(
+    "larger",
+    [
+        {"a": [1, 2, 3, 4], "b": ["u", "v", "w", "x"]},
+        {"a": [4, 0, 3, 2, 1, 9], "b": ["x", "w", "v", "u"]},
+        {"b": ["w", "u", "v"], "a": [5, 1, 2, 3, 4]},
+    ],
+)
+@pytest.mark.parametrize("function", [functions.everything, functions.widening])
+def test_a_grown_store_is_the_one_computed_at_once(
+    tmp_path: Path, function: Any, larger: dict[str, Any]
+) -> None:
+    dsf.sweep(function, GRID, rng=1, store=tmp_path / "grown")
+    ds = dsf.sweep(function, larger, rng=1, store=tmp_path / "grown")
+    (*_, session) = json.loads(ds.attrs["sessions"])
+    assert session["cells"] == ds.cell_status.size - 12
+    dsf.sweep(function, larger, rng=1, store=tmp_path / "at once")
+    assert files(tmp_path / "grown") == files(tmp_path / "at once")
+    xr.testing.assert_identical(plain(tmp_path / "grown"), plain(tmp_path / "at once"))
+    with pytest.raises(ValueError, match=r"grid\.[ab] was"):
+        dsf.sweep(function, GRID, rng=1, store=tmp_path / "grown")
+
+
+def test_graphs_are_added_to_a_store(tmp_path: Path) -> None:
+    fixed = {"problem": dsf.GaussianRegression(dim=2), "step_size": 0.3, "batch_size": 1}
+    graphs = {"cycle": nx.cycle_graph(6)}
+    growth = dsf.theory.second_moment_growth
+    dsf.sweep(growth, {"graph": graphs}, fixed=fixed, store=tmp_path / "s")
+    graphs["star"] = nx.star_graph(5)
+    ds = dsf.sweep(growth, {"graph": graphs}, fixed=fixed, store=tmp_path / "s")
+    assert list(ds.graph.values) == ["cycle", "star"]
+    with pytest.raises(ValueError, match=r"grid\.graph\['cycle'\]\.data was"):
+        dsf.sweep(growth, {"graph": graphs | {"cycle": nx.path_graph(6)}}, fixed=fixed, store=tmp_path / "s")
+
+
+@pytest.mark.usefixtures("often")
+def test_the_order_of_axes_and_values_is_no_parameter(tmp_path: Path) -> None:
+    whole = dsf.sweep(functions.everything, GRID, rng=1, store=tmp_path / "whole")
+
+    class Stop(BaseException):
+        pass
+
+    left = [5]
+
+    def stopping(**point: Any) -> functions.Result:
+        if not left[0]:
+            raise Stop
+        left[0] -= 1
+        return functions.everything(**point)
+
+    with pytest.raises(Stop):
+        dsf.sweep(stopping, GRID, rng=1, store=tmp_path / "part", version="1")
+    left[0] = 99
+    turned = {"b": ["w", "v", "u"], "a": [3, 1, 2, 4]}
+    ds = dsf.sweep(stopping, turned, rng=1, store=tmp_path / "part", version="1")
+    assert left[0] == 99 - 7
+    xr.testing.assert_identical(ds.draw.drop_attrs().load(), whole.draw.drop_attrs().load())
+
+
+@pytest.mark.usefixtures("often")
+def test_an_end_while_a_store_grows_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = {"a": [1, 2, 3], "b": ["u"]}
+    larger = {"b": ["v", "u"], "a": [4, 1, 2, 3]}
+    dsf.sweep(functions.widening, larger, rng=1, store=tmp_path / "undisturbed")
+    fuse = Fuse(monkeypatch, Killed())
+    for end in range(0, 400, 11):
+        store = tmp_path / f"ended after {end}"
+        fuse.left = sys.maxsize
+        dsf.sweep(functions.widening, grid, rng=1, store=store)
+        fuse.left = end
+        try:
+            dsf.sweep(functions.widening, larger, rng=1, store=store)
+        except Killed:
+            fuse.left = sys.maxsize
+            dsf.sweep(functions.widening, larger, rng=1, store=store)
+            sessions = json.loads(xr.open_zarr(store, chunks=None).attrs["sessions"])
+            assert sum(session["cells"] for session in sessions) >= 3
+        else:
+            break
+        assert files(store) == files(tmp_path / "undisturbed"), end
+    assert end > 50
+
+
+class Growing(RuleBasedStateMachine):
+    """A store that grows, is cut short anywhere, and is asked again, in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(sweeps, "_LEAST_SECONDS", 0.0)
+        self.patch.setattr(sweeps, "_SHARE", 0.0)
+        self.patch.setattr(sweeps_workers, "BATCH_SECONDS", 0.0)
+        self.fuse = Fuse(self.patch, Killed())
+        self.folder = tempfile.TemporaryDirectory()
+        self.grid: dict[str, list[Any]] = {"a": [1], "b": ["u"]}
+        self.calls: Counter[tuple[int, str]] = Counter()
+        self.kills = 0
+
+    def teardown(self) -> None:
+        self.patch.undo()
+        self.folder.cleanup()
+
+    def sweep(self, left: int = sys.maxsize) -> xr.Dataset:
+        def called(a: int, b: str, rng: np.random.Generator) -> Any:
+            self.calls[a, b] += 1
+            return functions.widening(a, b, rng)
+
+        self.fuse.left = left
+        try:
+            return dsf.sweep(called, self.grid, rng=1, store=f"{self.folder.name}/s", version="1")
+        finally:
+            self.fuse.left = sys.maxsize
+
+    @rule(axis=st.sampled_from("ab"), dice=st.randoms(), turn=st.booleans())
+    def grow(self, axis: str, dice: random.Random, turn: bool) -> None:
+        """One more value somewhere, the others in another order; perhaps the axes too."""
+        more = {"a": range(6), "b": "uvwx"}[axis]
+        if new := [value for value in more if value not in self.grid[axis]]:
+            self.grid[axis] = [*self.grid[axis], dice.choice(new)]
+        for values in self.grid.values():
+            dice.shuffle(values)
+        if turn:
+            self.grid = dict(reversed(self.grid.items()))
+
+    @rule(left=st.integers(0, 60))
+    def cut_short(self, left: int) -> None:
+        """End after so many writes."""
+        with contextlib.suppress(Killed):
+            self.sweep(left)
+            return
+        self.kills += 1
+
+    @rule()
+    def ask(self) -> None:
+        """The right numbers, whatever came before, and no cell computed again that was on record."""
+        ds = self.sweep()
+        fresh = dsf.sweep(functions.widening, self.grid, rng=1)
+        order = {axis: ds[axis].values for axis in "ab"}
+        assert (ds.cell_status == 1).all()
+        for name in fresh.data_vars:
+            np.testing.assert_array_equal(
+                ds[name].transpose(*fresh[name].dims).values, fresh[name].sel(order).values
+            )
+        assert self.calls.total() <= ds.cell_status.size + self.kills
+
+
+TestGrowing = Growing.TestCase
+TestGrowing.settings = settings(max_examples=8, stateful_step_count=10, deadline=None)
