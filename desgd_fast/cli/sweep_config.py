@@ -26,7 +26,17 @@ FUNCTIONS = {
 _TOP = ("function", "store", "workers", "cluster", "rng", "problem", "graph", "fixed", "grid")
 _GRAPH = ("name", "n_nodes", "degree", "rule", "delta", "lazy", "rng")
 _GAUSSIAN = ("dim", "feature_std", "noise_std", "covariance", "optimum")
-_DATA = ("data", "target", "standardise", "assignment", "replacement", "ridge")
+_DATA = (
+    "data",
+    "target",
+    "standardise",
+    "assignment",
+    "replacement",
+    "ridge",
+    "header",
+    "separator",
+    "decimal",
+)
 _RANGE = ("first", "last", "count", "spacing")
 
 Keys = tuple[str, ...]
@@ -56,7 +66,7 @@ class Source:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")
         except OSError as error:
             raise typer.BadParameter(f"cannot read '{path}': {error.strerror}") from None
         except UnicodeDecodeError as error:

@@ -103,6 +103,11 @@ def test_config_gives_defaults_that_the_command_line_overrides(desgd: Desgd) -> 
         assert (dataset.attrs["n_steps"], dataset.attrs["graph"]) == (30, "star")
 
 
+def test_a_config_may_begin_with_a_byte_order_mark(desgd: Desgd) -> None:
+    Path("run.toml").write_text("runs = 200\nsteps = 20\nn-nodes = 3\n", encoding="utf-8-sig")
+    assert desgd("run", "--config", "run.toml")[0] == 0
+
+
 def test_same_rng_same_numbers(desgd: Desgd) -> None:
     for out in ("one", "two"):
         assert desgd("run", *SMALL, "--rng", "3", "--out", out)[0] == 0
@@ -185,14 +190,16 @@ def test_graphs_are_read_from_files(desgd: Desgd, suffix: str) -> None:
         (("run", "--threads", "0"), "threads must be"),
         (("run", "--level", "2", *SMALL), "level must be"),
         (("run", "--k", "most", *SMALL), "k must be"),
-        (("run", "--data", "absent.csv", "--target", "y"), "path must be a readable CSV file"),
+        (("run", "--data", "absent.csv", "--target", "y"), "path must be a readable file"),
         (("run", "--data", str(DIABETES)), "--data and --target belong together"),
-        (("run", "--data", str(DIABETES), "--target", "cost"), "target must be one of the columns age"),
+        (("run", "--data", str(DIABETES), "--target", "cost"), "target must be one of the columns 'age'"),
         (("run", "--data", str(DIABETES), "--target", "target", "--n-nodes", "443"), "442"),
         (
             ("run", "--data", str(DIABETES), "--target", "target", "--no-replacement", "--batch-size", "90"),
             "batch_size must be at most",
         ),
+        (("run", "--ridge", "1"), "--ridge changes nothing without --data"),
+        (("run", "--data", str(DIABETES), "--target", "target", "--dim", "3"), "--dim changes nothing with"),
         (("run", "--config", "absent.toml"), "cannot read 'absent.toml'"),
         (("run", "--config", "torn.toml"), "is not a TOML file"),
         (("run", "--config", "odd.toml"), "sets 'colour'"),

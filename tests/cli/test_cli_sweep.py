@@ -127,7 +127,7 @@ def test_dry_run_writes_nothing(desgd: Desgd) -> None:
             "dim = 2\nnoise_std = 0.5",
             'data = "absent.csv"\ntarget = "y"',
             "line 6 ([problem])",
-            "readable CSV",
+            "readable file",
         ),
         ("n_nodes = 6", 'n_nodes = "six"', "line 11 (n_nodes = ", "n_nodes must be an integer"),
         ("n_nodes = 6", 'rule = "fast"', "line 11 (rule = ", "rule must be one of"),
