@@ -60,7 +60,7 @@ def _raised_by_validation(error: Exception) -> bool:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     module: str = "" if trace is None else trace.tb_frame.f_globals["__name__"]
-    return module.startswith("desgd_fast.common.") or module.endswith(".checks")
+    return module.startswith("desgd_fast.common.") or module.endswith((".checks", ".mixing.files"))
 
 
 def _names_an_extra(error: Exception) -> bool:

@@ -181,7 +181,7 @@ def run(
     top = options.number_or_rule(k)
     tails_checks.threshold_count("k", top, thresholds.RULES, ())
     check.fraction("level", level)
-    W = dsf.mixing_matrix(cli_graph.build(graph, n_nodes, degree, rng), rule, delta=delta, lazy=lazy)
+    W = cli_graph.matrix(graph, n_nodes, degree, rng, rule, delta=delta, lazy=lazy, context=context)
     report = dsf.mixing_report(W)
     problem: GaussianRegression | DatasetRegression
     if data is not None and target is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from desgd_fast.cli import sweep_config
+from desgd_fast.cli import options, sweep_config
 from desgd_fast.cli.sweep_config import Config
 
 if TYPE_CHECKING:
@@ -154,7 +154,8 @@ def show(
         list[str] | None, typer.Option(help="Only where AXIS=LABEL (nearest number); repeat for more.")
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Draw the variable into this PNG.", dir_okay=False)
+        Path | None,
+        typer.Option(help="Draw the variable into this picture.", dir_okay=False, callback=options.drawable),
     ] = None,
 ) -> None:
     """Show what is in the store of a sweep: a table of one variable, and a picture of it."""
