@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 def sweep(
+    context: typer.Context,
     config: Annotated[Path, typer.Argument(help="TOML file; see examples/sweep.toml.", dir_okay=False)],
     resume: Annotated[bool, typer.Option(help="Go on with a store that is there already.")] = False,
     retry_failed: Annotated[bool, typer.Option(help="With --resume: compute failed cells again.")] = False,
@@ -47,6 +48,10 @@ def sweep(
     from desgd_fast.sweeps import sweeping as sweeps
     from desgd_fast.sweeps.store import Folder
 
+    if not resume:
+        options.refuse(context, ["retry_failed"], "changes nothing without --resume")
+    if cluster or plan.cluster:
+        options.refuse(context, ["workers"], "changes nothing with a cluster, which has its own")
     if not resume and sweeps.stored_attributes(Folder(place), place) is not None:
         raise typer.BadParameter(f"'{place}' holds a sweep already; --resume goes on with it")
     with _team(cluster or plan.cluster, n_workers) as team, warnings.catch_warnings():
