@@ -91,6 +91,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not (_raised_by_validation(error) or _names_an_extra(error)):
             raise
         message = options.in_options(str(error), _command(arguments))
+    except OSError as error:
+        if error.errno is None:
+            raise
+        # Files that cannot be read or written: nothing is wrong with the code.
+        message = f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
     except (typer.Abort, KeyboardInterrupt):
         typer.echo("desgd-fast: interrupted", err=True)
         sys.exit(1)

@@ -17,8 +17,8 @@ from desgd_fast.simulation.running import simulate
 if TYPE_CHECKING:
     import xarray
 
-# Behind every published value: runs, steps, and the last iterates averaged. The estimator's bias goes with the
-# first (the mean of n runs leaves a block of 40 a share 1 − 40/n of its variance), the law with the rest.
+# Behind every published value: runs, steps, and the last iterates averaged. The estimator's bias goes with
+# the first (the mean of n runs leaves a block of 40 a share 1 − 40/n of its variance), its law with the rest.
 PUBLISHED = {"n_runs": 1600, "n_steps": 1000, "average_last": 500}
 
 # Where rho is above this, measured values depend on the number of steps.
