@@ -118,6 +118,22 @@ def test_row_numbers_of_pandas_are_no_data() -> None:
     np.testing.assert_array_equal(again.numbers(again.column("column", "size")), frame["size"])
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", [",", ";", "\t", " "])
+@pytest.mark.parametrize("decimal", [".", ","])
+def test_cell_by_cell_and_all_at_once_are_the_same(mark: str, decimal: str, end: str) -> None:
+    if mark == decimal:
+        return
+    x = np.random.default_rng(0).standard_cauchy((40, 3)) * 10.0 ** np.arange(-300, 300, 15)[:, np.newaxis]
+    lines = [mark.join(map(repr, row)) for row in x.tolist()]
+    fast = end.join(["a b c".replace(" ", mark), *(line.replace(".", decimal) for line in lines)])
+    # One quoted name makes the text less than regular.
+    slow = fast.replace("a", '"a"', 1)
+    for table in (read(fast), read(slow)):
+        np.testing.assert_array_equal(table.values.T, x)
+        np.testing.assert_array_equal(table.lines, np.arange(2, 42))
+
+
 def test_columns_are_found_by_name_and_by_number() -> None:
     table = read("a,2,c\n1,2,x\n3,4,y\n")
     assert table.column("target", "a") == 0
