@@ -80,12 +80,11 @@ def test_using_the_instruments_loads_no_plots_and_no_tables() -> None:
     assert not {"networkx", "pandas", "xarray", "matplotlib", "typer"} & set(python(code).split())
 
 
-@pytest.mark.parametrize("missing", ["typer", "matplotlib", "pandas", "xarray"])
+@pytest.mark.parametrize("missing", ["typer", "matplotlib", "xarray"])
 def test_a_missing_optional_library_names_its_extra(missing: str) -> None:
     use = {
         "typer": "import desgd_fast.cli",
         "matplotlib": "from desgd_fast import plots; plots.hill_plot([4.0, 3.0, 2.0, 1.0])",
-        "pandas": "import desgd_fast as d; d.DatasetRegression.from_csv('examples/diabetes.csv', 'target')",
         "xarray": "import desgd_fast as d; d.mixing_report([[1.0]]).to_xarray()",
     }[missing]
     code = f"import sys; sys.modules[{missing!r}] = None\ntry:\n    {use}\nexcept ImportError as e: print(e)"

@@ -5,21 +5,56 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
+from desgd_fast.cli import options
+
 if TYPE_CHECKING:
     import networkx as nx
+    from scipy import sparse
+
+    from desgd_fast.mixing.files import GraphFile
 
 Rule = Literal["metropolis", "laplacian", "max-degree", "best-constant", "uniform"]
 
 NAMES = ("cycle", "path", "star", "complete", "grid", "hypercube", "bipartite", "regular", "disconnected")
-HELP = f"Who talks to whom: {', '.join(NAMES)}, or a file (.graphml, else one edge “a b” a line)."
+HELP = (
+    f"Who talks to whom: {', '.join(NAMES)}, or a file: .graphml, .gml, .gexf, .adjlist, else an edge list, "
+    "two nodes a line or two and a weight."
+)
+
+
+def matrix(
+    name: str,
+    n_nodes: int,
+    degree: int,
+    rng: int,
+    rule: str,
+    *,
+    delta: float | None = None,
+    lazy: bool = False,
+    context: typer.Context | None = None,
+) -> "sparse.csr_array":
+    """Mixing matrix of the named graph on n_nodes nodes, or of the one in a file, which is described aloud.
+
+    With the context of a command, options that the graph does not have are refused.
+    """
+    from desgd_fast.mixing.rules import mixing_matrix
+
+    ignored = [*([] if name in NAMES else ["n_nodes"]), *([] if name == "regular" else ["degree"])]
+    if context is not None:
+        options.refuse(context, ignored, f"changes nothing with --graph {name}")
+    if name in NAMES:
+        return mixing_matrix(build(name, n_nodes, degree, rng), rule, delta=delta, lazy=lazy)
+    file = read(name)
+    if file.weight is not None and rule == "uniform":
+        raise typer.BadParameter(f"--rule uniform weighs all edges alike, but '{name}' has weights")
+    typer.echo(f"graph: {file.description}")
+    return mixing_matrix(file.graph, rule, delta=delta, lazy=lazy, weight=file.weight)
 
 
 def build(name: str, n_nodes: int, degree: int, rng: int) -> "nx.Graph[Any]":
-    """The named graph on n_nodes nodes, or the one in the file of that name."""
+    """The named graph on n_nodes nodes."""
     import networkx as nx
 
-    if name not in NAMES:
-        return _read(Path(name))
     if n_nodes < 1:
         raise typer.BadParameter(f"--n-nodes must be at least 1, got {n_nodes}")
     if name == "hypercube":
@@ -43,15 +78,10 @@ def build(name: str, n_nodes: int, degree: int, rng: int) -> "nx.Graph[Any]":
     return builders.get(name, nx.empty_graph)(n_nodes)
 
 
-def _read(path: Path) -> "nx.Graph[Any]":
-    import networkx as nx
+def read(name: str) -> "GraphFile":
+    """The graph in a file."""
+    from desgd_fast.mixing.files import read_graph
 
-    if not path.is_file():
-        raise typer.BadParameter(f"--graph must be one of {', '.join(NAMES)} or a file, got '{path}'")
-    try:
-        if path.suffix == ".graphml":
-            return nx.read_graphml(path)
-        return nx.read_edgelist(path, data=False)
-    except Exception as error:
-        # networkx passes on whatever its parsers raise.
-        raise typer.BadParameter(f"--graph: cannot read a graph from '{path}': {error}") from None
+    if not Path(name).is_file():
+        raise typer.BadParameter(f"--graph must be one of {', '.join(NAMES)} or a file, got '{name}'")
+    return read_graph(name, argument="--graph")

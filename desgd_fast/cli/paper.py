@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from desgd_fast.cli import options
+
 Figure = Literal[
     "figure1", "figure2", "figure3i", "figure3ii", "figure4a", "figure6", "figure7-left", "figure7-right"
 ]
@@ -12,9 +14,11 @@ Preset = Literal["paper", "corrected"]
 
 
 def paper(
+    context: typer.Context,
     name: Annotated[Figure, typer.Argument(help="Which figure of arXiv 2205.06689.")],
     quick: Annotated[
-        bool, typer.Option("--quick", help="Few points and runs: a minute, larger errors.")
+        bool,
+        typer.Option("--quick", help="Few points and short runs, in a minute: a look, not a comparison."),
     ] = False,
     preset: Annotated[
         Preset, typer.Option(help="Follow the published code where it departs from its text, or the text.")
@@ -36,8 +40,14 @@ def paper(
     same command goes on where it was.
     """
     from desgd_fast import paper as figures
+    from desgd_fast.paper.figures import Map
+    from desgd_fast.paper.training import Layers
 
     experiment = figures.EXPERIMENTS[name]
+    if isinstance(experiment, Map):
+        options.refuse(context, ("workers", "progress"), f"changes nothing with {name}, which takes seconds")
+    if not isinstance(experiment, Layers):
+        options.refuse(context, ["mnist"], f"changes nothing with {name}, which has no images")
     typer.echo(experiment.title)
     for quirk in experiment.quirks if preset == "paper" else ():
         typer.echo(f"  as published: {quirk}")

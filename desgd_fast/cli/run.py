@@ -11,6 +11,7 @@ import typer
 
 from desgd_fast.cli import algorithms as cli_algorithms
 from desgd_fast.cli import graph as cli_graph
+from desgd_fast.cli import options
 from desgd_fast.cli.graph import Rule
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ DRIFT_LEVEL = 1e-6
 # Nodes listed one by one in the table; the file has all of them.
 LISTED_NODES = 16
 
+# Options that only one of the two kinds of problem has.
+OF_DATA = ("header", "separator", "decimal", "assignment", "replacement", "ridge")
+OF_GAUSSIAN = ("dim", "feature_std", "noise_std")
+
 Engine = Literal["auto", "collapsed", "direct", "gram"]
 
 
@@ -45,7 +50,7 @@ def _from_config(context: typer.Context, path: Path | None) -> Path | None:
     if path is None:
         return None
     try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8"))
+        entries = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise typer.BadParameter(f"cannot read '{path}': {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -64,6 +69,7 @@ def _panel(title: str, help: str, *names: str, **options: Any) -> Any:
 
 
 def run(
+    context: typer.Context,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -73,10 +79,28 @@ def run(
         ),
     ] = None,
     data: Annotated[
-        Path | None, _panel("Problem", "CSV file with a header, numeric columns; needs --target.")
+        Path | None,
+        _panel("Problem", "CSV with any usual separator, .npy or .npz, all numbers; needs --target."),
     ] = None,
     target: Annotated[
         str | None, _panel("Problem", "Column of the data to predict from all the others.")
+    ] = None,
+    header: Annotated[
+        bool | None,
+        _panel(
+            "Problem",
+            "Whether the first line of the data holds names; by default read off it.",
+            "--header/--no-header",
+            show_default=False,
+        ),
+    ] = None,
+    separator: Annotated[
+        Literal["comma", "semicolon", "tab", "blanks"] | None,
+        _panel("Problem", "What stands between two cells of the data; by default read off them."),
+    ] = None,
+    decimal: Annotated[
+        Literal["point", "comma"] | None,
+        _panel("Problem", "What stands before decimals in the data; by default read off them."),
     ] = None,
     assignment: Annotated[
         Literal["even", "sorted", "shared"],
@@ -138,7 +162,7 @@ def run(
     """Run decentralized SGD many times and measure how heavy the tail of its iterates is.
 
     Without options: a small experiment on a ring of 8 nodes, some seconds. With --data and
-    --target: least squares on a CSV file, whose columns are first scaled to mean 0 and standard
+    --target: least squares on a table in a file, whose columns are first scaled to mean 0 and standard
     deviation 1 and whose rows are spread over the nodes. Every run starts at the optimum x*, the
     least squares solution of the whole file, from which distances ‖x − x*‖ are measured.
     """
@@ -148,17 +172,28 @@ def run(
     from desgd_fast.tails import checks as tails_checks
     from desgd_fast.tails import thresholds
 
-    top = _number_or_rule(k)
-    tails_checks.threshold_count("k", top, thresholds.RULES, ())
-    check.fraction("level", level)
-    W = dsf.mixing_matrix(cli_graph.build(graph, n_nodes, degree, rng), rule, delta=delta, lazy=lazy)
-    report = dsf.mixing_report(W)
     if (data is None) != (target is None):
         raise typer.BadParameter("--data and --target belong together")
+    if data is None:
+        options.refuse(context, OF_DATA, "changes nothing without --data")
+    else:
+        options.refuse(context, OF_GAUSSIAN, "changes nothing with --data")
+    top = options.number_or_rule(k)
+    tails_checks.threshold_count("k", top, thresholds.RULES, ())
+    check.fraction("level", level)
+    W = cli_graph.matrix(graph, n_nodes, degree, rng, rule, delta=delta, lazy=lazy, context=context)
+    report = dsf.mixing_report(W)
     problem: GaussianRegression | DatasetRegression
     if data is not None and target is not None:
         problem = dsf.DatasetRegression.from_csv(
-            data, target, assignment=assignment, replacement=replacement, ridge=ridge
+            data,
+            target,
+            assignment=assignment,
+            replacement=replacement,
+            ridge=ridge,
+            header=header,
+            separator=separator,
+            decimal=decimal,
         )
         problem.partition(report.n_nodes, batch_size)
     else:
@@ -232,15 +267,6 @@ def run(
     _write(out / "runs.nc", result, W, report, tail, settings)
     _draw(out / "tail.png", tail)
     _show("Files", [("every run", str(out / "runs.nc")), ("picture", str(out / "tail.png"))])
-
-
-def _number_or_rule(text: str) -> int | float | str:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 def _gaussian(problem: "GaussianRegression | DatasetRegression") -> "GaussianRegression":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from desgd_fast.cli import sweep_config
+from desgd_fast.cli import options, sweep_config
 from desgd_fast.cli.sweep_config import Config
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 def sweep(
+    context: typer.Context,
     config: Annotated[Path, typer.Argument(help="TOML file; see examples/sweep.toml.", dir_okay=False)],
     resume: Annotated[bool, typer.Option(help="Go on with a store that is there already.")] = False,
     retry_failed: Annotated[bool, typer.Option(help="With --resume: compute failed cells again.")] = False,
@@ -61,6 +62,10 @@ def sweep(
     from desgd_fast.sweeps import sweeping as sweeps
     from desgd_fast.sweeps.store import Folder
 
+    if not resume:
+        options.refuse(context, ["retry_failed"], "changes nothing without --resume")
+    if cluster or plan.cluster:
+        options.refuse(context, ["workers"], "changes nothing with a cluster, which has its own")
     if not resume and sweeps.stored_attributes(Folder(place), place) is not None:
         raise typer.BadParameter(f"'{place}' holds a sweep already; --resume goes on with it")
     with _team(cluster or plan.cluster, n_workers) as team, warnings.catch_warnings():
@@ -168,7 +173,8 @@ def show(
         list[str] | None, typer.Option(help="Only where AXIS=LABEL (nearest number); repeat for more.")
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Draw the variable into this PNG.", dir_okay=False)
+        Path | None,
+        typer.Option(help="Draw the variable into this picture.", dir_okay=False, callback=options.drawable),
     ] = None,
 ) -> None:
     """Show what is in the store of a sweep: a table of one variable, and a picture of it."""

@@ -30,7 +30,17 @@ _COMPUTING = ("desgd_fast", "desgd_fast.theory", "desgd_fast.tails", "desgd_fast
 _TOP = ("function", "version", "store", "workers", "cluster", "rng", "problem", "graph", "fixed", "grid")
 _GRAPH = ("name", "n_nodes", "degree", "rule", "delta", "lazy", "rng")
 _GAUSSIAN = ("dim", "feature_std", "noise_std", "covariance", "optimum")
-_DATA = ("data", "target", "standardise", "assignment", "replacement", "ridge")
+_DATA = (
+    "data",
+    "target",
+    "standardise",
+    "assignment",
+    "replacement",
+    "ridge",
+    "header",
+    "separator",
+    "decimal",
+)
 _RANGE = ("first", "last", "count", "spacing")
 
 Keys = tuple[str, ...]
@@ -238,8 +248,6 @@ def _problem(source: Source, keys: Keys, table: Mapping[str, Any]) -> Any:
 
 
 def _graph(source: Source, keys: Keys, given: Any, shared: Mapping[str, Any]) -> Any:
-    from desgd_fast.mixing.rules import mixing_matrix
-
     entry = {"name": given} if isinstance(given, str) else given
     if not isinstance(entry, dict) or "name" not in entry:
         raise source.fail(keys, f"a graph must be a name, or a table with a name, got {given!r}")
@@ -249,9 +257,21 @@ def _graph(source: Source, keys: Keys, given: Any, shared: Mapping[str, Any]) ->
         if not isinstance(choice[key], int) or isinstance(choice[key], bool):
             place = (*keys, key) if key in entry else ("graph", key)
             raise source.fail(place, f"{key} must be an integer, got {choice[key]!r}")
+    name = choice["name"]
+    if name not in cli_graph.NAMES:
+        for key in ("n_nodes", "degree"):
+            if key in entry:
+                raise source.fail((*keys, key), f"{key} changes nothing for a graph in a file")
+        # Beside the file that names it, wherever the command is called.
+        beside = source.path.parent / str(name)
+        name = str(beside) if beside.is_file() else name
     with source.at(*keys):
-        built = cli_graph.build(choice["name"], choice["n_nodes"], choice["degree"], choice["rng"])
-        return mixing_matrix(built, choice["rule"], delta=choice.get("delta"), lazy=choice.get("lazy", False))
+        return cli_graph.matrix(
+            name,
+            *(choice[key] for key in ("n_nodes", "degree", "rng", "rule")),
+            delta=choice.get("delta"),
+            lazy=choice.get("lazy", False),
+        )
 
 
 def _value(source: Source, keys: Keys, value: Any, graph: Mapping[str, Any]) -> Any:

@@ -2,18 +2,15 @@
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from desgd_fast.cli import algorithms as cli_algorithms
 from desgd_fast.cli import graph as cli_graph
+from desgd_fast.cli import options
 from desgd_fast.cli.algorithms import Named
 from desgd_fast.cli.graph import Rule
-
-if TYPE_CHECKING:
-    from scipy import sparse
-
 
 Graph = Annotated[str, typer.Option(help=cli_graph.HELP)]
 Nodes = Annotated[int, typer.Option(help="Number of nodes of a named graph.")]
@@ -44,15 +41,8 @@ def step_sizes(text: str) -> list[float]:
         ) from None
 
 
-def _matrix(
-    graph: str, n_nodes: int, degree: int, rng: int, rule: Rule, delta: float | None
-) -> "sparse.csr_array":
-    import desgd_fast as dsf
-
-    return dsf.mixing_matrix(cli_graph.build(graph, n_nodes, degree, rng), rule, delta=delta)
-
-
 def alpha(
+    context: typer.Context,
     step_size: Annotated[
         str, typer.Option(help="Step size: a number, a list 0.1,0.2 or a range first:last:count.")
     ] = "0.18:0.184:9",
@@ -66,7 +56,10 @@ def alpha(
     batch_size: Batch = 5,
     algorithm: Named = None,
     rtol: Annotated[float, typer.Option(help="Relative standard error to stop at.")] = 0.01,
-    plot: Annotated[Path | None, typer.Option(help="Write the curve to this PNG.", dir_okay=False)] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Write the curve to this picture.", dir_okay=False, callback=options.drawable),
+    ] = None,
     published: Annotated[
         bool, typer.Option(help="Draw the published curve of the cycle (arXiv 2205.06689) over it.")
     ] = False,
@@ -81,7 +74,9 @@ def alpha(
     import desgd_fast as dsf
     from desgd_fast.common.warnings import LightTailWarning, NotStationaryWarning
 
-    W = _matrix(graph, n_nodes, degree, rng, rule, delta)
+    if plot is None:
+        options.refuse(context, ["published"], "changes nothing without --plot")
+    W = cli_graph.matrix(graph, n_nodes, degree, rng, rule, delta=delta, context=context)
     problem = dsf.GaussianRegression(dim, feature_std)
     steps = step_sizes(step_size)
     shared: dict[str, Any] = {"batch_size": batch_size, "algorithm": cli_algorithms.read(algorithm)}
@@ -128,6 +123,7 @@ def alpha(
 
 
 def frontier(
+    context: typer.Context,
     graph: Graph = "cycle",
     n_nodes: Nodes = 8,
     degree: Degree = 4,
@@ -138,7 +134,12 @@ def frontier(
     batch_size: Batch = 5,
     algorithm: Named = None,
     rtol: Annotated[float, typer.Option(help="Relative standard error of the divergence.")] = 1e-3,
-    plot: Annotated[Path | None, typer.Option(help="Write the windows of step sizes to this PNG.")] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the windows of step sizes to this picture.", dir_okay=False, callback=options.drawable
+        ),
+    ] = None,
     rng: Seed = 0,
     threads: Threads = None,
     progress: Progress = False,
@@ -150,7 +151,7 @@ def frontier(
     """
     import desgd_fast as dsf
 
-    W = _matrix(graph, n_nodes, degree, rng, rule, delta)
+    W = cli_graph.matrix(graph, n_nodes, degree, rng, rule, delta=delta, context=context)
     n = int(W.shape[0])
     problem = dsf.GaussianRegression(dim, feature_std)
     rows: list[tuple[str, Any, int]] = [

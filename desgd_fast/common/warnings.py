@@ -27,3 +27,7 @@ class FailedCellsWarning(RuntimeWarning):
 
 class OtherVersionWarning(RuntimeWarning):
     """A store was begun by another version of this package."""
+
+
+class LeftOutWarning(UserWarning):
+    """Part of a file is no data and was left out."""

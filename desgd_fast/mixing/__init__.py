@@ -1,5 +1,7 @@
 """Who talks to whom: mixing matrices, their spectra, and processes that change them from step to step."""
 
+from desgd_fast.mixing.files import GraphFile as GraphFile
+from desgd_fast.mixing.files import read_graph as read_graph
 from desgd_fast.mixing.processes import MixingProcess as MixingProcess
 from desgd_fast.mixing.processes import alternate as alternate
 from desgd_fast.mixing.processes import link_failures as link_failures

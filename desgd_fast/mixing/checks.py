@@ -63,6 +63,7 @@ def stochastic_matrix(
     name: str, value: Any, *, allow_row_stochastic: bool = False, allow_negative: bool = False
 ) -> sparse.csr_array:
     """Entries ≥ 0, rows and columns summing to one: float64 CSR with sorted int64 indices, no zeros."""
+    dtype = getattr(value, "dtype", None)
     if sparse.issparse(value):
         if value.dtype.kind not in "fiu":
             raise TypeError(f"{name} must be an array of real numbers, got one of {value.dtype}")
@@ -83,6 +84,11 @@ def stochastic_matrix(
         worst = int(np.argmax(np.abs(sums - 1)))
         if abs(sums[worst] - 1) > 1e-9 and not (allow_row_stochastic and kind == "column"):
             hint = "; pass allow_row_stochastic=True to permit that" if kind == "column" else ""
+            if dtype in (np.float16, np.float32) and abs(sums[worst] - 1) < 1e-2:
+                hint = (
+                    f"; {dtype} has too few digits for that: compute it in float64, or if it is symmetric "
+                    f"take {name} = {name}.astype(float); {name} += np.diag(1 - {name}.sum(axis=1))"
+                )
             raise ValueError(
                 f"{name} must be doubly stochastic, but {kind} {worst} sums to {sums[worst]:.12g}{hint}"
             )

@@ -13,5 +13,8 @@ from desgd_fast.paper.figures import (
     PRESETS as PRESETS,
 )
 from desgd_fast.paper.figures import (
+    Replication as Replication,
+)
+from desgd_fast.paper.figures import (
     run as run,
 )

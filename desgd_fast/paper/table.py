@@ -11,7 +11,11 @@ from numpy.typing import ArrayLike
 
 @dataclass(frozen=True)
 class Row:
-    """One published value; ``stderr`` is that of the difference, ``remark`` empty where both must agree."""
+    """One published value beside ours.
+
+    ``stderr`` is that of the difference, nan where the two cannot be compared; ``remark`` is empty where they
+    must agree.
+    """
 
     label: str
     place: float
@@ -22,7 +26,9 @@ class Row:
 
     @property
     def deviation(self) -> float:
-        """(ours − published)/stderr, 0 where both are the same number."""
+        """(ours − published)/stderr, 0 where both are the same number, nan where they cannot be compared."""
+        if math.isnan(self.stderr):
+            return math.nan
         difference = self.ours - self.published
         return difference / self.stderr if difference else difference
 
@@ -51,7 +57,7 @@ class Table:
         lines = [f"{self.label:<{width}} {self.place:>10} {'published':>10} {'ours':>10} {'difference':>10}"]
         lines += [
             f"{row.label:<{width}} {row.place:>10.6g} {row.published:>10.4f} {row.ours:>10.4f} "
-            f"{row.deviation:>7.1f} se  {row.remark}".rstrip()
+            f"{_standard_errors(row.deviation):>10}  {row.remark}".rstrip()
             for row in self.rows
         ]
         binding = self._binding()
@@ -73,6 +79,10 @@ class Table:
                 [row.label, row.place, row.published, row.ours, row.stderr, row.deviation, row.remark]
                 for row in self.rows
             )
+
+
+def _standard_errors(deviation: float) -> str:
+    return "-" if math.isnan(deviation) else f"{deviation:.1f} se"
 
 
 def crossing(places: ArrayLike, values: ArrayLike, level: float) -> float:

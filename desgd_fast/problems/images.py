@@ -1,6 +1,5 @@
 """Images to train on: scikit-learn's handwritten digits, and the files of MNIST that are on your disk."""
 
-import gzip
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from desgd_fast.common import check
+from desgd_fast.common import check, files
 from desgd_fast.common.rng import RNG
 
 
@@ -107,7 +106,7 @@ def _idx_path(folder: str | PathLike[str], stem: str, n_axes: int) -> Path:
 
 
 def read_idx(path: str | PathLike[str]) -> NDArray[np.uint8]:
-    """Array in an IDX file of unsigned bytes, gzipped if its name ends in ``.gz``.
+    """Array in an IDX file of unsigned bytes, gzipped or not.
 
     The format of MNIST: two zero bytes, the type 8, the number of axes, each axis' length as a big-endian
     32-bit integer, and the bytes in C order.
@@ -131,7 +130,7 @@ def read_idx(path: str | PathLike[str]) -> NDArray[np.uint8]:
     >>> dsf.images.read_idx(path)
     array([7, 2, 1], dtype=uint8)
     """
-    content = check.file_content("path", path, gzip.open if str(path).endswith(".gz") else open)
+    content = files.content("path", path)
     check.idx_head("path", path, content)
     n_axes = content[3]
     shape = np.frombuffer(content, ">u4", n_axes, 4).astype(np.int64)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from desgd_fast.common import check, threads
-from desgd_fast.common.warnings import OptimumWarning
+from desgd_fast.common import check, tables, threads
+from desgd_fast.common.warnings import LeftOutWarning, OptimumWarning
 from desgd_fast.kernels.draw.samples import DISTINCT, FLIP_FLOP, REPLACEMENT, RESHUFFLE, SHUFFLE_ONCE
 from desgd_fast.kernels.gradients import oracles
 from desgd_fast.problems import checks, losses, partitions
@@ -409,29 +409,44 @@ class DatasetRegression(EmpiricalRisk):
         assignment: str | ArrayLike = "even",
         replacement: bool = True,
         ridge: float = 0.0,
+        header: bool | None = None,
+        separator: str | None = None,
+        decimal: str | None = None,
     ) -> "DatasetRegression":
-        """Read a CSV file with a header: one column is the target, all others are features.
+        """Read a table from a file: one column is the target, all others are features.
+
+        Row numbers in a first column without a name, as pandas writes them, are no feature.
 
         Parameters
         ----------
         path : str or path
-            The file. Every column must be numeric, complete, and not constant.
+            CSV with any usual separator, gzipped or not, .npy or .npz. Every column must be numeric,
+            complete, and not constant.
         target : str
-            Name of the target's column.
+            The target's column: its name, or its number from 0 where there are no names.
         standardise : bool
             Shift and scale every feature and the target to mean 0 and standard deviation 1, which
             makes an intercept superfluous and step sizes comparable between data sets. The
             optimum is then in standard deviations of the target per standard deviation of the feature.
         assignment, replacement, ridge
             As in :class:`DatasetRegression`.
+        header : bool, optional
+            Whether the first line holds the names; by default read off the file, as the next two.
+        separator : {"comma", "semicolon", "tab", "blanks"}, optional
+            What stands between two cells.
+        decimal : {"point", "comma"}, optional
+            What stands before decimals.
 
         Raises
         ------
-        ImportError
-            Without pandas, which the extra ``cli`` installs.
-        ValueError
-            If the file is absent or not a table, ``target`` is no column of it, or a column is
-            constant, not numeric or incomplete.
+        ValueError, TypeError
+            If the file is absent, not a table, or can be read in more than one way, ``target`` is no
+            column of it, or a column is constant, not numeric or incomplete; with the file's line.
+
+        Warns
+        -----
+        LeftOutWarning
+            If row numbers are left out.
 
         Examples
         --------
@@ -440,8 +455,13 @@ class DatasetRegression(EmpiricalRisk):
         >>> problem.features.shape, problem.optimum[2].round(3)
         ((442, 10), np.float64(0.321))
         """
-        names, table = check.csv_columns("path", path)
-        column = check.column("target", target, names)
+        if not isinstance(target, str):
+            raise TypeError(f"target must be the name of a column, got {target!r}")
+        read = tables.read("path", path, header=header, separator=separator, decimal=decimal)
+        column = read.column("target", target) - read.n_row_numbers
+        names, table = read.complete()
+        for note in read.notes():
+            warnings.warn(note, LeftOutWarning, stacklevel=2)
         check.flag("standardise", standardise)
         check.varying_columns("path", path, names, table)
         if standardise:

@@ -103,6 +103,11 @@ def test_config_gives_defaults_that_the_command_line_overrides(desgd: Desgd) -> 
         assert (dataset.attrs["n_steps"], dataset.attrs["graph"]) == (30, "star")
 
 
+def test_a_config_may_begin_with_a_byte_order_mark(desgd: Desgd) -> None:
+    Path("run.toml").write_text("runs = 200\nsteps = 20\nn-nodes = 3\n", encoding="utf-8-sig")
+    assert desgd("run", "--config", "run.toml")[0] == 0
+
+
 def test_same_rng_same_numbers(desgd: Desgd) -> None:
     for out in ("one", "two"):
         assert desgd("run", *SMALL, "--rng", "3", "--out", out)[0] == 0
@@ -158,6 +163,41 @@ def test_graphs_are_read_from_files(desgd: Desgd, suffix: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("ring.csv", "0, 1\n1, 2\n2, 3\n3, 0\n"),
+        ("ring.edges", "\ufeff0 1\n1 2\n2 3\n3 0\n"),
+        ("ring.edges", "source target\n0 1\n1 2\n2 3\n3 0\n"),
+        ("ring.ADJLIST", "0 1 3\n1 0 2\n2 1 3\n3 0 2\n"),
+    ],
+)
+def test_a_ring_of_four_in_a_file_has_the_variance_of_a_ring_of_four(
+    desgd: Desgd, name: str, text: str
+) -> None:
+    # The exact step size of infinite variance for d = 2, b = 1 and Metropolis weights 1/3.
+    Path(name).write_text(text)
+    code, table, errors = desgd(
+        "frontier", "--graph", name, "--dim", "2", "--batch-size", "1", "--rtol", "0.5"
+    )
+    assert (code, errors) == (0, "")
+    assert f"graph: {name}: 4 nodes, 4 edges, unweighted" in table
+    assert "0.46426607" in table
+
+
+def test_weights_of_a_file_are_used(desgd: Desgd) -> None:
+    Path("net.edges").write_text("a b 2\nb c 0.5\n")
+    code, table, errors = desgd("run", "--graph", "net.edges", "--runs", "200", "--steps", "20")
+    assert (code, errors) == (0, "")
+    assert "3 nodes, 2 edges, weighted" in table
+    graph = nx.Graph()
+    graph.add_weighted_edges_from([("a", "b", 2.0), ("b", "c", 0.5)])
+    with xr.open_dataset("desgd-fast-run/runs.nc") as dataset:
+        rebuilt = np.zeros((3, 3))
+        rebuilt[dataset["mixing_row"], dataset["mixing_column"]] = dataset["mixing_weight"]
+        np.testing.assert_array_equal(rebuilt, dsf.mixing_matrix(graph, weight="weight").toarray())
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("run", "--bogus", "1"), "No such option: --bogus"),
@@ -173,7 +213,15 @@ def test_graphs_are_read_from_files(desgd: Desgd, suffix: str) -> None:
             ("run", "--graph", "regular", "--n-nodes", "3", "--degree", "3"),
             "--degree must be below --n-nodes",
         ),
-        (("run", "--graph", "torn.graphml"), "cannot read a graph"),
+        (("run", "--graph", "torn.graphml"), "--graph: 'torn.graphml': no graph can be read: "),
+        (("run", "--graph", "heavy.edges", "--rule", "uniform"), "--rule uniform weighs all edges alike"),
+        (("run", "--graph", "heavy.edges", "--n-nodes", "3"), "--n-nodes changes nothing with --graph heavy"),
+        (("run", "--degree", "3"), "--degree changes nothing with --graph cycle"),
+        (("alpha", "--degree", "3"), "--degree changes nothing with --graph cycle"),
+        (("alpha", "--published"), "--published changes nothing without --plot"),
+        (("frontier", "--graph", "heavy.edges", "--n-nodes", "3"), "--n-nodes changes nothing"),
+        (("frontier", "--plot", "nowhere/a.png"), "there is no folder 'nowhere'"),
+        (("run", "--delta", "0.1"), "delta belongs to --rule laplacian only"),
         (("run", "--step-size", "-1"), "step_size must be"),
         (("run", "--step-size", "nan"), "step_size must be"),
         (("run", "--batch-size", "0"), "batch_size must be"),
@@ -185,14 +233,16 @@ def test_graphs_are_read_from_files(desgd: Desgd, suffix: str) -> None:
         (("run", "--threads", "0"), "threads must be"),
         (("run", "--level", "2", *SMALL), "level must be"),
         (("run", "--k", "most", *SMALL), "k must be"),
-        (("run", "--data", "absent.csv", "--target", "y"), "path must be a readable CSV file"),
+        (("run", "--data", "absent.csv", "--target", "y"), "path must be a readable file"),
         (("run", "--data", str(DIABETES)), "--data and --target belong together"),
-        (("run", "--data", str(DIABETES), "--target", "cost"), "target must be one of the columns age"),
+        (("run", "--data", str(DIABETES), "--target", "cost"), "target must be one of the columns 'age'"),
         (("run", "--data", str(DIABETES), "--target", "target", "--n-nodes", "443"), "442"),
         (
             ("run", "--data", str(DIABETES), "--target", "target", "--no-replacement", "--batch-size", "90"),
             "batch_size must be at most",
         ),
+        (("run", "--ridge", "1"), "--ridge changes nothing without --data"),
+        (("run", "--data", str(DIABETES), "--target", "target", "--dim", "3"), "--dim changes nothing with"),
         (("run", "--config", "absent.toml"), "cannot read 'absent.toml'"),
         (("run", "--config", "torn.toml"), "is not a TOML file"),
         (("run", "--config", "odd.toml"), "sets 'colour'"),
@@ -205,6 +255,7 @@ def test_mistakes_get_one_line_and_exit_code_2(desgd: Desgd, arguments: tuple[st
     Path("odd.toml").write_text("colour = 3")
     Path("wrong.toml").write_text('runs = "many"')
     Path("torn.graphml").write_text("<graphml>")
+    Path("heavy.edges").write_text("0 1 2.5\n")
     code, _, errors = desgd(*arguments)
     assert code == 2
     assert words in errors

@@ -163,6 +163,23 @@ def test_resume_takes_more_values(desgd: Desgd) -> None:
     assert "9 cells done, 0 failed" in text
 
 
+def test_graphs_in_files_stand_beside_the_file_that_names_them(desgd: Desgd, tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    text = CONFIG.replace('graph = ["cycle", "star"]', 'graph = ["ring.csv", "cycle"]').replace(
+        "n_nodes = 6", ""
+    )
+    (tmp_path / "own" / "sweep.toml").write_text(
+        text.replace("[graph]", "[graph]\nn_nodes = 4"), encoding="utf-8-sig"
+    )
+    (tmp_path / "own" / "ring.csv").write_text("0,1\n1,2\n2,3\n3,0\n")
+    code, printed, errors = desgd("sweep", "own/sweep.toml")
+    assert (code, errors) == (0, "")
+    assert "ring.csv: 4 nodes, 4 edges, unweighted" in printed
+    ds = xr.open_zarr("out.zarr", chunks=None)
+    ring, cycle = (ds.second_moment_growth.sel(graph=name).values for name in ("ring.csv", "cycle"))
+    np.testing.assert_allclose(ring, cycle, rtol=1e-12)
+
+
 def test_going_on_needs_resume(desgd: Desgd) -> None:
     assert desgd("sweep", "sweep.toml")[0] == 0
     code, _, errors = desgd("sweep", "sweep.toml")
@@ -203,7 +220,7 @@ def test_dry_run_writes_nothing(desgd: Desgd) -> None:
             "dim = 2\nnoise_std = 0.5",
             'data = "absent.csv"\ntarget = "y"',
             "line 6 ([problem])",
-            "readable CSV",
+            "readable file",
         ),
         ("n_nodes = 6", 'n_nodes = "six"', "line 11 (n_nodes = ", "n_nodes must be an integer"),
         ("n_nodes = 6", 'rule = "fast"', "line 11 (rule = ", "rule must be one of"),
@@ -297,6 +314,8 @@ def test_show_takes_medians_over_axes_that_are_not_the_grids(desgd: Desgd) -> No
         (("show", "out.zarr", "--at", "graph=moon"), "--at graph must be one of cycle, star, got moon"),
         (("show", "out.zarr", "--at", "step_size=x"), "--at step_size must be one of 0.1"),
         (("sweep", "absent.toml"), "cannot read 'absent.toml'"),
+        (("sweep", "sweep.toml", "--retry-failed"), "--retry-failed changes nothing without --resume"),
+        (("sweep", "sweep.toml", "--workers", "2", "--cluster", "tcp://a:1"), "--workers changes nothing"),
     ],
 )
 def test_mistakes_get_one_line(desgd: Desgd, arguments: tuple[str, ...], words: str) -> None:

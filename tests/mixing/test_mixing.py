@@ -320,3 +320,15 @@ def test_bad_input_is_named(graph: object, options: dict, error: type[Exception]
 def test_report_refuses_what_is_not_a_mixing_matrix(W: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         dsf.mixing_report(W)
+
+
+def test_a_matrix_in_single_precision_is_refused_with_a_remedy_that_works() -> None:
+    single = dsf.mixing_matrix(nx.cycle_graph(5), lazy=True).toarray().astype(np.float32)
+    with pytest.raises(
+        ValueError, match="float32 has too few digits for that: compute it in float64"
+    ) as refused:
+        dsf.mixing_report(single)
+    remedy = str(refused.value).partition("symmetric take ")[2]
+    names: dict = {"W": single, "np": np}
+    exec(remedy, names)
+    assert dsf.mixing_report(names["W"]).n_nodes == 5

@@ -32,7 +32,7 @@ def small_figure() -> paper.Replication:
 
     experiment = replace(whole, networks=networks, quick=TINY, quick_points=3)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(paper, "EXPERIMENTS", {"figure7-left": experiment})
+        patch.setattr("desgd_fast.paper.figures.EXPERIMENTS", {"figure7-left": experiment})
         return paper.run("figure7-left", quick=True, rng=1)
 
 
@@ -195,12 +195,47 @@ def test_small_figure_holds_theory_measurement_and_print(small_figure: paper.Rep
     assert "columns do not" in dataset.attrs["quirks"]
 
 
-def test_table_ends_with_differences_in_standard_errors(small_figure: paper.Replication) -> None:
+def test_quick_figure_claims_no_difference(small_figure: paper.Replication) -> None:
     text = str(small_figure.table)
-    assert "difference" in text
     assert "no stationary law" in text
-    assert "values must agree" in text
+    for words in (" se", "must agree", "falls through"):
+        assert words not in text
+    assert "not comparable: measured here on 120 runs of 60 steps with the last 30 averaged" in text
+    assert "published on 1600 runs of 1000 steps with the last 500 averaged" in text
     assert len(small_figure.table.rows) == 6
+    assert np.isnan(small_figure.table.largest_deviation)
+
+
+def test_figure_measured_as_published_ends_with_differences(small_figure: paper.Replication) -> None:
+    whole = EXPERIMENTS["figure7-left"]
+    assert isinstance(whole, Curves)
+    dataset = small_figure.dataset.assign_attrs(curves.PUBLISHED)
+    table = curves.compare(dataset, whole.parameter, whole.published())
+    text = str(table)
+    assert "values must agree" in text
+    assert "not comparable" not in text
+    here = dataset.sel(network="cycle").isel(point=0)
+    (row,) = (row for row in table.rows if row.label == "cycle" and row.place == 0.165)
+    assert row.stderr == pytest.approx(float(here.mmo_stderr) * 2**0.5)
+
+
+def test_full_figures_are_measured_as_published() -> None:
+    for name in CURVES:
+        effort = EXPERIMENTS[name].effort  # type: ignore[union-attr]
+        assert {key: getattr(effort, key) for key in curves.PUBLISHED} == curves.PUBLISHED
+
+
+@pytest.mark.parametrize(("option", "value"), [("--workers", "2"), ("--mnist", "folder")])
+def test_options_that_a_figure_ignores_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, value: str
+) -> None:
+    from desgd_fast import cli
+
+    with pytest.raises(SystemExit) as leaving:
+        cli.main(["paper", "figure1", "--quick", "--out", str(tmp_path / "new"), option, value])
+    assert leaving.value.code == 2
+    assert f"{option} changes nothing with figure1" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
 
 
 def test_figure_labels_everything_it_draws(small_figure: paper.Replication) -> None:

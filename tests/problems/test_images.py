@@ -76,7 +76,7 @@ def test_missing_and_unequal_files_are_refused_by_name(tmp_path: Path) -> None:
         dsf.images.mnist(tmp_path)
     with pytest.raises(TypeError, match="folder must be a path"):
         dsf.images.mnist(3)
-    with pytest.raises(ValueError, match="path must name a readable file"):
+    with pytest.raises(ValueError, match=r"path must be a readable file, got .*: No such file"):
         dsf.images.read_idx(tmp_path / "nothing")
     write_mnist(tmp_path)
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx(np.zeros(6, np.uint8)))
@@ -84,7 +84,7 @@ def test_missing_and_unequal_files_are_refused_by_name(tmp_path: Path) -> None:
         dsf.images.mnist(tmp_path)
     whole = gzip.compress(idx(np.zeros(500, np.uint8)))
     (tmp_path / "cut.gz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match="path must name a readable file"):
+    with pytest.raises(ValueError, match=r"path: .* is gzipped, and damaged or cut short"):
         dsf.images.read_idx(tmp_path / "cut.gz")
     with pytest.raises(ValueError, match="test_share must be"):
         dsf.images.digits(test_share=1.0)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import desgd_fast as dsf
+from desgd_fast.common.warnings import LeftOutWarning
 
 DIABETES = Path(__file__).parents[2] / "examples" / "diabetes.csv"
 
@@ -183,23 +184,49 @@ def test_standardised_columns_have_mean_zero_and_unit_deviation() -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "x;z;y\n1,5;0;2\n2,25;1;3\n4;1;5\n",
+        "x z y\n1.5 0 2\n2.25 1 3\n4 1 5\n",
+        '"x","z","y",\n1.5,0,2,\n2.25,1,3,\n4,1,5,\n',
+    ],
+)
+def test_files_of_other_dialects_are_the_same_data(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text(text, encoding="utf-8-sig")
+    problem = dsf.DatasetRegression.from_csv(path, "y", standardise=False)
+    np.testing.assert_array_equal(problem.features, [[1.5, 0], [2.25, 1], [4, 1]])
+    np.testing.assert_array_equal(problem.targets, [2, 3, 5])
+
+
+def test_row_numbers_are_no_feature_and_are_said_to_be_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text(",x,y\n0,1,2\n1,2,3\n2,4,5\n")
+    with pytest.warns(LeftOutWarning, match="row numbers without a name, left out"):
+        problem = dsf.DatasetRegression.from_csv(path, "y", standardise=False)
+    np.testing.assert_array_equal(problem.features, [[1], [2], [4]])
+
+
+@pytest.mark.parametrize(
     ("text", "target", "message"),
     [
-        (None, "y", "path must be a readable CSV file, got .*: No such file"),
-        ("", "y", "path must be a CSV file with a header"),
-        ("x,y\n", "y", "path must hold a target, at least one feature and one row"),
-        ("y\n1\n2\n", "y", "path must hold a target, at least one feature and one row"),
-        ("x,y\n1,2\n2,3\n", "z", "target must be one of the columns x, y, got 'z'"),
-        ("x,y\n1,2\nabc,3\n", "y", "column 'x' of .* is not numeric, it holds 'abc'"),
-        ("x,y\nTrue,2\nFalse,3\n", "y", "column 'x' of .* is not numeric"),
-        ("x,y\n1,2\n,3\n", "y", "column 'x' of .* has 1 missing values"),
-        ("x,y\n1,2\n3\n", "y", "column 'y' of .* has 1 missing values"),
-        ("x,y\n1,2\n3,NA\n", "y", "column 'y' of .* has 1 missing values"),
+        (None, "y", "path must be a readable file, got .*: No such file"),
+        ("", "y", "path: .* holds no values"),
+        ("x,y\n", "y", "path: .* holds no column of numbers"),
+        ("y\n1\n2\n", "y", "path must hold a target and at least one feature"),
+        ("x,y\n1,2\n2,3\n", "z", "target must be one of the columns 'x', 'y', got 'z'"),
+        ("x,y\n1,2\nabc,3\n", "y", "line 3: column 'x' is not numeric, it holds 'abc'"),
+        ("x,y\nTrue,2\nFalse,3\n", "y", "line 2: column 'x' is not numeric, it holds 'True'"),
+        ("x,y\n1,2\n,3\n", "y", "line 3: column 'x' has 1 missing values"),
+        ("x,y\n1,2\n3\n", "y", "line 3: 1 cells where line 1 has 2"),
+        ("x,y\n1,2\n3,NA\n", "y", "line 3: column 'y' has 1 missing values"),
         ("x,y\n1,2\n1,3\n", "y", "column 'x' of .* is constant"),
         ("x,y\n1,2\n2,2\n", "y", "column 'y' of .* is constant"),
-        ("x,y\n1,2\n2,inf\n", "y", "path must be finite"),
-        ("x,y\n1,2,3\n2,2,3\n", "y", "path must be a CSV file with a header"),
-        ("x,y\n1,2\n2,2,3\n", "y", "path must be a CSV file with a header"),
+        ("x,y\n1,2\n2,inf\n", "y", "line 3: column 'y' has 1 infinite values"),
+        ("x,y\n1,2,3\n2,2,3\n", "y", "line 2: 3 cells where line 1 has 2"),
+        ("x,y\n1,2\n2,2,3\n", "y", "line 3: 3 cells where line 1 has 2"),
+        ("y,x,y\n1,2,3\n2,3,4\n", "y", "line 1: the name 'y' stands over two columns"),
+        ("x,,y\n1,2,3\n2,3,4\n", "y", "column 1 of .* has no name"),
     ],
 )
 def test_bad_csv_files_are_named(tmp_path: Path, text: str | None, target: str, message: str) -> None:

@@ -7,9 +7,6 @@ from desgd_fast.common.check.arrays import positive_per_node as positive_per_nod
 from desgd_fast.common.check.arrays import real_array as real_array
 from desgd_fast.common.check.arrays import vector as vector
 from desgd_fast.common.check.files import as_many as as_many
-from desgd_fast.common.check.files import column as column
-from desgd_fast.common.check.files import csv_columns as csv_columns
-from desgd_fast.common.check.files import file_content as file_content
 from desgd_fast.common.check.files import idx_head as idx_head
 from desgd_fast.common.check.files import idx_length as idx_length
 from desgd_fast.common.check.files import one_file_of as one_file_of
