@@ -152,6 +152,15 @@ def universal(by: float) -> Any:
     return function
 
 
+def own_rule(by: float) -> Any:
+    """An algorithm with a rule of the user's."""
+
+    def rule(direction: Any, iterate: Any, memory: Any, normals: Any, uniforms: Any, parameters: Any) -> None:
+        direction *= by
+
+    return dsf.algorithms.local_rule(rule)
+
+
 def decorated(by: float) -> Callable[..., Any]:
     """A function under a decorator that names it like what it wraps."""
 
@@ -358,6 +367,19 @@ GROUPS: dict[str, Callable[[], list[Any]]] = {
         dsf.schedules.warm_up(dsf.schedules.polynomial_decay(0.5), n_steps=2),
         dsf.schedules.warm_up(dsf.schedules.polynomial_decay(0.4), n_steps=2),
     ],
+    "algorithms": lambda: [
+        dsf.algorithms.sgd(),
+        dsf.algorithms.heavy_ball(0.9),
+        dsf.algorithms.heavy_ball(0.9 + 1e-9),
+        dsf.algorithms.nesterov(0.9),
+        dsf.algorithms.chain(dsf.algorithms.clipped(2.0), dsf.algorithms.heavy_ball(0.9)),
+        dsf.algorithms.chain(dsf.algorithms.heavy_ball(0.9), dsf.algorithms.clipped(2.0)),
+        dsf.algorithms.local_steps(3),
+        dsf.algorithms.adapt_then_combine(),
+        dsf.algorithms.bernoulli(0.5),
+        own_rule(1.0),
+        own_rule(2.0),
+    ],
     "losses": lambda: [
         dsf.losses.huber(1.0),
         dsf.losses.huber(1.0 + 1e-9),
@@ -383,6 +405,9 @@ GROUPS: dict[str, Callable[[], list[Any]]] = {
         dsf.mixing_matrix(nx.cycle_graph(4)),
         dsf.mixing_matrix(nx.cycle_graph(4), lazy=True),
         dsf.mixing_matrix(nx.cycle_graph(5)),
+        dsf.mixing.link_failures(nx.cycle_graph(4), 0.1),
+        dsf.mixing.link_failures(nx.cycle_graph(4), 0.2),
+        dsf.mixing.alternate([dsf.mixing_matrix(nx.cycle_graph(4)), np.eye(4)]),
     ],
 }
 
