@@ -41,7 +41,7 @@ STEP = 2**0.25
 LIGHT_LEVEL = 0.05
 LIGHT_SHARE = 0.1
 LEAST_LIGHT = 50
-LEAST_VALUES = 3
+LEAST_VALUES = 2
 # Fewer values than this are measured before a second thread has woken up.
 WORTH_THREADS = 2**17
 
