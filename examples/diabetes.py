@@ -22,5 +22,5 @@ for assignment in ("even", "sorted"):
         keep="norms",
         rng=1,
     )
-    tail = dsf.tails.hill(runs.norms(stacked=True), k=0.02)
+    tail = dsf.tails.tail_index(runs.norms(stacked=True))
     print(f"{assignment}: {tail}\n")

@@ -19,7 +19,7 @@ for name, graph in graphs.items():
     runs = dsf.simulate(
         problem, W, step_size=0.42, batch_size=1, n_steps=300, n_runs=20_000, keep="norms", rng=1
     )
-    tail = dsf.tails.hill(runs.norms(stacked=True), k=0.02)
+    tail = dsf.tails.tail_index(runs.norms(stacked=True))
     interval = f"{tail.ci_low:.2f} … {tail.ci_high:.2f}"
     gap = dsf.mixing_report(W).spectral_gap
     print(f"{name:<14}{gap:>14.3f}{frontier:>20.4f}{tail.alpha:>14.2f}{interval:>20}")

@@ -144,10 +144,10 @@ def run(
         str,
         _panel(
             "Tail",
-            "Largest values that the tail index is read from: a fraction of the runs, a number, or the "
-            "name of a rule such as min-amse.",
+            "Largest values that Hill's tail index is read from: a fraction of the runs, a number, or the "
+            "name of a rule such as min-amse; auto is the tail index whose interval counts the bias.",
         ),
-    ] = "0.02",
+    ] = "auto",
     level: Annotated[float, _panel("Tail", "Confidence level of the intervals.")] = 0.95,
     out: Annotated[
         Path, _panel("Output", "Folder for runs.nc and tail.png.", file_okay=False, writable=True)
@@ -178,8 +178,9 @@ def run(
         options.refuse(context, OF_DATA, "changes nothing without --data")
     else:
         options.refuse(context, OF_GAUSSIAN, "changes nothing with --data")
-    top = options.number_or_rule(k)
-    tails_checks.threshold_count("k", top, thresholds.RULES, ())
+    top = None if k == "auto" else options.number_or_rule(k)
+    if top is not None:
+        tails_checks.threshold_count("k", top, thresholds.RULES, ())
     check.fraction("level", level)
     W = cli_graph.matrix(graph, n_nodes, degree, rng, rule, delta=delta, lazy=lazy, context=context)
     report = dsf.mixing_report(W)
@@ -382,7 +383,7 @@ def _tail(
     result: "Runs",
     of: Literal["final", "average"],
     drift: _Drift,
-    k: int | float | str,
+    k: int | float | str | None,
     level: float,
     threads: int | None,
 ) -> _Tail:
@@ -391,6 +392,9 @@ def _tail(
     norms, stacked = result.norms(of=of), result.norms(of=of, stacked=True)
     if drift.no_tail:
         return _Tail(norms, stacked, None, None)
+    if k is None:
+        per_node = tails.tail_index(norms, axis=0, level=level, threads=threads)
+        return _Tail(norms, stacked, per_node, tails.tail_index(stacked, level=level, threads=threads))
     return _Tail(
         norms,
         stacked,

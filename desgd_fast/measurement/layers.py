@@ -1,5 +1,6 @@
 """Tail indices of the layers of trained networks."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,12 @@ Real = NDArray[np.float64]
 # Block sizes of the published script for scalars and for vectors, as the preset "networks" of tails.mmo.
 PUBLISHED_BLOCKS = {"weights": (2, 5, 10, 20, 50, 100, 500, 1000), "rows": (2, 5, 10)}
 
+POWER_TAILS: dict[str, Callable[..., TailEstimate]] = {
+    "tail_index": tails.tail_index,
+    "hill": tails.hill,
+    "moment": tails.moment,
+}
+
 
 def layer_tails(
     training: Training,
@@ -33,16 +40,17 @@ def layer_tails(
     ----------
     training : Training
         From :func:`train`.
-    estimator : {"mmo", "hill", "moment"}
+    estimator : {"mmo", "tail_index", "hill", "moment"}
         "mmo" as in the publication (arXiv 2205.06689, figure 4a): the layer's mean is subtracted and the
         median taken over its block sizes, those that leave two blocks at least; it answers for alpha-stable
-        laws only. "hill" and "moment" measure any power tail, of the distances to the mean.
+        laws only. The others measure any power tail, of the distances to the mean; "tail_index" has the
+        interval that counts the bias, and says where no power tail is seen.
     of : {"average", "final"}
         The averages of the last iterates, as published, or the last iterates.
     node : int
         Which node; the publication takes the first.
     sample : {"weights", "rows"}
-        Each weight a value, or each unit's incoming weights a vector (of which "hill" and "moment" take the
+        Each weight a value, or each unit's incoming weights a vector (of which all but "mmo" take the
         Euclidean norm).
     **options
         For the estimator in :mod:`desgd_fast.tails`, such as ``k`` or ``level``.
@@ -57,7 +65,7 @@ def layer_tails(
         If an argument is out of range, or the averages were not kept.
     """
     check.instance("training", training, (Training,))
-    check.choice("estimator", estimator, ("mmo", "hill", "moment"))
+    check.choice("estimator", estimator, ("mmo", *POWER_TAILS))
     check.choice("sample", sample, tuple(PUBLISHED_BLOCKS))
     layers = training.weights(of)
     simulation_checks.all_finite_runs("training", [bool(np.isfinite(layer).all()) for layer in layers])
@@ -75,4 +83,4 @@ def _layer_tail(layer: Real, estimator: str, sample: str, options: dict[str, Any
     values = values - values.mean(axis=1, keepdims=True)
     if sample == "rows":
         values = np.linalg.norm(values, axis=2)
-    return {"hill": tails.hill, "moment": tails.moment}[estimator](values, axis=1, **options)
+    return POWER_TAILS[estimator](values, axis=1, **options)

@@ -16,6 +16,7 @@ from desgd_fast.problems.rows import local_gradients
 from desgd_fast.simulation import checks as simulation_checks
 from desgd_fast.simulation.results import Runs, euclidean
 from desgd_fast.simulation.running import simulate
+from desgd_fast.tails.results import TailEstimate
 
 
 def gradient_noise(
@@ -26,7 +27,7 @@ def gradient_noise(
     max_points: int = 20,
     n_samples: int = 1000,
     groups: Mapping[str, ArrayLike] | None = None,
-    k: Any = 0.05,
+    k: Any = None,
     rng: RNG = None,
     threads: int | None = None,
 ) -> GradientNoise:
@@ -51,9 +52,9 @@ def gradient_noise(
     groups : mapping of names to coordinates, optional
         Groups of coordinates to measure apart, such as ``{"bias": [0], "rest": range(1, 5)}``.
         All coordinates together always come first, as ``"all"``.
-    k : int or fraction
-        Order statistics above the threshold, of the n_points · n_samples norms of a node, as in
-        :func:`desgd_fast.tails.hill`.
+    k : None, int or fraction
+        None is :func:`desgd_fast.tails.tail_index`, which says where no power tail is seen; any other k
+        is Hill's estimate from so many of the n_points · n_samples norms of a node.
     rng, threads
         As in :func:`desgd_fast.simulate`.
 
@@ -77,7 +78,7 @@ def gradient_noise(
     >>> import desgd_fast as dsf, numpy as np
     >>> law = dsf.laws.linear([0.0, 0.0], noise=dsf.laws.student_t(3.0))
     >>> problem = dsf.StreamingRisk(dsf.losses.least_squares(), law)
-    >>> noise = dsf.gradient_noise(problem, np.zeros((2, 2)), batch_size=1, n_samples=20_000, k=0.01, rng=0)
+    >>> noise = dsf.gradient_noise(problem, np.zeros((2, 2)), batch_size=1, n_samples=20_000, rng=0)
     >>> noise.norms.shape, bool((abs(noise.tail.alpha - 3) < 1).all())
     ((1, 1, 20000, 2), True)
     """
@@ -89,7 +90,7 @@ def gradient_noise(
         simulation_checks.some_converged("points", points.diverged)
         assert points.final is not None
         sound = ~points.diverged
-        iterates = tails.hill(points.norms()[sound], k=k, axis=0, threads=threads)
+        iterates = _tail(points.norms()[sound], k, 0, threads)
         points = points.final[sound][:max_points]
     array = simulation_checks.points("points", points, problem.dim)
     n_nodes = array.shape[1]
@@ -120,9 +121,15 @@ def gradient_noise(
     return GradientNoise(
         groups=tuple(places),
         norms=norms,
-        tail=tails.hill(pooled, k=k, axis=1, threads=threads),
+        tail=_tail(pooled, k, 1, threads),
         iterates=iterates,
     )
+
+
+def _tail(norms: NDArray[np.float64], k: Any, axis: int, threads: int | None) -> TailEstimate:
+    if k is None:
+        return tails.tail_index(norms, axis=axis, threads=threads)
+    return tails.hill(norms, k=k, axis=axis, threads=threads)
 
 
 def true_gradients(problem: Problem, points: NDArray[np.float64]) -> list[NDArray[np.float64] | None]:

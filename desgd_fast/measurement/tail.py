@@ -28,14 +28,14 @@ def measure_tail(
     engine: str = "auto",
     initial: ArrayLike | None = None,
     stacked: bool = True,
-    k: Any = 0.02,
+    k: Any = None,
     level: float = 0.95,
     rng: RNG = None,
     threads: int | None = None,
 ) -> TailEstimate:
-    """Simulate independent runs and measure the tail of their distances from the optimum by Hill's estimator.
+    """Simulate independent runs and measure the tail of their distances from the optimum.
 
-    ``simulate(...)``, ``.norms(...)`` and ``tails.hill(...)`` in turn, for :func:`desgd_fast.sweep`.
+    ``simulate(...)``, ``.norms(...)`` and ``tails.tail_index(...)`` in turn, for :func:`desgd_fast.sweep`.
 
     Parameters
     ----------
@@ -47,8 +47,11 @@ def measure_tail(
         build up.
     stacked : bool
         One estimate from ‖x − x*‖ of all nodes as one vector, or one for each node.
-    k, level
-        As in :func:`desgd_fast.tails.hill`; a fraction of the runs keeps cells of a sweep comparable.
+    k : None, int, fraction or str
+        None is :func:`desgd_fast.tails.tail_index`, whose interval counts the bias; any other k is
+        Hill's estimate there, as in :func:`desgd_fast.tails.hill`.
+    level : float
+        Level of the interval.
     rng : None, int, Generator, ...
         As in :func:`desgd_fast.simulate`.
 
@@ -75,7 +78,7 @@ def measure_tail(
     >>> problem = dsf.GaussianRegression(dim=2)
     >>> frontier = float(dsf.theory.critical_step_size(problem, W, batch_size=1, at="infinite-variance"))
     >>> tail = dsf.measure_tail(
-    ...     problem, W, step_size=frontier, batch_size=1, n_steps=500, n_runs=20_000, k=0.01, rng=0
+    ...     problem, W, step_size=frontier, batch_size=1, n_steps=500, n_runs=20_000, rng=0
     ... )
     >>> bool(tail.ci_low < 2.0 < tail.ci_high)  # where the variance becomes infinite
     True
@@ -99,11 +102,16 @@ def measure_tail(
     norms = runs.norms("average" if average_last else "final", stacked=stacked)
     n_diverged = int(np.count_nonzero(runs.diverged))
     if n_diverged:
-        return _no_estimate(n_diverged, n_runs, norms.shape[1:], level)
-    return tails.hill(norms, k, axis=None if stacked else 0, level=level, threads=threads, rng=0)
+        return _no_estimate(n_diverged, n_runs, norms.shape[1:], level, "tail index" if k is None else "Hill")
+    axis = None if stacked else 0
+    if k is None:
+        return tails.tail_index(norms, axis=axis, level=level, threads=threads)
+    return tails.hill(norms, k, axis=axis, level=level, threads=threads, rng=0)
 
 
-def _no_estimate(n_diverged: int, n_runs: int, shape: tuple[int, ...], level: float) -> TailEstimate:
+def _no_estimate(
+    n_diverged: int, n_runs: int, shape: tuple[int, ...], level: float, estimator: str
+) -> TailEstimate:
     nothing = np.full(shape, np.nan) if shape else np.nan
     none = np.zeros(shape, np.int64) if shape else 0
     return TailEstimate(
@@ -121,6 +129,6 @@ def _no_estimate(n_diverged: int, n_runs: int, shape: tuple[int, ...], level: fl
         n_censored=none + n_diverged,
         n_ties=none,
         sensitivity=None,
-        estimator="Hill",
+        estimator=estimator,
         warnings=(f"{n_diverged} of {n_runs} runs diverged: no stationary law to read a tail index from",),
     )

@@ -30,9 +30,10 @@ def hill_plot(
     ax: "Axes | None" = None,
     **sample: Any,
 ) -> "Axes":
-    """Hill's estimate against the number of order statistics used, with its pointwise interval.
+    """Hill's estimate against the number of order statistics used, beside the interval that counts its bias.
 
-    A stable stretch is where to read alpha.
+    Grey: Hill's pointwise interval, which leaves the bias out. Dashed: the interval of the estimate, at its
+    k; the bar below marks every k at which Hill's estimate lies in it.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ def hill_plot(
     level : float
         Confidence level of the band.
     estimate : TailEstimate, optional
-        Marked in the picture at its k.
+        What decides; :func:`desgd_fast.tails.tail_index` unless given.
     ax : matplotlib.axes.Axes, optional
         Where to draw; new axes by default.
     **sample
@@ -64,9 +65,16 @@ def hill_plot(
     k = _thinned(path.alpha.size)
     k = k[k > path.n_censored]
     low, high = path.interval(k)
-    ax.fill_between(k, low, high, color="0.85", linewidth=0, label=f"{100 * level:g}% interval")
+    ax.fill_between(k, low, high, color="0.85", linewidth=0, label=f"{100 * level:g}% of Hill, no bias")
     ax.plot(k, path.alpha[k - 1], color="black", linewidth=1.2, label="Hill")
-    if estimate is not None:
+    estimate = tails.tail_index(x, level=level, **sample) if estimate is None else estimate
+    if np.isfinite(estimate.alpha):
+        agrees = (path.alpha[k - 1] >= estimate.ci_low) & (path.alpha[k - 1] <= estimate.ci_high)
+        band = f"{100 * estimate.level:g}% interval of {estimate.estimator}"
+        ax.axhspan(
+            estimate.ci_low, estimate.ci_high, facecolor="none", edgecolor="0.3", linestyle="--", label=band
+        )
+        ax.plot(k, np.where(agrees, 0.0, np.nan), color="0.5", linewidth=6, label="k where Hill agrees")
         ax.errorbar(
             [estimate.k],
             [estimate.alpha],

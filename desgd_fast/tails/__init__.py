@@ -78,3 +78,6 @@ from desgd_fast.tails.results import (
 from desgd_fast.tails.results import (
     TailPath as TailPath,
 )
+from desgd_fast.tails.second_order import (
+    tail_index as tail_index,
+)

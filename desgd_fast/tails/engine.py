@@ -25,6 +25,7 @@ SENSITIVITY_GRID = 2.0 ** (np.arange(-4, 5) / 4)
 TIES = "rounding makes the interval too narrow (whole numbers: tails.zeta; a limit: tails.censored_hill)"
 # Standard errors of alpha between those thresholds that one Pareto sample in 500 exceeds by chance.
 DRIFT = 4.5
+UNCOUNTED = "a k that a rule chose makes the bias as large as the spread, and this interval leaves it out"
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,8 @@ def estimate(
         _fill(out, samples, estimator, top, chosen, (level, dependent, length))
         if spread:
             out.sensitivity[:, top.where] = _sensitivity(estimator, top, chosen)
-    return _package(out, samples, estimator, (level, spread, dependent), choose.notes)
+    notes = [*choose.notes, *([UNCOUNTED] if isinstance(checked, str) else [])]
+    return _package(out, samples, estimator, (level, spread, dependent), notes)
 
 
 def _fill(

@@ -18,6 +18,9 @@ from desgd_fast.tails.samples import TopValues
 MIN_AMSE, DOUBLE_BOOTSTRAP, KOLMOGOROV_SMIRNOV = "min-amse", "double-bootstrap", "ks"
 RULES = (MIN_AMSE, DOUBLE_BOOTSTRAP, KOLMOGOROV_SMIRNOV)
 
+# Fewest order statistics that the smallest error may ask for.
+LEAST_CHOSEN = 10
+
 # Attempts of the double bootstrap before it gives up.
 MOST_ATTEMPTS = 10
 
@@ -51,16 +54,17 @@ def second_order(top: TopValues) -> Array:
 
 
 def minimal_error(n: Counts, estimates: Array) -> tuple[Counts, NDArray[np.bool_]]:
-    """k0 = ⌊[(1 − rho)² n^(−2 rho)/(−2 rho beta²)]^(1/(1 − 2 rho))⌋ in [1, n − 1], and where it is undefined.
+    """k0 = ⌊[(1 − rho)² n^(−2 rho)/(−2 rho beta²)]^(1/(1 − 2 rho))⌋ , and where it is undefined.
 
-    Where rho and beta cannot be estimated, √n.
+    Where rho and beta cannot be estimated, √n. At least LEAST_CHOSEN and at most n − 1: the estimated
+    second-order parameters of a few Pareto samples in a hundred would leave no values to measure.
     """
     rho, beta = estimates.T
     with np.errstate(all="ignore"):
         log_k = (2 * np.log(1 - rho) - 2 * rho * np.log(n) - np.log(-2 * rho * beta**2)) / (1 - 2 * rho)
         undefined = ~(np.isfinite(rho) & np.isfinite(beta) & (rho < 0)) | np.isnan(log_k)
         k = np.exp(np.minimum(np.where(undefined, 0.5 * np.log(np.maximum(n, 1)), log_k), np.log(2.0**53)))
-    return np.clip(k.astype(np.int64), 1, np.maximum(n - 1, 1)), undefined
+    return np.clip(k.astype(np.int64), LEAST_CHOSEN, np.maximum(n - 1, 1)), undefined
 
 
 def first_resample_size(n: Counts, ratio: float) -> Counts:

@@ -1,4 +1,4 @@
-"""measure_tail is simulate, norms and hill in one."""
+"""measure_tail is simulate, norms and tail_index in one."""
 
 import networkx as nx
 import numpy as np
@@ -19,7 +19,7 @@ def test_equals_the_three_calls_it_stands_for(average_last: int, stacked: bool) 
     measured = dsf.measure_tail(PROBLEM, W, average_last=average_last, stacked=stacked, **SETTINGS)
     runs = dsf.simulate(PROBLEM, W, average_last=average_last, initial=PROBLEM.optimum, **SETTINGS)
     norms = runs.norms("average" if average_last else "final", stacked=stacked)
-    expected = dsf.tails.hill(norms, 0.02, axis=None if stacked else 0)
+    expected = dsf.tails.tail_index(norms, axis=None if stacked else 0)
     # Engines that keep norms only may differ from those that keep iterates in the last bits.
     np.testing.assert_allclose(measured.alpha, expected.alpha, rtol=1e-9)
     np.testing.assert_allclose(measured.ci_high, expected.ci_high, rtol=1e-9)

@@ -71,7 +71,7 @@ def test_noise_along_runs_comes_with_the_iterates_index() -> None:
     noise = dsf.gradient_noise(problem, runs, batch_size=1, n_samples=200, max_points=5, rng=0)
     assert noise.norms.shape == (1, 5, 200, 4)
     assert noise.iterates is not None
-    direct = dsf.tails.hill(runs.norms(), k=0.05, axis=0)
+    direct = dsf.tails.tail_index(runs.norms(), axis=0)
     np.testing.assert_array_equal(noise.iterates.alpha, direct.alpha)
     assert len(str(noise).splitlines()) == 5
     again = dsf.gradient_noise(problem, runs.final[:5], batch_size=1, n_samples=200, rng=0)
@@ -117,3 +117,10 @@ def test_diverged_runs_give_no_points() -> None:
         dsf.gradient_noise(problem, runs, batch_size=1, max_points=0)
     with pytest.raises(ValueError, match="points must hold a run that did not diverge, but all 50 did"):
         dsf.gradient_noise(problem, replace(runs, diverged=np.ones(50, bool)), batch_size=1)
+
+
+def test_gaussian_gradient_noise_is_said_to_have_no_power_tail():
+    # With b = 1 000 the noise is nearly normal.
+    problem = dsf.GaussianRegression(dim=1)
+    noise = dsf.gradient_noise(problem, np.ones((1, 1)), batch_size=1000, n_samples=5000, rng=0)
+    assert any("no power tail is seen" in text for text in noise.tail.warnings)

@@ -9,7 +9,7 @@ import pytest
 import xarray
 
 import desgd_fast as dsf
-from desgd_fast import plots
+from desgd_fast import plots, tails
 
 
 @pytest.fixture(autouse=True)
@@ -146,3 +146,12 @@ def test_regime_plot_says_when_the_boundary_is_elsewhere() -> None:
     )
     labels = [text.get_text() for text in plots.regime_plot(picture).get_legend().get_texts()]
     assert labels[0].endswith("not on this map")
+
+
+def test_hill_plot_shows_what_the_estimate_decides():
+    x = np.random.default_rng(0).standard_t(3, 5000)
+    ax = plots.hill_plot(x)
+    labels = ax.get_legend_handles_labels()[1]
+    assert "95% interval of tail index" in labels
+    assert "k where Hill agrees" in labels
+    assert f"alpha = {tails.tail_index(x).alpha:.3g} at k = {tails.tail_index(x).k}" in labels

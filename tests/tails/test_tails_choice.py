@@ -96,7 +96,7 @@ def test_double_bootstrap_gives_up_with_a_warning():
 
 def test_undefined_second_order_falls_back_with_a_warning():
     result = tails.hill([3.0, 2.0, 1.0])
-    assert result.k == 1
+    assert result.k == 2
     assert any("√n" in text for text in result.warnings)
 
 

@@ -1,0 +1,177 @@
+"""The tail index whose interval counts the bias."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy import special, stats
+
+from desgd_fast import tails
+from desgd_fast.kernels.tails import spacings as kernels
+from desgd_fast.tails import second_order
+from desgd_fast.tails.thresholds import minimal_error
+
+FIELDS = ("alpha", "xi", "stderr", "xi_stderr", "ci_low", "ci_high", "k", "threshold", "n_used", "n_ties")
+
+
+def same_bits(single, bulk, index):
+    return all(np.array_equal(getattr(single, f), getattr(bulk, f)[index], equal_nan=True) for f in FIELDS)
+
+
+def coverage(result, alpha):
+    return np.mean((result.ci_low <= alpha) & (alpha <= result.ci_high))
+
+
+def test_totals_are_the_weighted_log_spacings():
+    top = np.sort(np.random.default_rng(0).pareto(2, (3, 50)) + 1, axis=1)
+    edges = np.array([2, 9, 20, 49])
+    totals = np.empty((3, 3))
+    kernels.sum_spacings(top, edges, totals)
+    spacings = np.arange(1, 50) * -np.diff(np.log(top[:, ::-1]), axis=1)
+    expected = [spacings[:, a:b].sum(axis=1) for a, b in itertools.pairwise(edges)]
+    np.testing.assert_allclose(totals, np.stack(expected, axis=1), rtol=1e-12)
+
+
+@pytest.mark.parametrize("inflation", [1.0, 2.0])
+def test_posterior_is_that_of_the_dense_gaussian_model(inflation):
+    n = 100
+    models = second_order.designs(n, 0, inflation)
+    edges = second_order.bin_edges(n, 0)
+    assert models.n_bins.tolist() == [edges.size - 1]
+    totals = np.random.default_rng(1).gamma(np.diff(edges))[np.newaxis]
+    found = np.empty((1, 5))
+    kernels.weigh_biases(totals, models, 1.0, 1.0, 0.025, found)
+
+    masses = np.diff(edges) / inflation
+    y = np.log(totals[0] / np.diff(edges)) - (special.digamma(masses) - np.log(masses))
+    basis = ((edges[:-1] + edges[1:] + 1) / 2 / edges[-1])[:, np.newaxis] ** second_order.POWERS
+    means, variances, weights = [], [], []
+    for scale in second_order.SCALES:
+        covariance = scale**2 * (basis * second_order.SHARES) @ basis.T + np.diag(
+            special.polygamma(1, masses)
+        )
+        precision = np.linalg.inv(covariance)
+        variance = 1 / precision.sum()
+        mean = variance * (precision @ y).sum()
+        misfit = (y - mean) @ precision @ (y - mean)
+        means.append(mean)
+        variances.append(variance)
+        weights.append(scale * np.exp(-misfit / 2) * np.sqrt(variance / np.linalg.det(covariance)))
+    weights = np.array(weights) / np.sum(weights)
+    mean = weights @ means
+    spread = np.sqrt(weights @ (np.array(variances) + (np.array(means) - mean) ** 2))
+    assert found[0, kernels.SPREAD] == pytest.approx(spread, rel=1e-9)
+    for column, probability in ((kernels.CENTRE, 0.5), (kernels.LOW, 0.025), (kernels.HIGH, 0.975)):
+        below = weights @ stats.norm.cdf(found[0, column], means, np.sqrt(variances))
+        assert below == pytest.approx(probability, abs=1e-9)
+
+
+def test_bulk_is_single_to_the_bit():
+    x = np.random.default_rng(2).standard_t(3, (6, 500))
+    x[1, :40] = 0
+    x[2, 7] = np.nan
+    bulk = tails.tail_index(x, axis=1, nan_policy="omit")
+    for index, row in enumerate(x):
+        assert same_bits(tails.tail_index(row, nan_policy="omit"), bulk, index)
+
+
+def test_dependent_bulk_is_single_to_the_bit():
+    x = np.random.default_rng(3).standard_t(3, (4, 800))
+    bulk = tails.tail_index(x, axis=1, dependent=True)
+    for index, row in enumerate(x):
+        assert same_bits(tails.tail_index(row, dependent=True), bulk, index)
+
+
+def test_order_and_a_power_of_two_do_not_matter():
+    generator = np.random.default_rng(4)
+    x = generator.standard_t(3, 1000)
+    one, other = tails.tail_index(x), tails.tail_index(1024 * generator.permutation(x))
+    assert (one.alpha, one.ci_low, one.ci_high, one.k) == (other.alpha, other.ci_low, other.ci_high, other.k)
+
+
+def test_interval_is_finite_whatever_the_sample():
+    generator = np.random.default_rng(5)
+    for n in (3, 4, 10, 30, 100, 1000):
+        for x in (generator.pareto(0.05, n) + 1, generator.normal(size=n), generator.pareto(50, n) + 1):
+            result = tails.tail_index(x)
+            assert 0 < result.ci_low < result.alpha < result.ci_high < np.inf
+            assert result.k >= min(n - 1, 10) or n < 20
+
+
+def test_infinite_values_count_as_larger_than_all_others():
+    x = np.random.default_rng(6).pareto(2, 5000) + 1
+    whole = tails.tail_index(x)
+    cut = tails.tail_index(np.where(x > np.sort(x)[-4], np.inf, x), on_infinite="censor")
+    assert cut.n_censored == 3
+    assert abs(cut.alpha - whole.alpha) < whole.stderr
+
+
+def test_equal_values_leave_nothing_to_measure():
+    result = tails.tail_index(np.ones(100))
+    assert np.isnan(result.alpha)
+    assert any("equal" in text for text in result.warnings)
+
+
+def test_higher_level_contains_lower():
+    x = np.random.default_rng(7).standard_t(2, 3000)
+    wide, narrow = tails.tail_index(x, level=0.99), tails.tail_index(x, level=0.8)
+    assert wide.ci_low < narrow.ci_low < narrow.ci_high < wide.ci_high
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("law", "alpha"),
+    [
+        (stats.pareto(1.5), 1.5),
+        (stats.t(3), 3),
+        (stats.t(5), 5),
+        (stats.invweibull(2), 2),
+        (stats.genpareto(0.5), 2),
+    ],
+)
+def test_interval_covers_under_second_order_bias(law, alpha):
+    # 500 samples: coverage of .95 falls below .90 with probability 7e-7 (binomial).
+    x = law.rvs(size=(500, 10_000), random_state=np.random.default_rng(8))
+    assert coverage(tails.tail_index(x, axis=1), alpha) > 0.90
+
+
+@pytest.mark.slow
+def test_interval_covers_on_long_trajectories():
+    generator = np.random.default_rng(9)
+    x = np.zeros(300)
+    trajectory = np.empty((300, 5000))
+    for step in range(-500, 5000):
+        feature, noise = generator.normal(size=(2, 300))
+        x = x - 0.5 * feature * (feature * x - noise)
+        if step >= 0:
+            trajectory[:, step] = x
+    # E|1 − ½a²|^2.90397 = 1. 300 series: coverage of .95 falls below .86 with probability 1e-8 (binomial).
+    assert coverage(tails.tail_index(trajectory, axis=1, dependent=True), 2.90397) > 0.86
+
+
+def said_light(x):
+    return np.array([any("no power tail" in text for text in tails.tail_index(row).warnings) for row in x])
+
+
+def test_light_tails_are_said_to_be_light():
+    generator = np.random.default_rng(10)
+    assert said_light(generator.normal(size=(50, 2000))).all()
+    assert not said_light(generator.standard_t(3, (50, 5000))).any()
+
+
+@pytest.mark.slow
+def test_light_test_holds_its_level_on_exponential_data():
+    # 2000 samples: a rejection rate of .05 leaves [.026, .076] with probability 1e-6 (normal).
+    rejected = 1 - said_light(np.random.default_rng(11).exponential(size=(2000, 200))).mean()
+    assert 0.026 < rejected < 0.076
+
+
+def test_smallest_error_asks_for_ten_values_at_least():
+    n = np.array([10, 5, 1000])
+    k, _ = minimal_error(n, np.array([[-0.01, 1e9]] * 3))
+    assert k.tolist() == [9, 4, 10]
+
+
+def test_default_k_never_collapses_on_pareto_samples():
+    x = np.random.default_rng(5).pareto(1.5, (200, 1000)) + 1
+    assert tails.hill(x, axis=1).k.min() >= 10
