@@ -74,6 +74,24 @@ def turn_words(
     """
 
 
+@elementary
+def turn_double(out: Reals, t: int, second: int, lanes: int) -> None:
+    """The last stage of :func:`turn_doubles` for one chunk."""
+    cosine, sine = turn(load_from(out, t), double_to_bits(load_from(out, t + second)))
+    first, last = by_coordinate(cosine, sine, lanes)
+    store_entries(out, t, first)
+    store_entries(out, t + second, last)
+
+
+@elementary
+def turn_single(out: Reals, t: int, second: int, lanes: int) -> None:
+    """The last stage of :func:`turn_singles` for one chunk."""
+    cosine, sine = single.turn(load_two(out, t), as_words(load_two(out, t + second)))
+    first, last = by_coordinate(cosine, sine, lanes)
+    store_entries(out, t, first)
+    store_entries(out, t + second, last)
+
+
 @exact
 def turn_doubles(
     out: Reals, start: int, n_groups: int, stride: int, n_chunks: int, second: int, lanes: int
@@ -90,12 +108,13 @@ def turn_doubles(
             t = start + g * stride + j * CHUNK
             store_entries(out, t, sqrt(load_from(out, t)))
     for g in range(n_groups):
-        for j in range(n_chunks):
-            t = start + g * stride + j * CHUNK
-            cosine, sine = turn(load_from(out, t), double_to_bits(load_from(out, t + second)))
-            first, last = by_coordinate(cosine, sine, lanes)
-            store_entries(out, t, first)
-            store_entries(out, t + second, last)
+        # A loop without a choice in it where there is none.
+        if lanes >= LANES:
+            for j in range(n_chunks):
+                turn_double(out, start + g * stride + j * CHUNK, second, LANES)
+        else:
+            for j in range(n_chunks):
+                turn_double(out, start + g * stride + j * CHUNK, second, lanes)
 
 
 @exact
@@ -113,12 +132,13 @@ def turn_singles(
             t = 2 * (start + g * stride + j * CHUNK)
             store_entries(out, t, single.sqrt(load_two(out, t)))
     for g in range(n_groups):
-        for j in range(n_chunks):
-            t = 2 * (start + g * stride + j * CHUNK)
-            cosine, sine = single.turn(load_two(out, t), as_words(load_two(out, t + 2 * second)))
-            first, last = by_coordinate(cosine, sine, lanes)
-            store_entries(out, t, first)
-            store_entries(out, t + 2 * second, last)
+        # A loop without a choice in it where there is none.
+        if lanes >= LANES:
+            for j in range(n_chunks):
+                turn_single(out, 2 * (start + g * stride + j * CHUNK), 2 * second, LANES)
+        else:
+            for j in range(n_chunks):
+                turn_single(out, 2 * (start + g * stride + j * CHUNK), 2 * second, lanes)
 
 
 @overload(turn_words)
@@ -214,18 +234,22 @@ def fill_vectors(
         # Words of a part, and from its share of a counter to the other's.
         span = whole * CHUNK + ((LANES if parts > 1 else CHUNK) if vectors.shared else 0)
         apart = span if parts > 1 else LANES
-        for n in range(count):
-            owner = spread(node + np.uint64(0 if vectors.samples else n))
-            base = purpose | (index + np.uint64(n * per_vector if vectors.samples else 0))
-            for part in range(parts):
-                start, run = (n * parts + part) * span, counter.run + np.uint64(part * LANES)
-                rest = steps, owner, counters(run)
-                for j in range(whole):
-                    indices = spread(base + np.uint64(j))
-                    fill_chunk(out, start + j * CHUNK, LANES, indices, rest, k0, k1)
-                if vectors.shared and part % 2 == 0:
-                    rest, indices = (steps, owner, counters(run & ~SHARING)), spread(base + np.uint64(whole))
-                    fill_chunk(out, start + whole * CHUNK, apart, indices, rest, k0, k1)
+        n_owners, each = (1, count) if vectors.samples else (count, 1)
+        for n in range(n_owners):
+            owner = spread(node + np.uint64(n))
+            for q in range(each):
+                base = purpose | (index + np.uint64(q * per_vector))
+                for part in range(parts):
+                    start = ((n + q) * parts + part) * span
+                    run = counter.run + np.uint64(part * LANES)
+                    rest = steps, owner, counters(run)
+                    for j in range(whole):
+                        indices = spread(base + np.uint64(j))
+                        fill_chunk(out, start + j * CHUNK, LANES, indices, rest, k0, k1)
+                    if vectors.shared and part % 2 == 0:
+                        rest = steps, owner, counters(run & ~SHARING)
+                        indices = spread(base + np.uint64(whole))
+                        fill_chunk(out, start + whole * CHUNK, apart, indices, rest, k0, k1)
         if vectors.shared and parts > 1:
             if whole > 0:
                 turn_words(out, 0, count * parts, span, whole, LANES, lanes)

@@ -216,11 +216,13 @@ def products(
                 if squared:
                     other_square = multiply_add(other, other, other_square)
         return dot + other_dot, square + other_square
+    # Halves of the classes without a coordinate would add zero.
+    while apart > 4 and count <= apart // 2:
+        apart //= 2
     quarter = apart // 4
-    # Classes without a coordinate are left out: they would add zero.
-    for low in range(2 if apart > 4 and count > 1 else 1):
+    for low in range(2 if apart > 4 else 1):
         half_dot = half_square = zero
-        for high in range(2 if apart > 8 and low + 2 < count else 1):
+        for high in range(2 if apart > 8 else 1):
             d0 = d1 = d2 = d3 = zero
             s0 = s1 = s2 = s3 = zero
             for v in range(low + 2 * high, count, apart):
