@@ -145,11 +145,16 @@ def tail_plot(
         label="data",
     )
     largest = path.ordered[path.ordered.size - 1 - path.n_censored]
-    ends = np.array([estimate.threshold, largest])
     if np.isfinite(estimate.alpha) and estimate.threshold > 0:
+        # An estimate without the bias of Hill's is of the tail beyond: its line begins where Hill's agrees.
+        inside = (path.alpha >= estimate.ci_low) & (path.alpha <= estimate.ci_high)
+        agreeing = np.flatnonzero(inside[: int(estimate.k)]) + 1
+        k = int(agreeing[-1]) if agreeing.size else int(estimate.k)
+        start = path.ordered[path.ordered.size - 1 - k] if k < estimate.k else estimate.threshold
+        ends = np.array([start, largest])
         ax.plot(
             ends,
-            estimate.k / n * (ends / estimate.threshold) ** -estimate.alpha,
+            k / n * (ends / start) ** -estimate.alpha,
             color="black",
             linewidth=1.5,
             label=f"power law, alpha = {estimate.alpha:.3g}",
