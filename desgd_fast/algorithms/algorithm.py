@@ -167,9 +167,9 @@ def chain(*algorithms: Algorithm) -> Algorithm:
     Examples
     --------
     >>> import desgd_fast as dsf
-    >>> algorithm = dsf.algorithms.chain(
-    ...     dsf.algorithms.weight_decay(0.1), dsf.algorithms.nesterov(0.5),
-    dsf.algorithms.adapt_then_combine()) >>> algorithm.degree, algorithm.adapt_first
+    >>> decaying, looking = dsf.algorithms.weight_decay(0.1), dsf.algorithms.nesterov(0.5)
+    >>> algorithm = dsf.algorithms.chain(decaying, looking, dsf.algorithms.adapt_then_combine())
+    >>> algorithm.degree, algorithm.adapt_first
     ('linear', True)
     """
     for i, algorithm in enumerate(algorithms):

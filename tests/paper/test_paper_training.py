@@ -8,6 +8,7 @@ import pytest
 
 import desgd_fast as dsf
 from desgd_fast import paper
+from desgd_fast.paper import figures
 from desgd_fast.paper import training as paper_training
 from desgd_fast.paper.networks import Network
 from desgd_fast.paper.training import Drill, Layers
@@ -69,7 +70,7 @@ def test_diverged_runs_are_counted_and_give_no_number() -> None:
 
 
 def test_small_figure_is_drawn_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paper, "EXPERIMENTS", {"figure4a": experiment()})
+    monkeypatch.setattr(figures, "EXPERIMENTS", {"figure4a": experiment()})
     again = paper.run("figure4a", quick=True, rng=1)
     assert dict(again.dataset.sizes) == {"network": 6, "point": 2, "layer": 3, "run": 2}
     assert "disconnected accuracy" in str(again.table)
@@ -86,7 +87,7 @@ def test_small_figure_is_drawn_and_written(tmp_path: Path, monkeypatch: pytest.M
 def test_mnist_is_read_from_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_mnist(tmp_path, zipped=True)
     one_point = replace(experiment(), mnist_step_sizes=(0.1,))
-    monkeypatch.setattr(paper, "EXPERIMENTS", {"figure4a": one_point})
+    monkeypatch.setattr(figures, "EXPERIMENTS", {"figure4a": one_point})
     # 30 images and 8 nodes: too few for nothing but this test.
     again = paper.run("figure4a", mnist=tmp_path, rng=1)
     assert again.dataset.attrs["images"] == "MNIST"

@@ -189,6 +189,16 @@ BOOTSTRAP = ("n_resamples", "tail", "nan_policy", "rng", "progress", "threads")
 SERIES = ("k", "tail", "axis", "level", "nan_policy", "sensitivity", "threads")
 FUNCTIONS = {
     "hill": (*SERIES, "on_infinite", "dependent", "block_length", "rng", "weights", "counts"),
+    "tail_index": (
+        "tail",
+        "axis",
+        "level",
+        "nan_policy",
+        "on_infinite",
+        "dependent",
+        "block_length",
+        "threads",
+    ),
     "moment": (*SERIES, "dependent", "block_length", "rng"),
     "pickands": SERIES,
     "smoothed_hill": (*SERIES, "on_infinite", "rng", "ratio"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from desgd_fast import GaussianRegression, mixing_matrix, theory
+from desgd_fast import GaussianRegression, algorithms, mixing_matrix, theory
 from desgd_fast.theory.one_node import OneNode
 from desgd_fast.theory.question import setting
 from desgd_fast.theory.second_moments import SecondMoments
@@ -289,7 +289,7 @@ def test_rho_is_the_slope_of_log_h_at_zero(dim):
         ({"step_size": 0.0}, ValueError, "step_size must be positive"),
         ({"step_size": [0.1, 0.1]}, ValueError, "step_size must be a scalar or have one entry per node"),
         ({"batch_size": 1.5}, TypeError, "batch_size must be an integer"),
-        ({"order": "both"}, ValueError, "order must be one of"),
+        ({"algorithm": algorithms.heavy_ball()}, ValueError, "algorithm must be plain"),
         ({"W": [[0.5, 0.4], [0.5, 0.6]]}, ValueError, "W must be doubly stochastic"),
         ({"W": [[1.0, 0.0]]}, ValueError, "W must be a square matrix"),
         ({"problem": "mnist"}, TypeError, "problem must be a GaussianRegression.*only simulation applies"),

@@ -95,7 +95,7 @@ def test_gram_and_vector_populations_agree(order):
     values = []
     for covariance in (None, nearly):
         problem = GaussianRegression(dim=9, covariance=covariance)
-        population = population_for(problem, CYCLE4, 0.3, 1, key=2, algorithm=ordered(order))
+        population = population_for(problem, CYCLE4, 0.3, 1, key=2, order=order)
         assert population.gram == (covariance is None)
         population.settle(3.0)
         values.append(estimate(3.0, population.grow(3.0, 512)))
