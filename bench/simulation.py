@@ -39,6 +39,7 @@ def simulation(
     step_size: float = STEP_SIZE,
     threads: int | None = 1,
     dtype: str = "float64",
+    algorithm: dsf.algorithms.Algorithm = dsf.algorithms.sgd(),  # noqa: B008
 ) -> Timed:
     """A call of ``simulate`` that keeps norms; its unit of work is one step of one node."""
     problem = dsf.GaussianRegression(dim=dim, noise_std=3.0)
@@ -56,6 +57,7 @@ def simulation(
             rng=0,
             threads=threads,
             dtype=dtype,
+            algorithm=algorithm,
         )
 
     return Timed(run, n_runs * n_steps * weights.shape[0])
@@ -158,6 +160,32 @@ def large_on_two_threads(n_nodes: int) -> Prepare:
 def two_threads(engine: str, n_runs: int, n_steps: int) -> Prepare:
     """Prepare the same simulation on one thread and on two."""
     return lambda: (simulation(engine, n_runs, n_steps), simulation(engine, n_runs, n_steps, threads=2))
+
+
+# Algorithms that need the general loop, links that fail, and what they may cost over plain steps.
+GENERAL = (
+    ("heavy-ball", dsf.algorithms.heavy_ball(0.9), W, "≤ 1.25"),
+    ("nesterov", dsf.algorithms.nesterov(0.9), W, "≤ 1.25"),
+    ("gradient-tracking", dsf.algorithms.gradient_tracking(), W, "≤ 1.45"),
+    ("link-failures", dsf.algorithms.sgd(), dsf.mixing.link_failures(W, 0.1), ""),
+)
+
+
+def general_cases() -> list[Case]:
+    """The general loop over the plain collapsed engine."""
+    return [
+        Case(
+            f"general-{name}",
+            f"{name.replace('-', ' ')}, N=8, d=100, b=5",
+            "collapsed",
+            lambda algorithm=algorithm, weights=weights: (
+                simulation("collapsed", 64, 200, step_size=0.05, algorithm=algorithm, weights=weights),
+                simulation("collapsed", 64, 200, step_size=0.05),
+            ),
+            goal,
+        )
+        for name, algorithm, weights, goal in GENERAL
+    ]
 
 
 def cases(quick: bool) -> list[Case]:
@@ -349,5 +377,6 @@ def cases(quick: bool) -> list[Case]:
             lambda: (numpy_normals(10_000), normals(1)),
             unit="normal",
         ),
+        *general_cases(),
     ]
     return [case for case in listed if "2 threads" not in case.denominator or (os.cpu_count() or 1) > 1]

@@ -6,6 +6,7 @@ import pytest
 
 import desgd_fast as dsf
 from tests.algorithms.test_algorithms import ORDERS, RULES, SCHEDULES, every_extra, rule_of
+from tests.harness import ordered
 
 torch = pytest.importorskip("torch")
 
@@ -67,7 +68,8 @@ def test_the_same_run_step_for_step_in_both(order: str, replacement: bool, bias:
     )
     start = network.parameters("uniform", 5, range(2), 7)
     eta = np.array([[0.05], [0.2]])
-    common = {**SETTING, "step_size": eta, "n_runs": 2, "average_last": 4, "order": order, "record_every": 2}
+    common = {**SETTING, "step_size": eta, "n_runs": 2, "average_last": 4, "record_every": 2}
+    common["algorithm"] = ordered(order)
     ours = dsf.train(network, WHEEL, initial=start, test=(FEATURES[:9], LABELS[:9]), **common)
     theirs = dsf.torch.train(
         twin(network),
