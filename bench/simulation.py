@@ -60,7 +60,8 @@ def simulation(
             algorithm=algorithm,
         )
 
-    return Timed(run, n_runs * n_steps * weights.shape[0])
+    n_nodes = weights.n_nodes if isinstance(weights, dsf.mixing.MixingProcess) else weights.shape[0]
+    return Timed(run, n_runs * n_steps * n_nodes)
 
 
 def normals(per_node_step: int, dtype: str = "float64") -> Timed:

@@ -23,6 +23,7 @@ from desgd_fast.kernels.jit.arithmetic import (
     aligned_empty,
     borrow,
     entries,
+    kept_apart,
     multiply_add,
     outlive,
     rows,
@@ -354,6 +355,47 @@ def in_place(nodes: Nodes) -> Nodes:
     return Nodes(nodes.x, nodes.x, nodes.memory, nodes.messages, nodes.presence)
 
 
+@exact
+def advance_run(
+    state: State, source: Any, rules: Rules, step_sizes: Reals, dim: int, key: Words, span: Span, run: int
+) -> None:
+    """Advance one run by ``span``."""
+    wide_vectors()
+    kept_apart()
+    n_nodes, size = state.iterates.shape[1], state.iterates.shape[2]
+    together = min(nodes_together(size), n_nodes)
+    like, label = state.iterates[0], np.uint64(span.first_run + run)
+    spare, desk = aligned_empty(n_nodes, size, like), reserve_desk(rules, together, size, like)
+    owned = (
+        reserve_post(rules, n_nodes, size, like),
+        Nodes(state.iterates[run], spare, state.memory[run], state.messages[run], state.presence[run]),
+        Work(source, epochs_of(source), room_for(source, together, size, label, like), desk),
+        state.sums[run],
+    )
+    post, nodes, work, total = borrow(owned)
+    memory = nodes.memory
+    for k in range(span.n_steps):
+        step: Any = span.first_step + k
+        counter = Counter(key, np.uint64(step), label)
+        sizes = step_sizes[step % step_sizes.shape[0], run % step_sizes.shape[1]]
+        begin_step(rules, counter, memory, post)
+        if not rules.adapt_first:
+            mix_nodes(rules, counter, dim, nodes, work.desk, post)
+        moving = in_place(nodes) if rules.adapt_first else nodes
+        for first in range(0, n_nodes, together):
+            last = min(first + together, n_nodes)
+            move_nodes(first, last, counter, rules, dim, sizes, moving, work)
+        if rules.adapt_first:
+            mix_nodes(rules, counter, dim, nodes, work.desk, post)
+        if step >= span.average_from:
+            for node in range(n_nodes):
+                add_node(nodes.y, node, total)
+        nodes = turned(nodes)
+    if span.n_steps % 2:
+        copy_nodes(nodes.x, nodes.y)
+    outlive(owned)
+
+
 @kernel(parallel=True)
 def advance_runs(
     state: State, source: Any, rules: Rules, step_sizes: Reals, dim: int, key: Words, span: Span
@@ -362,39 +404,9 @@ def advance_runs(
 
     ``step_sizes[k, run, node]`` belongs to step k of a run; an axis of length 1 to all of them.
     """
-    n_runs, n_nodes, size = state.iterates.shape
-    together = min(nodes_together(size), n_nodes)
-    for run in prange(n_runs):
-        like, label = state.iterates[0], np.uint64(span.first_run + run)
-        spare, desk = aligned_empty(n_nodes, size, like), reserve_desk(rules, together, size, like)
-        owned = (
-            reserve_post(rules, n_nodes, size, like),
-            Nodes(state.iterates[run], spare, state.memory[run], state.messages[run], state.presence[run]),
-            Work(source, epochs_of(source), room_for(source, together, size, label, like), desk),
-            state.sums[run],
-        )
-        post, nodes, work, total = borrow(owned)
-        memory = nodes.memory
-        for k in range(span.n_steps):
-            step: Any = span.first_step + k
-            counter = Counter(key, np.uint64(step), label)
-            sizes = step_sizes[step % step_sizes.shape[0], np.int64(run) % step_sizes.shape[1]]
-            begin_step(rules, counter, memory, post)
-            if not rules.adapt_first:
-                mix_nodes(rules, counter, dim, nodes, work.desk, post)
-            moving = in_place(nodes) if rules.adapt_first else nodes
-            for first in range(0, n_nodes, together):
-                last = min(first + together, n_nodes)
-                move_nodes(first, last, counter, rules, dim, sizes, moving, work)
-            if rules.adapt_first:
-                mix_nodes(rules, counter, dim, nodes, work.desk, post)
-            if step >= span.average_from:
-                for node in range(n_nodes):
-                    add_node(nodes.y, node, total)
-            nodes = turned(nodes)
-        if span.n_steps % 2:
-            copy_nodes(nodes.x, nodes.y)
-        outlive(owned)
+    for run in prange(state.iterates.shape[0]):
+        number: Any = np.int64(run)
+        advance_run(state, source, rules, step_sizes, dim, key, span, number)
 
 
 @kernel(parallel=True)
