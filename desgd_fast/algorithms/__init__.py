@@ -5,10 +5,30 @@
 chain(heavy_ball(0.9), local_steps(4))
 """
 
-from desgd_fast.algorithms.aggregation import coordinate_median as coordinate_median
+from desgd_fast.algorithms.aggregation.coordinates import coordinate_median as coordinate_median
+from desgd_fast.algorithms.aggregation.coordinates import mean as mean
+from desgd_fast.algorithms.aggregation.coordinates import trimmed_mean as trimmed_mean
+from desgd_fast.algorithms.aggregation.distances import bulyan as bulyan
+from desgd_fast.algorithms.aggregation.distances import geometric_median as geometric_median
+from desgd_fast.algorithms.aggregation.distances import krum as krum
+from desgd_fast.algorithms.aggregation.distances import multi_krum as multi_krum
+from desgd_fast.algorithms.aggregation.distances import (
+    nearest_neighbour_averaging as nearest_neighbour_averaging,
+)
+from desgd_fast.algorithms.aggregation.wrappers import nearest_neighbour_mixing as nearest_neighbour_mixing
 from desgd_fast.algorithms.algorithm import Algorithm as Algorithm
 from desgd_fast.algorithms.algorithm import Part as Part
 from desgd_fast.algorithms.algorithm import chain as chain
+from desgd_fast.algorithms.compression.accordion import accordion as accordion
+from desgd_fast.algorithms.compression.atomic import atomic as atomic
+from desgd_fast.algorithms.compression.memory import compressed as compressed
+from desgd_fast.algorithms.compression.quantisers import natural as natural
+from desgd_fast.algorithms.compression.quantisers import one_byte as one_byte
+from desgd_fast.algorithms.compression.quantisers import qsgd as qsgd
+from desgd_fast.algorithms.compression.quantisers import sign as sign
+from desgd_fast.algorithms.compression.sparsifiers import bernoulli_mask as bernoulli_mask
+from desgd_fast.algorithms.compression.sparsifiers import random_k as random_k
+from desgd_fast.algorithms.compression.sparsifiers import top_k as top_k
 from desgd_fast.algorithms.local import clipped as clipped
 from desgd_fast.algorithms.local import gradient_tracking as gradient_tracking
 from desgd_fast.algorithms.local import heavy_ball as heavy_ball
