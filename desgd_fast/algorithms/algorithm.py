@@ -65,6 +65,7 @@ class Part:
     equivariant: bool = True
     per_node: bool = False
     role: str = ""
+    additive: bool = False
     shared: bool = False
     refuses: Callable[[int], str | None] | None = field(default=None, repr=False, compare=False)
     bits: Callable[[int], float] | None = field(default=None, repr=False, compare=False)

@@ -76,6 +76,24 @@ def aggregation_alone(name: str, algorithm: Any) -> Any:
     return part
 
 
+def local_rule_alone(name: str, algorithm: Any) -> Any:
+    """The one part of an algorithm that is nothing but a local rule."""
+    local: tuple[Any, ...] = getattr(algorithm, "local", ())
+    if len(local) != 1 or algorithm != type(algorithm)(local=local):
+        raise ValueError(
+            f"{name} must be one local rule, such as adam(), and nothing else, got {given(algorithm)}"
+        )
+    return local[0]
+
+
+def factors(name: str, value: Any) -> NDArray[np.float64]:
+    """Positive numbers, one for each coordinate."""
+    array = real_array(name, value)
+    if array.ndim != 1 or array.size == 0 or not (array > 0).all():
+        raise ValueError(f"{name} must hold positive numbers, one for each coordinate, got {given(value)}")
+    return array
+
+
 def momentum(name: str, value: Any) -> float:
     """A share of the last step that the next one keeps."""
     return check.number(name, value, "a number from 0 to below 1", lambda result: 0 <= result < 1)

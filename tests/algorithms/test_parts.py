@@ -62,6 +62,44 @@ TRANSFORMS: dict[str, tuple[Part, Truth]] = {
     ),
 }
 
+FACTORS = np.linspace(0.5, 2.0, DIM)
+TRANSFORMS |= {
+    name: (of(algorithm), definition)
+    for name, algorithm, definition in (
+        ("heavy_ball", a.heavy_ball(0.6), lambda v, x, z, u, s: truth.heavy_ball(v, s, 0.6)),
+        ("nesterov", a.nesterov(0.6), lambda v, x, z, u, s: truth.heavy_ball(v, s, 0.6, nesterov=True)),
+        ("moving_average", a.moving_average(0.6), lambda v, x, z, u, s: truth.moving_average(v, s, 0.6)),
+        ("gradient_tracking", a.gradient_tracking(), lambda v, x, z, u, s: truth.gradient_tracking(v, s)),
+        ("weight_decay", a.weight_decay(0.2), lambda v, x, z, u, s: v + 0.2 * x),
+        ("clipped", a.clipped(1.5), lambda v, x, z, u, s: truth.clipped(v, 1.5)),
+        ("normalized", a.normalized(), lambda v, x, z, u, s: truth.normalized(v)),
+        ("gaussian_noise", a.gaussian_noise(0.3), lambda v, x, z, u, s: v + 0.3 * z),
+        (
+            "stable_noise",
+            a.stable_noise(0.3, 1.5),
+            lambda v, x, z, u, s: truth.stable_noise(v, z, u, 0.3, 1.5),
+        ),
+        ("adam", a.adam(0.8, 0.9), lambda v, x, z, u, s: truth.adam(v, s, 0.8, 0.9, 1e-8)),
+        ("amsgrad", a.amsgrad(0.8, 0.9), lambda v, x, z, u, s: truth.amsgrad(v, s, 0.8, 0.9, 1e-8)),
+        ("adabelief", a.adabelief(0.8, 0.9), lambda v, x, z, u, s: truth.adabelief(v, s, 0.8, 0.9, 1e-16)),
+        ("diffgrad", a.diffgrad(0.8, 0.9), lambda v, x, z, u, s: truth.diffgrad(v, s, 0.8, 0.9, 1e-8)),
+        (
+            "diffgrad as coded",
+            a.diffgrad(0.8, 0.9, as_coded=True),
+            lambda v, x, z, u, s: truth.diffgrad_as_coded(v, s, 0.8, 0.9, 1e-8),
+        ),
+        ("frugal", a.frugal(4, every=3), lambda v, x, z, u, s: truth.frugal(v, s, 4, 3, 0.9, 0.999, 1e-8)),
+        ("preconditioned", a.preconditioned(FACTORS), lambda v, x, z, u, s: v * FACTORS),
+        ("optimistic", a.optimistic(), lambda v, x, z, u, s: truth.optimistic(v, s)),
+        ("signal_to_noise", a.signal_to_noise(), lambda v, x, z, u, s: truth.signal_to_noise(v, s)),
+        (
+            "projected heavy_ball",
+            a.projected(a.heavy_ball(0.6), threshold=1.0),
+            lambda v, x, z, u, s: truth.projected(lambda g, t: truth.heavy_ball(g, t, 0.6), v, x, s, 1.0),
+        ),
+    )
+}
+
 # What combines vectors: the part, and its truth of (received, own).
 AGGREGATIONS: dict[str, tuple[Part, Truth]] = {
     name: (of(algorithm), definition)
@@ -149,7 +187,7 @@ def test_parts_scale_or_stay_bounded_as_their_degree_says(name: str, seed: int) 
         for _ in range(8):
             vector, iterate = factor * generator.standard_normal((2, DIM))
             normals, uniforms = steps.variates()
-            if getattr(part, "additive", False):
+            if part.additive:
                 normals, uniforms = 0 * normals, 0 * uniforms + 0.5
             path.append(steps.take(vector, iterate, normals, uniforms))
         paths.append(np.array(path))
@@ -175,7 +213,7 @@ def test_linear_parts_are_additive_and_equivariant_ones_turn(name: str) -> None:
             turns = part.normals == "dim" and path is not vectors[0] and len(ends) == 3
             end = steps.take(vector, iterate, normals @ turn if turns else normals, uniforms)
         ends.append(end)
-    if part.degree == "linear" and not getattr(part, "additive", False):
+    if part.degree == "linear" and not part.additive:
         np.testing.assert_allclose(ends[0] + ends[1], ends[2], rtol=0, atol=1e-9 * np.abs(ends).max())
     if part.equivariant:
         np.testing.assert_allclose(ends[0] @ turn, ends[3], rtol=0, atol=1e-9 * np.abs(ends).max())

@@ -97,6 +97,105 @@ def accordion(low, high, v, state, every, threshold):
     return sent
 
 
+# Local rules
+
+
+def heavy_ball(g, state, momentum, nesterov=False):
+    state["v"] = momentum * state.get("v", 0.0) + g
+    return momentum * state["v"] + g if nesterov else state["v"]
+
+
+def moving_average(g, state, decay):
+    state["m"] = decay * state.get("m", 0.0) + (1 - decay) * g
+    return state["m"]
+
+
+def gradient_tracking(g, state):
+    state["t"] = state.get("t", 0.0) + g - state.get("last", 0.0)
+    state["last"] = g
+    return state["t"]
+
+
+def clipped(g, norm):
+    return g * min(1.0, norm / max(np.linalg.norm(g), 1e-300))
+
+
+def normalized(g):
+    return g / np.linalg.norm(g) if np.linalg.norm(g) > 0 else g
+
+
+def stable_noise(g, normals, uniforms, scale, index):
+    """A normal vector times the root of a positive stable variate (Kanter 1975, with index / 2)."""
+    a, angle, exponential = index / 2, np.pi * uniforms[0], -np.log(uniforms[1])
+    positive = np.sin(a * angle) * np.sin(angle) ** (-1 / a)
+    positive *= (np.sin((1 - a) * angle) / exponential) ** ((1 - a) / a)
+    return g + scale * np.sqrt(2 * positive) * normals
+
+
+def moments(g, state, decay, decay_of_squares, deviation=None, added=0.0):
+    """Means of g and of g² (or of a deviation), both corrected for their start at zero."""
+    state["k"] = state.get("k", 0) + 1
+    state["m"] = decay * state.get("m", 0.0) + (1 - decay) * g
+    square = (g if deviation is None else deviation(g, state["m"])) ** 2
+    state["v"] = decay_of_squares * state.get("v", 0.0) + (1 - decay_of_squares) * square + added
+    return state["m"] / (1 - decay ** state["k"]), state["v"] / (1 - decay_of_squares ** state["k"])
+
+
+def adam(g, state, decay, decay_of_squares, epsilon):
+    m, v = moments(g, state, decay, decay_of_squares)
+    return m / (np.sqrt(v) + epsilon)
+
+
+def amsgrad(g, state, decay, decay_of_squares, epsilon):
+    m, v = moments(g, state, decay, decay_of_squares)
+    state["most"] = np.maximum(state.get("most", 0.0), state["v"])
+    return m / (np.sqrt(state["most"] * v / np.where(state["v"] > 0, state["v"], 1)) + epsilon)
+
+
+def adabelief(g, state, decay, decay_of_squares, epsilon):
+    m, s = moments(g, state, decay, decay_of_squares, lambda g, m: g - m, epsilon)
+    return m / (np.sqrt(s) + epsilon)
+
+
+def diffgrad(g, state, decay, decay_of_squares, epsilon):
+    friction = 1 / (1 + np.exp(-np.abs(state.get("last", 0.0) - g)))
+    state["last"] = g
+    return friction * adam(g, state, decay, decay_of_squares, epsilon)
+
+
+def diffgrad_as_coded(g, state, decay, decay_of_squares, epsilon):
+    """The step of its PyTorch code: η √(1 − β₂^k) / (1 − β₁^k) · ½ m / (√v + ε)."""
+    moments(g, state, decay, decay_of_squares)
+    factor = np.sqrt(1 - decay_of_squares ** state["k"]) / (1 - decay ** state["k"])
+    return factor * 0.5 * state["m"] / (np.sqrt(state["v"]) + epsilon)
+
+
+def frugal(g, state, n_blocks, every, decay, decay_of_squares, epsilon):
+    turn, place = divmod(state.setdefault("step", 0), every)
+    state["step"] += 1
+    if place == 0:
+        state["adam"] = {}
+    blocks = np.arange(g.size) * n_blocks // g.size
+    everywhere = adam(g, state["adam"], decay, decay_of_squares, epsilon)
+    return np.where(blocks == turn % n_blocks, everywhere, np.sign(g))
+
+
+def optimistic(g, state):
+    last, state["last"] = state.get("last", 0.0), g
+    return 2 * g - last
+
+
+def signal_to_noise(g, state):
+    begin = state.setdefault("begin", g)
+    return g * np.linalg.norm(begin) / begin.std(ddof=1)
+
+
+def projected(rule, g, x, state, threshold):
+    d = rule(g, state)
+    cosine = abs(g @ x) / (np.linalg.norm(g) * np.linalg.norm(x))
+    return d - (d @ x) / (x @ x) * x if cosine < threshold / np.sqrt(g.size) else d
+
+
 # Aggregations
 
 

@@ -77,8 +77,8 @@ def _atomic_matrix(
 def atomic(budget: float, *, n_rows: int | None = None, refilled: bool = True) -> Part:
     """ATOMO: atom i of v = Σ_i λ_i a_i sent with probability p_i, as λ_i a_i / p_i.
 
-    Wang et al., NeurIPS 2018: p_i = min(1, budget · abs(λ_i) / Σ_j abs(λ_j)) sends ``budget`` atoms on average,
-    with the least variance.
+    Wang et al., NeurIPS 2018: p_i = min(1, budget · abs(λ_i) / Σ_j abs(λ_j)) sends ``budget`` atoms on
+    average, with the least variance.
 
     Parameters
     ----------
