@@ -58,7 +58,8 @@ def stable_noise(scale: float, index: float) -> Algorithm:
 
     As Şimşekli et al. (ICML 2019) model gradient noise. Its own tail index is ``index``, so that the
     iterates' is min(index, α) under a linear or homogeneous algorithm (Grincevičius 1975; Grey 1994). After
-    a clip, in one dimension, it is index − 1 (Veraverbeke 1977), and below index 1 there is no stationary law.
+    a clip, in one dimension, it is index − 1 (Veraverbeke 1977), and below index 1 there is no stationary
+    law.
 
     Parameters
     ----------
