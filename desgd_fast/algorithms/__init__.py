@@ -19,6 +19,11 @@ from desgd_fast.algorithms.aggregation.wrappers import nearest_neighbour_mixing 
 from desgd_fast.algorithms.algorithm import Algorithm as Algorithm
 from desgd_fast.algorithms.algorithm import Part as Part
 from desgd_fast.algorithms.algorithm import chain as chain
+from desgd_fast.algorithms.attacks import a_little_is_enough as a_little_is_enough
+from desgd_fast.algorithms.attacks import gaussian as gaussian
+from desgd_fast.algorithms.attacks import inner_product as inner_product
+from desgd_fast.algorithms.attacks import sign_flip as sign_flip
+from desgd_fast.algorithms.attacks import zero as zero
 from desgd_fast.algorithms.compression.accordion import accordion as accordion
 from desgd_fast.algorithms.compression.atomic import atomic as atomic
 from desgd_fast.algorithms.compression.memory import compressed as compressed
@@ -26,8 +31,8 @@ from desgd_fast.algorithms.compression.quantisers import natural as natural
 from desgd_fast.algorithms.compression.quantisers import one_byte as one_byte
 from desgd_fast.algorithms.compression.quantisers import qsgd as qsgd
 from desgd_fast.algorithms.compression.quantisers import sign as sign
-from desgd_fast.algorithms.compression.sparsifiers import bernoulli_mask as bernoulli_mask
 from desgd_fast.algorithms.compression.sparsifiers import random_k as random_k
+from desgd_fast.algorithms.compression.sparsifiers import random_mask as random_mask
 from desgd_fast.algorithms.compression.sparsifiers import top_k as top_k
 from desgd_fast.algorithms.local.adaptive import adabelief as adabelief
 from desgd_fast.algorithms.local.adaptive import adam as adam
@@ -48,11 +53,13 @@ from desgd_fast.algorithms.local.scaling import optimistic as optimistic
 from desgd_fast.algorithms.local.scaling import preconditioned as preconditioned
 from desgd_fast.algorithms.local.scaling import projected as projected
 from desgd_fast.algorithms.local.scaling import signal_to_noise as signal_to_noise
-from desgd_fast.algorithms.messages import random_mask as random_mask
+from desgd_fast.algorithms.messages import consensus_step as consensus_step
 from desgd_fast.algorithms.own import aggregation_rule as aggregation_rule
 from desgd_fast.algorithms.own import local_rule as local_rule
 from desgd_fast.algorithms.own import message_rule as message_rule
 from desgd_fast.algorithms.own import participation_rule as participation_rule
+from desgd_fast.algorithms.privacy import dp_sgd as dp_sgd
+from desgd_fast.algorithms.privacy import privacy_spent as privacy_spent
 from desgd_fast.algorithms.timing import adapt_then_combine as adapt_then_combine
 from desgd_fast.algorithms.timing import bernoulli as bernoulli
 from desgd_fast.algorithms.timing import combine_then_adapt as combine_then_adapt

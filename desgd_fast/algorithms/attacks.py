@@ -1,4 +1,4 @@
-"""What Byzantine nodes send: they know everybody's messages, and what everybody's iterate was before the step.
+"""What Byzantine nodes send: they know all messages, and all iterates as they were before the step.
 
 An attack is a function of (sent, before, byzantine, normals, parameters) that overwrites the rows of ``sent``
 whose entry of ``byzantine`` is one. Those of this module act on moves, ``sent − before``, as attacks on
@@ -8,7 +8,6 @@ ones move alike.
 
 import math
 from collections.abc import Sequence
-
 
 from desgd_fast.algorithms import checks
 from desgd_fast.algorithms.algorithm import Algorithm, Part

@@ -7,9 +7,9 @@ from desgd_fast.common import check
 
 
 def dp_sgd(norm: float, noise_multiplier: float, batch_size: int) -> Algorithm:
-    """(1/b) (Σ_q g_q · min(1, C / ‖g_q‖) + C σ z): every sample's gradient clipped, noise for privacy (DP-SGD).
+    """(1/b) (Σ_q g_q · min(1, C / ‖g_q‖) + C σ z): every sample's gradient clipped, and noise added.
 
-    Abadi et al., CCS 2016. Steps are bounded: the tails are exponential or lighter.
+    DP-SGD of Abadi et al., CCS 2016. Steps are bounded: the tails are exponential or lighter.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def dp_sgd(norm: float, noise_multiplier: float, batch_size: int) -> Algorithm:
     --------
     >>> import desgd_fast as dsf
     >>> dsf.algorithms.dp_sgd(1.0, 2.0, batch_size=5)
-    chain(clipped_by_sample(1), gaussian_noise(0.4))
+    chain(clipped_samples(1), gaussian_noise(0.4))
     """
     norm = check.positive_number("norm", norm)
     noise_multiplier = check.non_negative_number("noise_multiplier", noise_multiplier)
@@ -64,9 +64,7 @@ def privacy_spent(noise_multiplier: float, *, sampling_rate: float, n_steps: int
     check.installed("privacy_spent needs", "privacy", "dp_accounting")
     import dp_accounting
 
-    step = dp_accounting.PoissonSampledDpEvent(
-        sampling_rate, dp_accounting.GaussianDpEvent(noise_multiplier)
-    )
+    step = dp_accounting.PoissonSampledDpEvent(sampling_rate, dp_accounting.GaussianDpEvent(noise_multiplier))
     accountant = dp_accounting.rdp.RdpAccountant()
     accountant.compose(step, n_steps)
     return float(accountant.get_epsilon(delta))

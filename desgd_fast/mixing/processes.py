@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class MixingProcess:
-    """A mixing matrix for every step of every run, for the ``W`` of :func:`desgd_fast.simulate`.
+    """A mixing matrix for every round of every run, for the ``W`` of :func:`desgd_fast.simulate`.
+
+    A round is a step, or as many local steps as the algorithm has.
 
     Attributes
     ----------
@@ -32,12 +34,16 @@ class MixingProcess:
     mean : (n_nodes, n_nodes) sparse array
         E[W], over the randomness or the turns.
     function : callable or None
-        ``function(meeting, base, indptr, indices, uniforms, tables, weights)`` fills ``weights``, in the
-        order of ``base``'s, for a meeting's number 0, 1, …; None where the matrix stays.
+        ``function(meeting, base, indptr, indices, uniforms, tables, memory, weights)`` fills ``weights``,
+        in the order of ``base``'s, for a round's number 0, 1, …; None where the matrix stays.
     tables : (rows, columns) array
         Numbers of its own.
     n_uniforms : int
-        Uniforms that it draws for each meeting.
+        Uniforms that it draws for each round.
+    n_memory : int
+        Numbers that it keeps from one round to the next, zeros before the first; a participation reads them.
+    common : bool
+        Whether all nodes receive the same, as from a server: ``base`` and ``mean`` then hold that one row.
     name : str
         As it is called in messages and representations.
     """
@@ -47,17 +53,19 @@ class MixingProcess:
     function: Callable[..., Any] | None = field(default=None, repr=False)
     tables: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)), repr=False)
     n_uniforms: int = 0
+    n_memory: int = 0
+    common: bool = False
     name: str = "fixed"
 
     @property
     def n_nodes(self) -> int:
         """Number of nodes."""
-        return int(self.base.shape[0])
+        return int(self.base.shape[1])
 
     @property
     def fixed(self) -> bool:
-        """Whether every step has the same matrix."""
-        return self.function is None
+        """Whether every step has the same matrix, with a row for every node."""
+        return self.function is None and not self.common
 
 
 def as_process(
@@ -94,6 +102,7 @@ def _fail_links(
     indices: Integers,
     uniforms: Reals,
     tables: Matrix,
+    memory: Reals,
     weights: Reals,
 ) -> None:
     for node in range(indptr.size - 1):
@@ -155,7 +164,7 @@ def link_failures(graph: "nx.Graph[Any] | Any", probability: float) -> MixingPro
         _fail_links,
         tables,
         int(linking.sum()),
-        f"link_failures({probability:g})",
+        name=f"link_failures({probability:g})",
     )
 
 
@@ -167,6 +176,7 @@ def _take_turns(
     indices: Integers,
     uniforms: Reals,
     tables: Matrix,
+    memory: Reals,
     weights: Reals,
 ) -> None:
     row = meeting % tables.shape[0]
@@ -207,7 +217,7 @@ def alternate(matrices: Sequence[Any]) -> MixingProcess:
     entries = sparse.coo_array(base)
     tables = np.stack([np.asarray(matrix[entries.row, entries.col]).ravel() for matrix in listed])
     mean = sparse.csr_array(sum(listed[1:], listed[0]) / len(listed))
-    return MixingProcess(base, mean, _take_turns, tables, 0, f"alternate({len(listed)} matrices)")
+    return MixingProcess(base, mean, _take_turns, tables, name=f"alternate({len(listed)} matrices)")
 
 
 def _matrix_of(name: str, value: Any) -> sparse.csr_array:

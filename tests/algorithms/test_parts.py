@@ -25,8 +25,8 @@ def of(algorithm: a.Algorithm) -> Part:
 TRANSFORMS: dict[str, tuple[Part, Truth]] = {
     "random_k": (a.random_k(2), lambda v, x, z, u, s: truth.random_k(v, u, 2, True)),
     "random_k biased": (a.random_k(3, unbiased=False), lambda v, x, z, u, s: truth.random_k(v, u, 3, False)),
-    "bernoulli_mask": (
-        a.bernoulli_mask(0.4, unbiased=True),
+    "random_mask": (
+        a.random_mask(0.4, unbiased=True),
         lambda v, x, z, u, s: np.where(u <= 0.4, v / 0.4, 0.0),
     ),
     "top_k": (a.top_k(2), lambda v, x, z, u, s: truth.top_k(v, 2)),
@@ -292,7 +292,7 @@ def test_robust_aggregations_stay_among_the_honest(name: str) -> None:
     [
         (lambda: a.random_k(0), ValueError, "k must be an integer ≥ 1"),
         (lambda: a.top_k(2.0), TypeError, "k must be an integer"),
-        (lambda: a.bernoulli_mask(1.0), ValueError, "share must be"),
+        (lambda: a.random_mask(1.0), ValueError, "share must be"),
         (lambda: a.qsgd(0), ValueError, "levels must be"),
         (lambda: a.atomic(0.0), ValueError, "budget must be"),
         (lambda: a.atomic(1.0, n_rows=0), ValueError, "n_rows must be"),

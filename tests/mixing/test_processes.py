@@ -81,7 +81,7 @@ def test_failing_links_leave_w_symmetric_and_doubly_stochastic(n: int, seed: int
     uniforms = np.random.default_rng(seed).uniform(size=process.n_uniforms)
     assert process.n_uniforms == graph.number_of_edges()
     rule = getattr(process.function, "py_func", process.function)
-    rule(0, base.data, base.indptr, base.indices, uniforms, process.tables, weights)
+    rule(0, base.data, base.indptr, base.indices, uniforms, process.tables, np.empty(0), weights)
     W = np.zeros((n, n))
     W[np.repeat(np.arange(n), np.diff(base.indptr)), base.indices] = weights
     np.testing.assert_allclose(W, W.T, atol=1e-15)

@@ -22,8 +22,8 @@ def sort_column(received: Matrix, t: int, column: Reals) -> None:
 
 @inlined
 def mean_between(column: Reals, first: int, last: int) -> float:
-    """Mean of the entries ``first`` … ``last`` - 1."""
-    total = 0.0
+    """Mean of the entries ``first`` … ``last`` - 1; not a number where there are none."""
+    total = 0.0 if first < last else np.nan
     for i in range(first, last):
         total += column[i]
     return total / (last - first)

@@ -76,14 +76,14 @@ def random_k(k: int, *, unbiased: bool = True, common: bool = False) -> Part:
 
 
 @inlined
-def _bernoulli_mask(
+def _random_mask(
     vector: Reals, iterate: Reals, memory: Matrix, normals: Reals, uniforms: Reals, parameters: Reals
 ) -> None:
     for t in range(vector.size):
         vector[t] = vector[t] * parameters[1] if uniforms[t] <= parameters[0] else 0.0
 
 
-def bernoulli_mask(share: float, *, unbiased: bool = False, common: bool = False) -> Part:
+def random_mask(share: float, *, unbiased: bool = False, common: bool = False) -> Part:
     """Every coordinate is kept with probability ``share``, and is zero otherwise.
 
     Parameters
@@ -96,13 +96,13 @@ def bernoulli_mask(share: float, *, unbiased: bool = False, common: bool = False
     Examples
     --------
     >>> import desgd_fast as dsf
-    >>> dsf.algorithms.compressed(dsf.algorithms.bernoulli_mask(0.25), "messages").message
-    bernoulli_mask(0.25, 1)
+    >>> dsf.algorithms.compressed(dsf.algorithms.random_mask(0.25), "messages").message
+    random_mask(0.25, 1)
     """
     share = check.fraction("share", share)
     return Part(
-        "bernoulli_mask",
-        _bernoulli_mask,
+        "random_mask",
+        _random_mask,
         (share, 1 / share if check.flag("unbiased", unbiased) else 1.0),
         uniforms="dim",
         equivariant=False,

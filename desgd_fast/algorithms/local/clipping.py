@@ -30,11 +30,18 @@ def _clipped_arrays(direction: Any, iterate: Any, memory: list[Any], parameters:
     return direction / (excess * (excess > 1) + (excess <= 1) + 0 * excess)
 
 
-def clipped(norm: float) -> Algorithm:
+def clipped(norm: float, *, of: str = "batch") -> Algorithm:
     """g ← g · min(1, norm / ‖g‖): the gradient, shortened to a length (Pascanu et al., ICML 2013).
 
     Steps are bounded: under it the stationary law has all moments, whatever the tail below ``norm`` looks
     like.
+
+    Parameters
+    ----------
+    norm : float
+        Longest that a gradient may be.
+    of : {"batch", "samples"}
+        Whether the mean over a minibatch is clipped, or every sample's gradient before the mean is taken.
 
     Examples
     --------
@@ -43,6 +50,8 @@ def clipped(norm: float) -> Algorithm:
     'bounded'
     """
     norm = check.positive_number("norm", norm)
+    if check.choice("of", of, ("batch", "samples")) == "samples":
+        return Algorithm((Part("clipped_samples", _clipped, (norm,), degree="bounded", by_sample=True),))
     return Algorithm((Part("clipped", _clipped, (norm,), degree="bounded", array_form=_clipped_arrays),))
 
 
