@@ -6,6 +6,7 @@ short compiled function that fills in the weights of one meeting of a run.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,6 +47,15 @@ class MixingProcess:
         Whether all nodes receive the same, as from a server: ``base`` and ``mean`` then hold that one row.
     name : str
         As it is called in messages and representations.
+    period : int
+        Rounds after which it begins again, if it depends on the round's number.
+    outcomes : callable or None
+        ``outcomes(memory)`` lists all that the uniforms of a round may decide, as pairs of a probability and
+        the uniforms that bring it about. Exact second moments follow the memory through all of them.
+    variance : callable or None
+        ``variance(Q)`` = E[W Q Wᵀ] − E[W] Q E[W]ᵀ for arrays Q (…, n_nodes, n_nodes), where rounds are
+        independent and outcomes too many to list. Exact second moments need one of the two where a process
+        draws uniforms.
     """
 
     base: sparse.csr_array = field(repr=False)
@@ -56,6 +66,11 @@ class MixingProcess:
     n_memory: int = 0
     common: bool = False
     name: str = "fixed"
+    period: int = 1
+    outcomes: Callable[[NDArray[np.float64]], Sequence[tuple[float, Any]]] | None = field(
+        default=None, repr=False
+    )
+    variance: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = field(default=None, repr=False)
 
     @property
     def n_nodes(self) -> int:
@@ -118,6 +133,20 @@ def _fail_links(
         weights[own] += lost
 
 
+def _lost_links(
+    first: NDArray[np.int64], second: NDArray[np.int64], squares: NDArray[np.float64], Q: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Σ_e squares_e s_e(Q) (e_i − e_j)(e_i − e_j)ᵀ, s_e(Q) = Q_ii + Q_jj − Q_ij − Q_ji."""
+    diagonal = np.einsum("...ii->...i", Q)
+    across = Q[..., first, second] + Q[..., second, first]
+    parts = squares * (diagonal[..., first] + diagonal[..., second] - across)
+    result = np.zeros_like(Q)
+    # Every link once: no entry off the diagonal is met twice.
+    result[..., first, second] = result[..., second, first] = -parts
+    np.einsum("...ii->...i", result)[...] = -result.sum(axis=-1)
+    return result
+
+
 def link_failures(graph: "nx.Graph[Any] | Any", probability: float) -> MixingProcess:
     """Every link fails at every step with this probability; both ends keep what it would have carried.
 
@@ -157,6 +186,8 @@ def link_failures(graph: "nx.Graph[Any] | Any", probability: float) -> MixingPro
     linking = links // base.shape[0] != links % base.shape[0]
     numbers = np.where(linking, np.cumsum(linking) - 1, -1)[number]
     tables = np.stack([numbers.astype(np.float64), np.full(numbers.size, probability)])
+    first, second = np.divmod(links[linking], base.shape[0])
+    lost = probability * (1 - probability) * np.asarray(base[first, second]).ravel() ** 2
     mean = (1 - probability) * base + probability * sparse.eye_array(base.shape[0], format="csr")
     return MixingProcess(
         base,
@@ -165,6 +196,7 @@ def link_failures(graph: "nx.Graph[Any] | Any", probability: float) -> MixingPro
         tables,
         int(linking.sum()),
         name=f"link_failures({probability:g})",
+        variance=partial(_lost_links, first, second, lost),
     )
 
 
@@ -217,7 +249,8 @@ def alternate(matrices: Sequence[Any]) -> MixingProcess:
     entries = sparse.coo_array(base)
     tables = np.stack([np.asarray(matrix[entries.row, entries.col]).ravel() for matrix in listed])
     mean = sparse.csr_array(sum(listed[1:], listed[0]) / len(listed))
-    return MixingProcess(base, mean, _take_turns, tables, name=f"alternate({len(listed)} matrices)")
+    name = f"alternate({len(listed)} matrices)"
+    return MixingProcess(base, mean, _take_turns, tables, name=name, period=len(listed))
 
 
 def _matrix_of(name: str, value: Any) -> sparse.csr_array:
