@@ -45,14 +45,13 @@ def swap_path(
 
 
 @kernel()
-def colour_edges(indptr: Integers, indices: Integers, mirror: Integers, colours: Integers) -> int:
-    """Colours 0, 1, … of a symmetric graph's entries, ``mirror`` the entry of the other way; how many.
+def colour_edges(indptr: Integers, indices: Integers, mirror: Integers, colours: Integers) -> None:
+    """Colours of a symmetric graph's entries, ``mirror`` the entry of the other way.
 
     An edge takes the first colour that both its ends have free; where the first that one of them has is
     not the other's, the path of these two colours from there is swapped, unless it joins the two. Bipartite
     graphs come out with as many colours as their largest degree (Kőnig 1916), others with fewer than twice.
     """
-    count = 0
     colours[:] = -1
     for node in range(indptr.size - 1):
         for e in range(indptr[node], indptr[node + 1]):
@@ -70,5 +69,3 @@ def colour_edges(indptr: Integers, indices: Integers, mirror: Integers, colours:
                         ours = free_colour(indptr, colours, node, max(ours, theirs))
                         theirs = free_colour(indptr, colours, there, ours)
             colours[e], colours[mirror[e]] = ours, ours
-            count = max(count, ours + 1)
-    return count

@@ -201,8 +201,11 @@ def random_matching(graph: "nx.Graph[Any] | sparse.sparray | NDArray[Any]") -> M
     links.data[:] = 0.5
     indptr, indices = links.indptr.astype(np.int64), links.indices.astype(np.int64)
     colours = np.empty(links.nnz, np.int64)
-    count = colour_edges(indptr, indices, mirrored(links), colours)
-    return _one_set_at_a_time(links, colours, np.full(count, 1.0 / count), False, "random_matching()")
+    colour_edges(indptr, indices, mirrored(links), colours)
+    used, matchings = np.unique(colours, return_inverse=True)
+    return _one_set_at_a_time(
+        links, matchings, np.full(used.size, 1.0 / used.size), False, "random_matching()"
+    )
 
 
 def one_peer_exponential(n_nodes: int, *, order: str = "cyclic") -> MixingProcess:
