@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.sparse import csgraph
 
 from desgd_fast.common.check.arrays import real_array
 from desgd_fast.common.check.values import belongs_to, given, number, positive_number
@@ -58,6 +59,22 @@ def linked(name: str, links: sparse.csr_array) -> sparse.csr_array:
     if links.nnz == 0:
         raise ValueError(f"{name} must have at least one link between two nodes, got none")
     return links
+
+
+def connected(name: str, matrix: sparse.csr_array) -> sparse.csr_array:
+    """One from every node of which every other is reached."""
+    parts, _ = csgraph.connected_components(matrix, directed=True, connection="strong")
+    if parts > 1:
+        raise ValueError(f"{name} must lead from every node to every other, but falls into {parts} parts")
+    return matrix
+
+
+def reversible(name: str, transitions: sparse.csr_array, law: NDArray[np.float64]) -> None:
+    """A chain with π_i P_ij = π_j P_ji."""
+    flow = sparse.diags_array(law) @ transitions
+    difference = abs(flow - flow.T)
+    if difference.nnz and difference.max() > 1e-9:
+        raise ValueError(f"{name} must be reversible, but flows differ by up to {difference.max():.3g}")
 
 
 def losses_per_node(name: str, value: Any, n_nodes: int) -> NDArray[np.float64]:

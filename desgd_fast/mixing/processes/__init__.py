@@ -1,5 +1,8 @@
 """Who talks to whom at which step: mixing matrices that change, drawn anew or in turn."""
 
+from desgd_fast.mixing.processes.common import self_repellent_token as self_repellent_token
+from desgd_fast.mixing.processes.common import server as server
+from desgd_fast.mixing.processes.common import token as token
 from desgd_fast.mixing.processes.links import gilbert_elliott as gilbert_elliott
 from desgd_fast.mixing.processes.links import link_failures as link_failures
 from desgd_fast.mixing.processes.links import node_dropout as node_dropout
