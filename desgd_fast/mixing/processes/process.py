@@ -79,8 +79,8 @@ class MixingProcess:
 
     @property
     def fixed(self) -> bool:
-        """Whether every step has the same matrix."""
-        return self.function is None
+        """Whether every step has the same matrix, with a row for every node."""
+        return self.function is None and not self.common
 
 
 def as_process(
@@ -114,3 +114,8 @@ def whole_diagonal(matrix: sparse.csr_array) -> sparse.csr_array:
     starts = np.concatenate([[0], np.cumsum(between)])[matrix.indptr]
     links = sparse.csr_array((matrix.data[between], matrix.indices[between], starts), shape=matrix.shape)
     return with_diagonal(links, matrix.diagonal())
+
+
+def one_row(values: NDArray[np.float64]) -> sparse.csr_array:
+    """The row that all nodes have in common."""
+    return sparse.csr_array((values, np.arange(values.size), [0, values.size]), shape=(1, values.size))

@@ -1,9 +1,4 @@
-"""Everybody receives the same: a server's mean of clients, a token that walks from node to node.
-
-W has one row for all nodes, and is doubly stochastic in expectation at best. Those whose iterates count in a
-round are awake: with :func:`desgd_fast.algorithms.woken` they alone take gradients. Nodes must move before
-they mix (:func:`desgd_fast.algorithms.adapt_then_combine`), or a round would end with what others did.
-"""
+"""A token that walks from node to node and carries the model."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,92 +10,10 @@ from desgd_fast.common import check
 from desgd_fast.kernels.jit.compile import Integers, Matrix, Reals, inlined
 from desgd_fast.mixing import checks
 from desgd_fast.mixing.graphs import adjacency
-from desgd_fast.mixing.processes.process import MixingProcess
+from desgd_fast.mixing.processes.process import MixingProcess, one_row
 
 if TYPE_CHECKING:
     import networkx as nx
-
-
-def _row(values: NDArray[np.float64]) -> sparse.csr_array:
-    places = np.arange(values.size)
-    return sparse.csr_array((values, places, np.array([0, values.size])), shape=(1, values.size))
-
-
-@inlined
-def _sample_clients(
-    meeting: int,
-    base: Reals,
-    indptr: Integers,
-    indices: Integers,
-    uniforms: Reals,
-    tables: Matrix,
-    memory: Reals,
-    weights: Reals,
-) -> None:
-    # Floyd: draw i of S chooses among the first N − S + i + 1 clients, and the last of them if it is taken.
-    memory[:] = 0.0
-    weights[:] = 0.0
-    share = 1.0 / uniforms.size
-    for i in range(uniforms.size):
-        last = memory.size - uniforms.size + i
-        client = int((1.0 - uniforms[i]) * (last + 1))
-        if memory[client] > 0.0:
-            client = last
-        memory[client] = 1.0
-        weights[client] = share
-
-
-def server(n_nodes: int, n_sampled: int | None = None) -> MixingProcess:
-    """A server averages clients: x_i ← (1/S) Σ_{j sampled} x_j for all i, S clients drawn anew each round.
-
-    The server of FedAvg (McMahan et al., AISTATS 2017): under ``chain(local_steps(K), adapt_then_combine(),
-    woken())`` the clients of a round start from the server's model, take K steps each, and are averaged;
-    :func:`desgd_fast.algorithms.fedavg` is that. E[W] = J/N; drawn W are not doubly stochastic.
-
-    Parameters
-    ----------
-    n_nodes : int
-        Number of clients.
-    n_sampled : int, optional
-        Clients in a round, drawn without replacement; all by default.
-
-    Returns
-    -------
-    MixingProcess
-
-    Raises
-    ------
-    ValueError, TypeError
-        If there are fewer clients than are to be sampled, or none.
-
-    Examples
-    --------
-    >>> import desgd_fast as dsf
-    >>> dsf.mixing.server(1000, 10)
-    MixingProcess(n_uniforms=10, n_memory=1000, common=True, name='server(1000, 10)')
-    """
-    n_nodes = check.positive_integer("n_nodes", n_nodes)
-    sampled = n_nodes if n_sampled is None else check.integer("n_sampled", n_sampled, 1, n_nodes)
-    # Of two clients: the one, and the other too.
-    one, both = 1 / (sampled * n_nodes), (sampled - 1) / (sampled * n_nodes * max(n_nodes - 1, 1))
-
-    def quadratic(Q: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.full_like(Q, both * Q.sum() + (one - both) * np.trace(Q))
-
-    row = _row(np.full(n_nodes, 1.0 / n_nodes))
-    if sampled == n_nodes:
-        return MixingProcess(row, row, common=True, name=f"server({n_nodes})", quadratic=quadratic)
-    return MixingProcess(
-        _row(np.full(n_nodes, 1.0 / sampled)),
-        row,
-        _sample_clients,
-        n_uniforms=sampled,
-        n_memory=n_nodes,
-        common=True,
-        name=f"server({n_nodes}, {sampled})",
-        quadratic=quadratic,
-    )
-
 
 # Rows of a token's table: where the neighbours of every node begin, themselves, what adds up to their
 # probabilities, the probabilities, and a law of nodes: where the token starts, or the measure it is to have.
@@ -220,8 +133,8 @@ def token(chain: "nx.Graph[Any] | Any") -> MixingProcess:
     transitions, stationary = _chain(chain)
     n_nodes = transitions.shape[0]
     return MixingProcess(
-        _row(np.ones(n_nodes)),
-        _row(stationary),
+        one_row(np.ones(n_nodes)),
+        one_row(stationary),
         _walk,
         _tables(transitions, stationary),
         1,
@@ -273,8 +186,8 @@ def self_repellent_token(
     numbers = np.zeros((1, tables.shape[1]))
     numbers[0, :2] = strength, constant
     return MixingProcess(
-        _row(np.ones(n_nodes)),
-        _row(stationary),
+        one_row(np.ones(n_nodes)),
+        one_row(stationary),
         _avoid_visited,
         np.concatenate([tables, numbers]),
         1,
