@@ -28,6 +28,7 @@ def part(part: Any) -> None:
     check.flag("equivariant", part.equivariant)
     check.flag("by_sample", part.by_sample)
     check.flag("additive", part.additive)
+    check.positive_integer("period", part.period)
     if part.by_sample and (part.memory or part.normals or part.uniforms):
         raise ValueError("by_sample must be False for a part that keeps vectors or draws variates")
 

@@ -43,6 +43,10 @@ def _random_k(
             vector[t] = 0.0
 
 
+def _k_outcomes(dim: int, k: float, unbiased: float) -> list[tuple[float, list[float]]]:
+    return [(k / dim, [k / dim] * dim), (1 - k / dim, [1.0] * dim)]
+
+
 def random_k(k: int, *, unbiased: bool = True, common: bool = False) -> Part:
     """k coordinates drawn at random, the others zero (Stich, Cordonnier & Jaggi, NeurIPS 2018).
 
@@ -70,6 +74,7 @@ def random_k(k: int, *, unbiased: bool = True, common: bool = False) -> Part:
         uniforms="dim",
         equivariant=False,
         shared=check.flag("common", common),
+        outcomes=_k_outcomes,
         refuses=partial(_fewer_than, k),
         bits=lambda dim: k * REAL_BITS,
     )
@@ -81,6 +86,10 @@ def _random_mask(
 ) -> None:
     for t in range(vector.size):
         vector[t] = vector[t] * parameters[1] if uniforms[t] <= parameters[0] else 0.0
+
+
+def _mask_outcomes(dim: int, share: float, factor: float) -> list[tuple[float, list[float]]]:
+    return [(share, [share] * dim), (1 - share, [1.0] * dim)]
 
 
 def random_mask(share: float, *, unbiased: bool = False, common: bool = False) -> Part:
@@ -107,6 +116,7 @@ def random_mask(share: float, *, unbiased: bool = False, common: bool = False) -
         uniforms="dim",
         equivariant=False,
         shared=check.flag("common", common),
+        outcomes=_mask_outcomes,
         bits=lambda dim: share * dim * REAL_BITS,
     )
 
