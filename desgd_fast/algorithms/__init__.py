@@ -15,6 +15,10 @@ from desgd_fast.algorithms.aggregation.distances import multi_krum as multi_krum
 from desgd_fast.algorithms.aggregation.distances import (
     nearest_neighbour_averaging as nearest_neighbour_averaging,
 )
+from desgd_fast.algorithms.aggregation.presets import detox as detox
+from desgd_fast.algorithms.aggregation.presets import monna as monna
+from desgd_fast.algorithms.aggregation.presets import outvoted as outvoted
+from desgd_fast.algorithms.aggregation.wrappers import bucketing as bucketing
 from desgd_fast.algorithms.aggregation.wrappers import nearest_neighbour_mixing as nearest_neighbour_mixing
 from desgd_fast.algorithms.algorithm import Algorithm as Algorithm
 from desgd_fast.algorithms.algorithm import Part as Part
@@ -27,6 +31,10 @@ from desgd_fast.algorithms.attacks import zero as zero
 from desgd_fast.algorithms.compression.accordion import accordion as accordion
 from desgd_fast.algorithms.compression.atomic import atomic as atomic
 from desgd_fast.algorithms.compression.memory import compressed as compressed
+from desgd_fast.algorithms.compression.presets import atomo as atomo
+from desgd_fast.algorithms.compression.presets import choco as choco
+from desgd_fast.algorithms.compression.presets import deep_squeeze as deep_squeeze
+from desgd_fast.algorithms.compression.presets import just_one_byte as just_one_byte
 from desgd_fast.algorithms.compression.quantisers import natural as natural
 from desgd_fast.algorithms.compression.quantisers import one_byte as one_byte
 from desgd_fast.algorithms.compression.quantisers import qsgd as qsgd
@@ -58,6 +66,7 @@ from desgd_fast.algorithms.own import aggregation_rule as aggregation_rule
 from desgd_fast.algorithms.own import local_rule as local_rule
 from desgd_fast.algorithms.own import message_rule as message_rule
 from desgd_fast.algorithms.own import participation_rule as participation_rule
+from desgd_fast.algorithms.privacy import dice_sgd as dice_sgd
 from desgd_fast.algorithms.privacy import dp_sgd as dp_sgd
 from desgd_fast.algorithms.privacy import privacy_spent as privacy_spent
 from desgd_fast.algorithms.timing import adapt_then_combine as adapt_then_combine

@@ -34,7 +34,8 @@ class Part:
     mixed : int
         The first of them that are averaged with the neighbours' before each mixing step.
     normals, uniforms : int or "dim"
-        Variates that it draws for each node and step; "dim" is one for every coordinate.
+        Variates that it draws for each node and step; "dim" is one for every coordinate, or for an
+        aggregation one for every vector received.
     degree : {"linear", "homogeneous", "bounded"}
         Whether the step that it makes is linear in iterates and gradients, scales with them, or stays
         bounded.

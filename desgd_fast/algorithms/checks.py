@@ -39,6 +39,8 @@ def compatible(parts: Sequence[Any]) -> None:
         for other in parts[:i]:
             if part.role and part.role == other.role:
                 raise ValueError(f"{other!r} and {part!r} exclude each other: both decide the {part.role}")
+            if part.shared and other.shared:
+                raise ValueError(f"{other!r} and {part!r} exclude each other: both share what they draw")
             if part.look is not None and other.look is not None:
                 raise ValueError(f"{other!r} and {part!r} exclude each other: both say where gradients are")
             if part.by_sample and not other.by_sample:
@@ -82,9 +84,10 @@ def fits_sizes(algorithm: Any, dim: int, n_received: Sequence[int]) -> None:
 def aggregation_alone(name: str, algorithm: Any) -> Any:
     """The one part of an algorithm that is nothing but an aggregation."""
     part = getattr(algorithm, "aggregation", None)
-    if part is None or algorithm != type(algorithm)(aggregation=part):
+    if part is None or part.uniforms or algorithm != type(algorithm)(aggregation=part):
         raise ValueError(
-            f"{name} must be an aggregation, such as krum(1), and nothing else, got {given(algorithm)}"
+            f"{name} must be an aggregation that draws no numbers, such as krum(1), and nothing else, "
+            f"got {given(algorithm)}"
         )
     return part
 

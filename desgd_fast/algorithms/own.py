@@ -53,12 +53,15 @@ def message_rule(function: Callable[..., Any], **options: Any) -> Algorithm:
 
 
 def aggregation_rule(function: Callable[..., Any], **options: Any) -> Algorithm:
-    """An aggregation of your own: ``function(out, received, weights, own, parameters)`` fills ``out``.
+    """An aggregation of your own.
+
+    ``function(out, received, weights, own, uniforms, parameters)`` fills ``out``. Row i of ``received`` has
+    the weight ``weights[i]`` in W; row ``own`` is the node's, −1 if it has no weight there.
 
     Examples
     --------
     >>> import desgd_fast as dsf
-    >>> def first(out, received, weights, own, parameters):
+    >>> def first(out, received, weights, own, uniforms, parameters):
     ...     for t in range(out.size):
     ...         out[t] = received[0, t]
     >>> dsf.algorithms.aggregation_rule(first, degree="linear").degree

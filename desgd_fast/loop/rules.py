@@ -13,7 +13,8 @@ from desgd_fast.kernels.loops import slots
 def rules_of(experiment: Experiment, dim: int, *, at_infinity: bool = False) -> slots.Rules:
     """The algorithm and the mixing process as the loop takes them; at infinity without additive noise."""
     algorithm, process = experiment.algorithm, experiment.process
-    checks.fits_sizes(algorithm, dim, np.diff(process.base.indptr).tolist())
+    n_received = np.diff(process.base.indptr).tolist()
+    checks.fits_sizes(algorithm, dim, n_received)
     chain = tuple(part for part in algorithm.local if not (at_infinity and part.additive))
     local = _numbers(tuple(part for part in chain if not part.by_sample), dim)
     samples = _numbers(tuple(part for part in chain if part.by_sample), dim)
@@ -35,6 +36,7 @@ def rules_of(experiment: Experiment, dim: int, *, at_infinity: bool = False) -> 
         local_mixed=sum(part.mixed for part in local.parts),
         local_normals=local.normals,
         local_uniforms=local.uniforms,
+        local_shared=_shared(local.parts, dim),
         looks=look is not None,
         look=slots.looking(look.look) if look is not None and look.look else slots.NO_LOOK,
         look_parameters=_parameters(look),
@@ -51,6 +53,7 @@ def rules_of(experiment: Experiment, dim: int, *, at_infinity: bool = False) -> 
         message_memory=sent.memory,
         message_normals=sent.normals,
         message_uniforms=sent.uniforms,
+        message_shared=_shared(sent.parts, dim),
         attacks=attack is not None,
         attack=slots.attacking(attack.function) if attack else slots.NO_ATTACK,
         attack_parameters=_parameters(attack),
@@ -67,6 +70,7 @@ def rules_of(experiment: Experiment, dim: int, *, at_infinity: bool = False) -> 
         common=process.common,
         aggregates=aggregation is not None,
         combine=slots.aggregation(aggregation.function) if aggregation else slots.NO_COMBINE,
+        aggregation_uniforms=aggregation.variates(max(n_received))[1] if aggregation else 0,
         aggregation_parameters=_parameters(aggregation),
         adapt_first=algorithm.adapt_first,
         period=algorithm.period,
@@ -91,6 +95,17 @@ def _look(parts: tuple[Part, ...], dim: int) -> tuple[Part | None, NDArray[np.in
             return part, np.array([memory, part.memory, uniforms, drawn])
         memory, uniforms = memory + part.memory, uniforms + drawn
     return None, np.zeros(4, np.int64)
+
+
+def _shared(parts: tuple[Part, ...], dim: int) -> NDArray[np.int64]:
+    """Which variates all nodes have in common: those of one part."""
+    normals = uniforms = 0
+    for part in parts:
+        n_normals, n_uniforms = part.variates(dim)
+        if part.shared:
+            return np.array([normals, n_normals, uniforms, n_uniforms])
+        normals, uniforms = normals + n_normals, uniforms + n_uniforms
+    return np.zeros(4, np.int64)
 
 
 class _Numbers(NamedTuple):

@@ -29,12 +29,16 @@ from desgd_fast.kernels.jit.arithmetic import (
     rows,
     wide_vectors,
 )
-from desgd_fast.kernels.jit.compile import Matrix, Reals, Word, Words, elementary, exact, kernel
+from desgd_fast.kernels.jit.compile import Integers, Matrix, Reals, Word, Words, elementary, exact, kernel
 from desgd_fast.kernels.loops.slots import (
+    FIRST_NORMAL,
+    FIRST_UNIFORM,
     LOOK_MEMORY,
     LOOK_UNIFORM,
     LOOK_UNIFORMS,
     LOOK_VECTORS,
+    SHARED_NORMALS,
+    SHARED_UNIFORMS,
     Rules,
     Transform,
     local_of,
@@ -45,6 +49,9 @@ from desgd_fast.kernels.loops.steps import Span, copy_nodes, filled, mix_row
 
 # Nodes whose gradients are taken together, at most, and doubles that these may fill.
 MOST_TOGETHER, TOGETHER = 8, 4096
+
+# Stands for a node where all nodes draw the same.
+EVERYBODY = (1 << 32) - 1
 
 
 class State(NamedTuple):
@@ -153,6 +160,20 @@ def draw_variates(
         fill_uniforms(key, purpose + np.uint64(1 << 27), step, label, run, half, half, uniforms)
 
 
+@exact
+def share_variates(
+    purpose: Word, counter: Counter, shared: Integers, normals: Reals, uniforms: Reals
+) -> None:
+    """Replace what a part draws by what it draws for every node."""
+    n_normals, n_uniforms = shared[SHARED_NORMALS], shared[SHARED_UNIFORMS]
+    same_normals, same_uniforms = np.empty(filled(n_normals)), np.empty(2 * half_of(n_uniforms))
+    draw_variates(purpose, counter, EVERYBODY, n_normals, n_uniforms, same_normals, same_uniforms)
+    for i in range(n_normals):
+        normals[shared[FIRST_NORMAL] + i] = same_normals[i]
+    for i in range(n_uniforms):
+        uniforms[shared[FIRST_UNIFORM] + i] = same_uniforms[i]
+
+
 @elementary
 def apply_transform(
     part: Transform,
@@ -167,6 +188,8 @@ def apply_transform(
     """Let a part change a node's vector, with its memory and fresh variates."""
     normals, uniforms = borrow(desk.normals), borrow(desk.uniforms)
     draw_variates(purpose, counter, node, part.n_normals, part.n_uniforms, normals, uniforms)
+    if part.shared[SHARED_NORMALS] + part.shared[SHARED_UNIFORMS] > 0:
+        share_variates(purpose, counter, part.shared, normals, uniforms)
     part.function(
         vector,
         iterate,
@@ -348,22 +371,36 @@ def attack_messages(rules: Rules, counter: Counter, post: Post) -> None:
 
 
 @exact
-def aggregate(rules: Rules, node: int, sent: Matrix, weights: Reals, out: Reals) -> None:
-    """Into out: what the node, or the server, makes of all that it received."""
-    begin, own = rules.indptr[node], -1
-    count, size = rules.indptr[node + 1] - begin, out.size
-    received = np.empty((count, size))
-    for i in range(count):
-        j = rules.indices[begin + i]
-        own = i if j == node and not rules.common else own
-        for t in range(size):
-            received[i, t] = sent[j, t]
-    rules.combine(out, received, entries(weights, begin, count), own, rules.aggregation_parameters)
+def aggregate(rules: Rules, counter: Counter, node: int, sent: Matrix, weights: Reals, out: Reals) -> None:
+    """Into out: what the node, or the server, makes of all that it received at this step."""
+    begin, own, count, size = rules.indptr[node], -1, 0, out.size
+    n_links = rules.indptr[node + 1] - begin
+    received, of_links = np.empty((n_links, size)), np.empty(n_links)
+    for e in range(begin, begin + n_links):
+        j = rules.indices[e]
+        if weights[e] != 0.0:
+            own = count if j == node and not rules.common else own
+            of_links[count] = weights[e]
+            for t in range(size):
+                received[count, t] = sent[j, t]
+            count += 1
+    uniforms = np.empty(2 * half_of(rules.aggregation_uniforms))
+    purpose = MESSAGES + np.uint64(1 << 26)
+    draw_variates(purpose, counter, node, 0, rules.aggregation_uniforms, uniforms, uniforms)
+    drawn, numbers = entries(uniforms, 0, rules.aggregation_uniforms), rules.aggregation_parameters
+    rules.combine(out, rows(received, 0, count), entries(of_links, 0, count), own, drawn, numbers)
 
 
 @elementary
 def meet_neighbours(
-    first: int, last: int, rules: Rules, x: Matrix, y: Matrix, weights: Reals, post: Post
+    first: int,
+    last: int,
+    rules: Rules,
+    counter: Counter,
+    x: Matrix,
+    y: Matrix,
+    weights: Reals,
+    post: Post,
 ) -> None:
     """y of the nodes ``first`` … ``last`` - 1 from what they and their neighbours sent."""
     wide_vectors()
@@ -375,7 +412,8 @@ def meet_neighbours(
             for t in range(size):
                 y[node, t] = y[first, t]
         elif rules.aggregates:
-            aggregate(rules, 0 if rules.common else node, sent, weights, entries(y, node * size, size))
+            receiver, out = 0 if rules.common else node, entries(y, node * size, size)
+            aggregate(rules, counter, receiver, sent, weights, out)
         elif rules.common:
             mix_row(indptr, indices, weights, 0, sent, rows(y, node, 1))
         else:
@@ -406,7 +444,7 @@ def mix_nodes(rules: Rules, counter: Counter, dim: int, nodes: Nodes, desk: Desk
         write_messages(0, n_nodes, rules, counter, dim, nodes, desk, post.sent)
     if rules.attacks:
         attack_messages(rules, counter, post)
-    meet_neighbours(0, n_nodes, rules, nodes.x, nodes.y, weights_now(rules, nodes.links), post)
+    meet_neighbours(0, n_nodes, rules, counter, nodes.x, nodes.y, weights_now(rules, nodes.links), post)
 
 
 @elementary
@@ -546,12 +584,14 @@ def advance_nodes(
                     if mixing and rules.attacks:
                         attack_messages(rules, Counter(key, number, label), Post(sent, spare_memory, before))
                     if mixing and rules.common:
-                        meet_neighbours(0, n_nodes, rules, x, y, weights, Post(sent, spare_memory, before))
+                        post = Post(sent, spare_memory, before)
+                        meet_neighbours(0, n_nodes, rules, Counter(key, number, label), x, y, weights, post)
                     elif mixing:
                         for i in prange(n_nodes):
                             node = np.int64(i)
                             post = Post(sent, spare_memory, before)
-                            meet_neighbours(node, node + 1, rules, x, y, weights, post)
+                            counter = Counter(key, number, label)
+                            meet_neighbours(node, node + 1, rules, counter, x, y, weights, post)
                     else:
                         copy_nodes(x, y)
                 else:

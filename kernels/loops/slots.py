@@ -17,7 +17,7 @@ from desgd_fast.kernels.jit.compile import Absent, Integers, Matrix, Reals, elem
 
 _VECTOR, _MATRIX, _COUNTS = types.float64[::1], types.float64[:, ::1], types.int64[::1]
 TRANSFORM = types.void(_VECTOR, _VECTOR, _MATRIX, _VECTOR, _VECTOR, _VECTOR, _COUNTS)
-COMBINE = types.void(_VECTOR, _MATRIX, _VECTOR, types.int64, _VECTOR)
+COMBINE = types.void(_VECTOR, _MATRIX, _VECTOR, types.int64, _VECTOR, _VECTOR)
 PARTICIPATE = types.float64(types.int64, types.int64, _VECTOR, _VECTOR, _VECTOR, _VECTOR)
 WEIGH = types.void(types.int64, _VECTOR, _COUNTS, _COUNTS, _VECTOR, _MATRIX, _VECTOR, _VECTOR)
 LOOK = types.void(_VECTOR, _VECTOR, _MATRIX, _VECTOR, _VECTOR)
@@ -32,6 +32,8 @@ NO_LOOK, NO_ATTACK = Absent(LOOK), Absent(ATTACK)
 MEMORY, NORMALS, UNIFORMS, PARAMETERS = range(4)
 # And of the part that looks: its first vector of memory and how many, its first uniform and how many.
 LOOK_MEMORY, LOOK_VECTORS, LOOK_UNIFORM, LOOK_UNIFORMS = range(4)
+# And of the part whose variates all nodes share: first normal and how many, first uniform and how many.
+FIRST_NORMAL, SHARED_NORMALS, FIRST_UNIFORM, SHARED_UNIFORMS = range(4)
 
 _0 = np.uint64(0)
 
@@ -50,6 +52,7 @@ class Transform(NamedTuple):
     n_mixed: int
     n_normals: int
     n_uniforms: int
+    shared: Integers
 
 
 class Rules(NamedTuple):
@@ -71,6 +74,7 @@ class Rules(NamedTuple):
     local_mixed: int
     local_normals: int
     local_uniforms: int
+    local_shared: Integers
     looks: bool
     look: Any
     look_parameters: Reals
@@ -87,6 +91,7 @@ class Rules(NamedTuple):
     message_memory: int
     message_normals: int
     message_uniforms: int
+    message_shared: Integers
     attacks: bool
     attack: Any
     attack_parameters: Reals
@@ -103,6 +108,7 @@ class Rules(NamedTuple):
     common: bool
     aggregates: bool
     combine: Any
+    aggregation_uniforms: int
     aggregation_parameters: Reals
     adapt_first: bool
     period: int
@@ -121,6 +127,7 @@ def local_of(rules: Rules) -> Transform:
         rules.local_mixed,
         rules.local_normals,
         rules.local_uniforms,
+        rules.local_shared,
     )
 
 
@@ -136,6 +143,7 @@ def message_of(rules: Rules) -> Transform:
         0,
         rules.message_normals,
         rules.message_uniforms,
+        rules.message_shared,
     )
 
 
@@ -207,12 +215,14 @@ def transform(parts: tuple[Callable[..., Any], ...]) -> Any:
 
 @cache
 def aggregation(combine: Callable[..., Any]) -> Any:
-    """Pointer to combine(out, received, weights, own, parameters); row ``own`` of received is the node's."""
+    """Pointer to combine(out, received, weights, own, uniforms, parameters); row ``own`` is the node's."""
     ours = adopted(combine)
 
     @pointer(COMBINE)
-    def apply(out: Reals, received: Matrix, weights: Reals, own: int, parameters: Reals) -> None:
-        if attempt(ours, (out, received, weights, own, parameters))[1]:
+    def apply(
+        out: Reals, received: Matrix, weights: Reals, own: int, uniforms: Reals, parameters: Reals
+    ) -> None:
+        if attempt(ours, (out, received, weights, own, uniforms, parameters))[1]:
             out[_0] = np.nan
 
     return apply

@@ -89,6 +89,26 @@ TRANSFORMS |= {
             lambda v, x, z, u, s: truth.diffgrad_as_coded(v, s, 0.8, 0.9, 1e-8),
         ),
         ("frugal", a.frugal(4, every=3), lambda v, x, z, u, s: truth.frugal(v, s, 4, 3, 0.9, 0.999, 1e-8)),
+        (
+            "dice",
+            a.Algorithm((a.dice_sgd(1.0, 0.7).local[0],)),
+            lambda v, x, z, u, s: truth.dice(v, s, 1.0, 0.7, False),
+        ),
+        (
+            "dice as coded",
+            a.Algorithm((a.dice_sgd(1.0, 0.7, as_coded=True).local[0],)),
+            lambda v, x, z, u, s: truth.dice(v, s, 1.0, 0.7, True),
+        ),
+        (
+            "projection",
+            a.Algorithm(a.just_one_byte(root_of=4).local),
+            lambda v, x, z, u, s: truth.projection(v, z, 2.0, False),
+        ),
+        (
+            "projection encoded",
+            a.Algorithm(a.just_one_byte(encoded=True).local),
+            lambda v, x, z, u, s: truth.projection(v, z, 1.0, True),
+        ),
         ("preconditioned", a.preconditioned(FACTORS), lambda v, x, z, u, s: v * FACTORS),
         ("optimistic", a.optimistic(), lambda v, x, z, u, s: truth.optimistic(v, s)),
         ("signal_to_noise", a.signal_to_noise(), lambda v, x, z, u, s: truth.signal_to_noise(v, s)),
@@ -99,6 +119,12 @@ TRANSFORMS |= {
         ),
     )
 }
+
+
+def variates(count: int) -> np.ndarray:
+    """What an aggregation draws."""
+    return 1 - np.random.default_rng(9).random(count)
+
 
 # What combines vectors: the part, and its truth of (received, own).
 AGGREGATIONS: dict[str, tuple[Part, Truth]] = {
@@ -121,6 +147,11 @@ AGGREGATIONS: dict[str, tuple[Part, Truth]] = {
             "nearest_neighbour_mixing",
             a.nearest_neighbour_mixing(a.trimmed_mean(1), 2),
             lambda r, own: truth.trimmed_mean(truth.nearest_neighbour_mixing(r, 2), 1),
+        ),
+        (
+            "bucketing",
+            a.bucketing(a.coordinate_median(), 3),
+            lambda r, own: np.median(truth.buckets(r, variates(len(r)), 3), axis=0),
         ),
     )
 }
@@ -231,7 +262,8 @@ def test_what_is_not_a_number_is_not_lost_in_a_part(name: str) -> None:
 def combined(part: Part, received: np.ndarray, own: int) -> np.ndarray:
     out = np.empty(received.shape[1])
     weights = np.full(len(received), 1 / len(received))
-    part.function(out, received, weights, own, np.array(part.parameters, float))
+    uniforms = variates(part.variates(len(received))[1])
+    part.function(out, received, weights, own, uniforms, np.array(part.parameters, float))
     return out
 
 
@@ -315,7 +347,7 @@ def test_robust_aggregations_stay_among_the_honest(name: str) -> None:
         (
             lambda: a.nearest_neighbour_mixing(a.heavy_ball(), 1),
             ValueError,
-            "aggregation must be an aggregation, such as",
+            "aggregation must be an aggregation that draws no",
         ),
     ],
 )

@@ -180,6 +180,19 @@ def frugal(g, state, n_blocks, every, decay, decay_of_squares, epsilon):
     return np.where(blocks == turn % n_blocks, everywhere, np.sign(g))
 
 
+def dice(g, state, norm, memory_norm, as_coded):
+    e = state.get("e", np.zeros_like(g))
+    v = clipped(g, norm) + clipped(e, memory_norm)
+    r = memory_norm / max(np.linalg.norm(e), 1e-300)
+    state["e"] = e * min(r, 1 - min(r, 1)) + g - clipped(g, norm) if as_coded else e + g - v
+    return v
+
+
+def projection(g, normals, factor, encoded):
+    along = np.array([normals @ g])
+    return factor * (one_byte(along) if encoded else along) * normals
+
+
 def optimistic(g, state):
     last, state["last"] = state.get("last", 0.0), g
     return 2 * g - last
@@ -224,6 +237,11 @@ def nearest_neighbour_averaging(received, own, n_discarded):
 
 def nearest_neighbour_mixing(received, f):
     return np.array([received[nearest(received, x, len(received) - f)].mean(axis=0) for x in received])
+
+
+def buckets(received, uniforms, size):
+    shuffled = received[np.argsort(uniforms)]
+    return np.array([shuffled[i : i + size].mean(axis=0) for i in range(0, len(received), size)])
 
 
 def bulyan(received, f):

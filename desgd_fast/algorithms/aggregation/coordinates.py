@@ -35,7 +35,7 @@ def needs(count: int, why: str, n_received: int) -> str | None:
 
 
 @inlined
-def _mean(out: Reals, received: Matrix, weights: Reals, own: int, parameters: Reals) -> None:
+def _mean(out: Reals, received: Matrix, weights: Reals, own: int, uniforms: Reals, parameters: Reals) -> None:
     count = received.shape[0]
     for t in range(out.size):
         total = 0.0
@@ -57,7 +57,9 @@ def mean() -> Algorithm:
 
 
 @inlined
-def _coordinate_median(out: Reals, received: Matrix, weights: Reals, own: int, parameters: Reals) -> None:
+def _coordinate_median(
+    out: Reals, received: Matrix, weights: Reals, own: int, uniforms: Reals, parameters: Reals
+) -> None:
     count = received.shape[0]
     column = np.empty(count)
     for t in range(out.size):
@@ -80,7 +82,9 @@ def coordinate_median() -> Algorithm:
 
 
 @inlined
-def _trimmed_mean(out: Reals, received: Matrix, weights: Reals, own: int, parameters: Reals) -> None:
+def _trimmed_mean(
+    out: Reals, received: Matrix, weights: Reals, own: int, uniforms: Reals, parameters: Reals
+) -> None:
     count, trimmed = received.shape[0], int(parameters[0])
     column = np.empty(count)
     for t in range(out.size):

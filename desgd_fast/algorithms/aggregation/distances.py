@@ -68,7 +68,9 @@ def krum_scores(distances: Matrix, n_neighbours: int, scores: Reals) -> None:
 
 
 @inlined
-def _multi_krum(out: Reals, received: Matrix, weights: Reals, own: int, parameters: Reals) -> None:
+def _multi_krum(
+    out: Reals, received: Matrix, weights: Reals, own: int, uniforms: Reals, parameters: Reals
+) -> None:
     count = received.shape[0]
     scores, order = np.empty(count), np.empty(count, np.int64)
     krum_scores(square_distances(received), count - int(parameters[0] + parameters[1]), scores)
@@ -139,7 +141,7 @@ def multi_krum(n_byzantine: int, *, kept: int | None = None, neighbours: str = "
 
 @inlined
 def _nearest_neighbour_averaging(
-    out: Reals, received: Matrix, weights: Reals, own: int, parameters: Reals
+    out: Reals, received: Matrix, weights: Reals, own: int, uniforms: Reals, parameters: Reals
 ) -> None:
     count = received.shape[0]
     if own < 0:
@@ -188,7 +190,9 @@ def nearest_neighbour_averaging(n_byzantine: int, *, n_discarded: int | None = N
 
 
 @inlined
-def _bulyan(out: Reals, received: Matrix, weights: Reals, own: int, parameters: Reals) -> None:
+def _bulyan(
+    out: Reals, received: Matrix, weights: Reals, own: int, uniforms: Reals, parameters: Reals
+) -> None:
     count, f = received.shape[0], int(parameters[0])
     distances = square_distances(received)
     n_selected = count - 2 * f
@@ -249,7 +253,9 @@ def bulyan(n_byzantine: int) -> Algorithm:
 
 
 @inlined
-def _geometric_median(out: Reals, received: Matrix, weights: Reals, own: int, parameters: Reals) -> None:
+def _geometric_median(
+    out: Reals, received: Matrix, weights: Reals, own: int, uniforms: Reals, parameters: Reals
+) -> None:
     count = received.shape[0]
     for t in range(out.size):
         out[t] = mean_between(received[:, t], 0, count)

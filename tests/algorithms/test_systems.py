@@ -1,0 +1,247 @@
+"""Compressed, attacked and private systems in the step loop: each equals its recursion; bad sizes are named."""
+
+from collections.abc import Callable
+
+import networkx as nx
+import numpy as np
+import pytest
+from scipy import stats
+
+import desgd_fast as dsf
+from desgd_fast import algorithms as a
+from tests.algorithms.test_algorithms import gaussian_run, plain_gradient
+from tests.truth import algorithms as truth
+
+RUN, N_STEPS, ETA = 5, 12, 0.1
+PATH = dsf.mixing_matrix(nx.path_graph(3)).toarray()
+
+STAR = np.full((3, 3), 1 / 3)
+
+
+def gradients(step: int, x: np.ndarray) -> np.ndarray:
+    return np.stack([plain_gradient(step, node, x[node], RUN) for node in range(len(x))])
+
+
+def ended(algorithm: a.Algorithm, **options: object) -> np.ndarray:
+    return gaussian_run(algorithm, engine="collapsed", n_steps=N_STEPS, **options).final[RUN]
+
+
+def test_choco_follows_its_recursion() -> None:
+    x, copies = np.ones((3, 3)), np.zeros((3, 3))
+    for step in range(N_STEPS):
+        x = x - ETA * gradients(step, x)
+        copies = copies + np.stack([truth.top_k(row, 1) for row in x - copies])
+        x = x + 0.4 * (PATH - np.eye(3)) @ copies
+    np.testing.assert_allclose(ended(a.choco(a.top_k(1), 0.4)), x, rtol=0, atol=1e-12)
+
+
+def test_deep_squeeze_follows_its_recursion() -> None:
+    x, left = np.ones((3, 3)), np.zeros((3, 3))
+    for step in range(N_STEPS):
+        x = x - ETA * gradients(step, x)
+        sent = np.stack([truth.sign(row, True) for row in x + left])
+        left = x + left - sent
+        x = x + 0.3 * (PATH - np.eye(3)) @ sent
+    np.testing.assert_allclose(ended(a.deep_squeeze(a.sign(), 0.3)), x, rtol=0, atol=1e-12)
+
+
+def test_error_feedback_at_a_server_follows_its_recursion() -> None:
+    algorithm = a.chain(a.compressed(a.top_k(1), memory="error-feedback"), a.adapt_then_combine())
+    server, left = np.ones(3), np.zeros((3, 3))
+    for step in range(N_STEPS):
+        left = left + gradients(step, np.tile(server, (3, 1)))
+        sent = np.stack([truth.top_k(row, 1) for row in left])
+        left = left - sent
+        server = server - ETA * sent.mean(axis=0)
+    runs = dsf.simulate(
+        dsf.GaussianRegression(dim=3, noise_std=0.5),
+        STAR,
+        step_size=ETA,
+        batch_size=2,
+        n_steps=N_STEPS,
+        n_runs=RUN + 1,
+        initial=1.0,
+        algorithm=algorithm,
+        engine="collapsed",
+        rng=1,
+    )
+    np.testing.assert_allclose(runs.final[RUN], np.tile(server, (3, 1)), rtol=0, atol=1e-12)
+
+
+ATTACKS = {
+    "sign_flip": (a.sign_flip([1]), lambda moves: -moves.mean(axis=0)),
+    "inner_product": (a.inner_product([1], factor=3.0), lambda moves: -3 * moves.mean(axis=0)),
+    "a_little_is_enough": (
+        a.a_little_is_enough([1], factor=1.5),
+        lambda moves: moves.mean(axis=0) + 1.5 * moves.std(axis=0, ddof=1),
+    ),
+    "zero": (a.zero([1]), lambda moves: 0 * moves[0]),
+}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_attacked_servers_follow_their_recursion(name: str) -> None:
+    attack, moved = ATTACKS[name]
+    algorithm = a.chain(attack, a.trimmed_mean(1), a.adapt_then_combine())
+    server = np.ones(3)
+    for step in range(N_STEPS):
+        moves = -ETA * gradients(step, np.tile(server, (3, 1)))
+        moves[1] = moved(moves[[0, 2]])
+        server = server + truth.trimmed_mean(moves, 1)
+    runs = dsf.simulate(
+        dsf.GaussianRegression(dim=3, noise_std=0.5),
+        STAR,
+        step_size=ETA,
+        batch_size=2,
+        n_steps=N_STEPS,
+        n_runs=RUN + 1,
+        initial=1.0,
+        algorithm=algorithm,
+        engine="collapsed",
+        rng=1,
+    )
+    np.testing.assert_allclose(runs.final[RUN], np.tile(server, (3, 1)), rtol=0, atol=1e-12)
+
+
+def first_moves(algorithm: a.Algorithm, n_runs: int = 4000, dim: int = 3) -> np.ndarray:
+    """(n_runs, 3, dim) moves of the first step of nodes that do not mix, away from the optimum."""
+    runs = dsf.simulate(
+        dsf.GaussianRegression(dim=dim, noise_std=0.0),
+        np.eye(3),
+        step_size=1.0,
+        batch_size=2,
+        n_steps=1,
+        n_runs=n_runs,
+        initial=1.0,
+        algorithm=algorithm,
+        engine="collapsed",
+        rng=3,
+    )
+    moves: np.ndarray = 1.0 - runs.final
+    return moves
+
+
+def test_shared_masks_are_those_of_all_nodes_and_every_subset_is_as_likely() -> None:
+    own = first_moves(a.compressed(a.random_k(1))) != 0
+    common = first_moves(a.compressed(a.random_k(1, common=True))) != 0
+    assert (common == common[:, :1]).all()
+    assert not (own == own[:, :1]).all()
+    for masks in (own, common):
+        counts = masks[:, 0].sum(axis=0)
+        assert counts.sum() == len(masks)
+        # False alarm 1e-8 each.
+        assert stats.chisquare(counts).pvalue > 1e-8
+
+
+def test_shared_parts_leave_the_numbers_of_others_alone() -> None:
+    noise = a.gaussian_noise(1.0)
+    masked = first_moves(a.chain(a.compressed(a.random_k(1, common=True)), noise), 50)
+    alone = first_moves(a.chain(a.compressed(a.random_k(1)), noise), 50)
+    zeros = (first_moves(a.compressed(a.random_k(1, common=True)), 50) == 0) & (
+        first_moves(a.compressed(a.random_k(1)), 50) == 0
+    )
+    np.testing.assert_array_equal(masked[zeros], alone[zeros])
+
+
+def test_buckets_are_drawn_anew_for_each_node_and_run() -> None:
+    runs = dsf.simulate(
+        dsf.GaussianRegression(dim=1, noise_std=0.0),
+        np.full((4, 4), 0.25),
+        step_size=1e-300,
+        batch_size=1,
+        n_steps=1,
+        n_runs=3000,
+        initial=np.array([[0.0], [1.0], [10.0], [100.0]]),
+        algorithm=a.bucketing(a.trimmed_mean(0), 3),
+        engine="collapsed",
+        rng=3,
+    )
+    # One is left alone, each as likely: half of it and a sixth of the others.
+    alone = (3 * runs.final[..., 0] - 55.5).round(9)
+    values, counts = np.unique(alone, return_counts=True)
+    np.testing.assert_allclose(values, 3 * (np.array([0, 1, 10, 100]) / 3 + 111 / 6) - 55.5)
+    assert stats.chisquare(counts).pvalue > 1e-8
+
+
+@pytest.mark.parametrize("index", [1.0, 2.0])
+def test_stable_noise_has_its_law(index: float) -> None:
+    problem_moves = first_moves(a.sgd(), 2000)
+    noise = (first_moves(a.stable_noise(0.5, index), 2000) - problem_moves)[:, 0, 0]
+    law = stats.cauchy(scale=0.5) if index == 1.0 else stats.norm(scale=0.5 * np.sqrt(2))
+    # False alarm 1e-8.
+    assert stats.kstest(noise, law.cdf).pvalue > 1e-8
+
+
+def test_samples_are_clipped_before_their_mean() -> None:
+    generator = np.random.default_rng(0)
+    features, targets = generator.standard_normal((6, 3)), generator.standard_normal(6)
+    runs = dsf.simulate(
+        dsf.EmpiricalRisk(dsf.losses.least_squares(), features, targets, sampling="without-replacement"),
+        np.eye(1),
+        step_size=1.0,
+        batch_size=6,
+        n_steps=1,
+        initial=2.0,
+        algorithm=a.clipped(0.7, of="samples"),
+    )
+    each = features * (features @ np.full(3, 2.0) - targets)[:, None]
+    mean = np.mean([truth.clipped(g, 0.7) for g in each], axis=0)
+    np.testing.assert_allclose(2.0 - runs.final[0, 0], mean, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "message"),
+    [
+        (a.compressed(a.top_k(4)), r"cannot take 3 coordinates: top_k\(4\) keeps 4"),
+        (a.compressed(a.random_k(4), "messages", memory="difference"), "keeps 4"),
+        (a.compressed(a.atomic(1.0, n_rows=2)), "makes them 2 rows"),
+        (a.preconditioned([1.0, 2.0]), "has 2 factors"),
+        (a.krum(1), r"cannot take 2 vectors at a node: krum\(1, 2, 1\) takes 4 or more"),
+        (a.trimmed_mean(1), "takes 3 or more"),
+        (a.bulyan(1), "takes 7 or more"),
+        (a.bucketing(a.trimmed_mean(1), 2), "takes 3 or more"),
+        (a.nearest_neighbour_mixing(a.mean(), 1), "takes 3 or more"),
+        (a.sign_flip([3]), "Byzantine nodes below 3"),
+    ],
+)
+def test_sizes_that_a_part_cannot_take_are_refused(algorithm: a.Algorithm, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        gaussian_run(algorithm)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: a.sign_flip([]), "byzantine must hold numbers of nodes"),
+        (lambda: a.zero([1, 1]), "byzantine must hold"),
+        (lambda: a.gaussian([0], scale=-1.0), "scale must be"),
+        (lambda: a.chain(*[a.compressed(a.random_k(1, common=True))] * 2), "both share what they draw"),
+        (lambda: a.chain(a.heavy_ball(), a.clipped(1.0, of="samples")), "must come before"),
+        (lambda: a.clipped(1.0, of="rows"), "of must be one of"),
+        (lambda: a.privacy_spent(0.0, sampling_rate=0.1, n_steps=1, delta=0.1), "noise_multiplier must be"),
+        (lambda: a.privacy_spent(1.0, sampling_rate=2.0, n_steps=1, delta=0.1), "sampling_rate must be"),
+        (lambda: a.privacy_spent(1.0, sampling_rate=0.1, n_steps=1, delta=1.0), "delta must be"),
+    ],
+)
+def test_bad_systems_are_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_bits_are_those_of_the_papers() -> None:
+    assert a.sgd().bits(100) == 3200
+    assert a.compressed(a.top_k(2)).bits(100) == 2 * (32 + 7)
+    assert a.choco(a.qsgd(15), 0.1).bits(100) == 32 + 100 * 5
+    assert a.chain(a.compressed(a.sign(), "messages"), a.local_steps(4)).bits(100) == 132 / 4
+    assert a.just_one_byte(encoded=True).bits(100) == 8
+
+
+def test_privacy_is_that_of_the_gaussian_mechanism() -> None:
+    pytest.importorskip("dp_accounting")
+    # All data at each step: Rényi divergence α n / 2σ² (Mironov 2017), turned into ε at its best α.
+    n_steps, sigma, delta = 10, 8.0, 1e-5
+    alphas = np.linspace(1.01, 500, 100_000)
+    classic = (alphas * n_steps / (2 * sigma**2) + np.log(1 / delta) / (alphas - 1)).min()
+    spent = a.privacy_spent(sigma, sampling_rate=1.0, n_steps=n_steps, delta=delta)
+    assert 0.8 * classic < spent <= classic
+    assert a.privacy_spent(sigma, sampling_rate=0.01, n_steps=n_steps, delta=delta) < 0.1 * spent
