@@ -1,4 +1,4 @@
-"""Compressed, attacked and private systems in the step loop: each equals its recursion; bad sizes are named."""
+"""Compressed, attacked and private systems in the step loop: each equals its recursion; sizes are checked."""
 
 from collections.abc import Callable
 
