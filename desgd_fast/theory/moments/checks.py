@@ -3,19 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
+from desgd_fast.kernels.gradients import losses
 from desgd_fast.problems.protocols import OwnRows
 
 
 def linear(name: str, algorithm: Any) -> None:
     """An algorithm whose step is linear in iterates and gradients."""
     if algorithm.degree != "linear":
+        what = "no exact moments are known" if algorithm.degree == "homogeneous" else "its steps are bounded"
         raise ValueError(
-            f"{name} must be linear for exact second moments, got {algorithm!r}, which is {algorithm.degree}: "
-            + (
-                "tail_index(...) answers by a population"
-                if algorithm.degree == "homogeneous"
-                else "all its moments are finite"
-            )
+            f"{name} must be linear for exact second moments, got {algorithm!r}, which is "
+            f"{algorithm.degree}: {what}"
         )
     for part in (algorithm.aggregation, algorithm.attack):
         if part is not None:
@@ -35,8 +33,8 @@ def known_outcomes(name: str, part: Any) -> Callable[..., Any]:
     """A part that lists what its uniforms may decide."""
     if part.outcomes is None:
         raise ValueError(
-            f"{name} holds {part!r}, which draws uniforms and does not list its outcomes (Part.outcomes): its "
-            "second moments are unknown"
+            f"{name} holds {part!r}, which draws uniforms and does not list its outcomes (Part.outcomes): "
+            "its second moments are unknown"
         )
     outcomes: Callable[..., Any] = part.outcomes
     return outcomes
@@ -61,24 +59,13 @@ def repeats(name: str, part: Any, repeats: bool) -> None:
     """A participation that begins again after the steps it says."""
     if not repeats:
         raise ValueError(
-            f"{name} holds {part!r}, which does not repeat itself after {part.period} steps: state its period "
-            "for exact second moments"
-        )
-
-
-def mixed_once(name: str, algorithm: Any, process: Any) -> None:
-    """Nothing mixed with one random matrix before the nodes move and after it."""
-    if process.quadratic is not None and process.function is not None:
-        raise ValueError(
-            f"{name} must combine before it adapts for exact second moments under {process.name}: "
-            f"{algorithm!r} mixes memory and iterates with one random matrix, at two times of a step"
+            f"{name} holds {part!r}, which does not repeat itself after {part.period} steps: state its "
+            "period for exact second moments"
         )
 
 
 def quadratic(name: str, loss: Any) -> tuple[float, float]:
     """Curvature in the prediction, and ridge, of a quadratic loss."""
-    from desgd_fast.kernels.gradients import losses
-
     if loss.slope is not losses.square_slope:
         raise ValueError(f"{name} must have a quadratic loss for exact second moments, got {loss!r}")
     return 1.0, loss.ridge
@@ -97,22 +84,17 @@ def known_outcomes_of_process(name: str, process: Any) -> None:
     """A mixing process that lists what may happen in a round."""
     if process.outcomes is None:
         raise ValueError(
-            f"{name} must be a matrix, or a process that states its quadratic or its outcomes, for exact second "
-            f"moments; {process.name} states neither, or a participation reads its memory"
+            f"{name} must be a matrix, or a process that states its quadratic or its outcomes, for "
+            f"exact second moments; {process.name} does not, or its matrix is met twice in a step, or a "
+            "participation reads its memory"
         )
 
 
 def few(name: str, what: str, count: int, most: int) -> None:
     """No more of something than can be enumerated."""
     if count > most:
-        raise ValueError(f"{name} has more than {most} {what}: too many to enumerate for exact second moments")
-
-
-def finite_variance(name: str, growth: float) -> None:
-    """Second moments that do not grow."""
-    if growth >= 1:
         raise ValueError(
-            f"{name} must keep the second moments finite: h(2) = {growth:.6g} ≥ 1, the variance is infinite"
+            f"{name} has more than {most} {what}: too many to enumerate for exact second moments"
         )
 
 

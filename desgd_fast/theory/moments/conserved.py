@@ -26,7 +26,7 @@ def _kernel(matrix: Array) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Conserved:
-    """Forms of a node's rows, (forms, n) and orthonormal: kept by ``each`` node, or only ``summed`` over parts."""
+    """Orthonormal forms of a node's rows, (forms, n), kept by ``each``, or ``summed`` over who talk."""
 
     each: Array
     summed: Array
@@ -44,8 +44,14 @@ class Conserved:
         rest = _kernel(unmixed) if len(unmixed) else np.eye(n)
         summed = _span(kept @ rest.T @ rest)
         n_nodes = process.n_nodes
-        _, label = connected_components(process.mean, connection="weak") if process.mean.shape[0] > 1 else (1, np.zeros(n_nodes, int))
-        sums = np.asarray(process.mean.sum(axis=0)).ravel() * (1 if process.mean.shape[0] == n_nodes else n_nodes)
+        _, label = (
+            connected_components(process.mean, connection="weak")
+            if process.mean.shape[0] > 1
+            else (1, np.zeros(n_nodes, int))
+        )
+        sums = np.asarray(process.mean.sum(axis=0)).ravel() * (
+            1 if process.mean.shape[0] == n_nodes else n_nodes
+        )
         if np.abs(sums - 1).max() > 1e-9:  # columns do not sum to one: sums are not kept
             summed = np.zeros((0, n))
         return cls(unmixed, summed, np.asarray(label, np.int64))
@@ -61,7 +67,9 @@ class Conserved:
         if len(self.summed):
             member = np.eye(self.label.max() + 1)[self.label]
             share = member @ (member / member.sum(axis=0)).T
-            wide = wide - np.einsum("fr,fs,ij,...jsc->...irc", self.summed, self.summed, share, wide, optimize=True)
+            wide = wide - np.einsum(
+                "fr,fs,ij,...jsc->...irc", self.summed, self.summed, share, wide, optimize=True
+            )
         return np.asarray(wide.reshape(states.shape))
 
     def removed_twice(self, raw: Array) -> Array:

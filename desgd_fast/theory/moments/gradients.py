@@ -11,6 +11,7 @@ from desgd_fast.problems.protocols import ClosedLaw, OwnRows
 from desgd_fast.theory.moments import checks
 
 Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
 
 
 class Gradients(Protocol):
@@ -59,13 +60,13 @@ class GaussianGradients:
     optimum: Array
     power: Array
     noise: Array
-    batch_size: Array
+    batch_size: Counts
     independent_coordinates: bool
 
     size = 1
 
     @classmethod
-    def of(cls, problem: ClosedLaw, n_nodes: int, batch_sizes: Array) -> "GaussianGradients":
+    def of(cls, problem: ClosedLaw, n_nodes: int, batch_sizes: Counts) -> "GaussianGradients":
         """The gradients of a problem with a closed law."""
         feature_std, noise_std = problem.stds(n_nodes)
         eigenvalues, group, counts = np.unique(problem.eigenvalues, return_inverse=True, return_counts=True)
@@ -93,7 +94,9 @@ class GaussianGradients:
     def variance(self, weight: float, mean: Array, raw: Array) -> Array:
         values, counts = self.eigenvalues[:, None], self.multiplicities[:, None]
         square = raw[..., 0, 0]
-        multiplicative = self.power**2 * (values**2 * square + counts * values * (values * square).sum(axis=0))
+        multiplicative = self.power**2 * (
+            values**2 * square + counts * values * (values * square).sum(axis=0)
+        )
         additive = weight * self.power * self.noise * values * counts
         return np.asarray((multiplicative + additive) / self.batch_size)[..., None, None]
 
@@ -114,7 +117,7 @@ class RowGradients:
     factor: Array
 
     @classmethod
-    def of(cls, problem: OwnRows, n_nodes: int, batch_sizes: Array) -> "RowGradients":
+    def of(cls, problem: OwnRows, n_nodes: int, batch_sizes: Counts) -> "RowGradients":
         """The gradients of a problem on rows, at infinity where its loss is only quadratic there."""
         curvature, ridge = checks.quadratic("problem", problem.loss)
         checks.independent_batches("problem", problem.sampling)
@@ -173,7 +176,7 @@ class RowGradients:
         )
 
 
-def gradients_of(problem: Any, n_nodes: int, batch_sizes: NDArray[np.int64]) -> Gradients:
+def gradients_of(problem: Any, n_nodes: int, batch_sizes: Counts) -> Gradients:
     """The moments of a problem's gradients, or a refusal."""
     if isinstance(problem, ClosedLaw):
         return GaussianGradients.of(problem, n_nodes, batch_sizes)

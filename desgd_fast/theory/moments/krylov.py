@@ -12,6 +12,8 @@ Operator = Callable[[Array], Array]
 # Vectors kept at a time, at most, and numbers that they may fill together.
 _MOST_VECTORS, _MOST_NUMBERS = 120, 2**27
 _MOST_RESTARTS = 400
+# Unknowns up to which all eigenvalues are cheap.
+_DENSE = 200
 
 
 def _n_vectors(size: int) -> int:
@@ -37,6 +39,8 @@ def leading(operator: Operator, start: Array, tolerance: float = 1e-13) -> float
                 square[: k + 1, k] += parts
             rest = float(np.linalg.norm(image))
             scale = float(np.linalg.norm(square[: k + 1, k]))
+            if not np.isfinite(rest + scale):
+                return np.inf
             values, vectors = np.linalg.eig(square[: k + 1, : k + 1])
             top = int(np.argmax(values.real))
             value, ritz = float(values[top].real), vectors[:, top].real
@@ -51,8 +55,9 @@ def leading(operator: Operator, start: Array, tolerance: float = 1e-13) -> float
 
 def radius(operator: Operator, size: int) -> float:
     """The spectral radius of any linear map."""
-    if size <= 200:
-        return float(np.abs(np.linalg.eigvals(np.stack([operator(unit) for unit in np.eye(size)], axis=1))).max())
+    if size <= _DENSE:
+        dense = np.stack([operator(unit) for unit in np.eye(size)], axis=1)
+        return float(np.abs(np.linalg.eigvals(dense)).max()) if np.isfinite(dense).all() else np.inf
     wrapped = sparse_linalg.LinearOperator((size, size), matvec=operator, dtype=np.float64)
     start = np.random.default_rng(0).standard_normal(size)
     values = sparse_linalg.eigs(wrapped, k=2, v0=start, return_eigenvectors=False, tol=1e-11)
@@ -63,7 +68,9 @@ def fixed_point(operator: Operator, added: Array) -> Array:
     """The x with x = operator(x) + added."""
     if not added.any():
         return added
-    wrapped = sparse_linalg.LinearOperator((added.size,) * 2, matvec=lambda x: x - operator(x), dtype=np.float64)
+    wrapped = sparse_linalg.LinearOperator(
+        (added.size,) * 2, matvec=lambda x: x - operator(x), dtype=np.float64
+    )
     restart = min(added.size, _n_vectors(added.size))
     x, _ = sparse_linalg.gmres(wrapped, added, rtol=1e-13, atol=0.0, restart=restart, maxiter=_MOST_RESTARTS)
     return np.asarray(x)

@@ -1,12 +1,13 @@
-"""The linear maps of parts, read off their own compiled functions, and the law of a node's rows made of them."""
+"""The linear maps of parts, read off their own functions, and the law of a node's rows made of them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import product
 from typing import Any
 
 import numpy as np
+from numba.extending import is_jitted
 from numpy.typing import NDArray
 
 from desgd_fast.algorithms import Algorithm, Part
@@ -15,9 +16,6 @@ from desgd_fast.mixing import MixingProcess
 from desgd_fast.theory.moments import checks
 
 Array = NDArray[np.float64]
-
-# A loop over more coordinates is worth compiling.
-_INTERPRETED = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,24 +47,21 @@ class NodeLaw:
         return [(place, taken) for place, taken in sums if taken.any()]
 
 
-def _shared(part: Part) -> bool:
-    return bool(getattr(part, "shared", False))
+@cache
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A part's function as Python calls it."""
+    return function if is_jitted(function) else inlined(function)
 
 
-def _runner(function: Callable[..., Any], dim: int) -> Callable[..., Any]:
-    plain = getattr(function, "py_func", function)
-    return plain if dim <= _INTERPRETED else inlined(plain)
-
-
-def _rule(part: Part, dim: int) -> Callable[..., Any]:
+def _rule(part: Part) -> Callable[..., Any]:
     """A local rule or a message as a function of (vectors, normals, uniforms)."""
-    run, parameters = _runner(part.function, dim), np.array(part.parameters, float)
+    run, parameters = compiled(part.function), np.array(part.parameters, float)
     return lambda v, normals, uniforms: run(v[0], v[1], v[2:], normals, uniforms, parameters)
 
 
-def _look(part: Part, dim: int) -> Callable[..., Any]:
+def _look(part: Part) -> Callable[..., Any]:
     """Where a local rule takes its gradient, likewise: the first vector is the place."""
-    run, parameters = _runner(part.look or part.function, dim), np.array(part.parameters, float)
+    run, parameters = compiled(part.look or part.function), np.array(part.parameters, float)
     return lambda v, normals, uniforms: run(v[0], v[1], v[2:], uniforms, parameters)
 
 
@@ -83,7 +78,9 @@ def linear_map(
 
     def apply(values: Array) -> Array:
         vectors = values[:n_vectors].copy()
-        normals = np.ascontiguousarray(values[n_vectors]) if inputs > n_vectors else np.zeros(part.variates(dim)[0])
+        normals = (
+            np.ascontiguousarray(values[n_vectors]) if inputs > n_vectors else np.zeros(part.variates(dim)[0])
+        )
         with np.errstate(all="ignore"):
             function(vectors, normals, drawn)
         return vectors
@@ -112,7 +109,8 @@ def outcomes(part: Part, dim: int, parameters: tuple[float, ...]) -> list[tuple[
 @dataclass(frozen=True, eq=False)
 class Rows:
     """Which inputs a node's maps have: its iterate, memory of its local rules, memory of its message, then
-    the gradient, the optimum, and a normal for every part that draws some."""
+    the gradient, the optimum, and a normal for every part that draws some.
+    """
 
     algorithm: Algorithm
     local: tuple[Part, ...]
@@ -169,7 +167,7 @@ class Direction:
 def directions(rows: Rows, dim: int) -> Iterator[tuple[float, list[Direction]]]:
     """The outcomes of the local rules: those common to all nodes, and for each those of every node."""
     listed = [outcomes(part, dim, part.parameters) for part in rows.local]
-    common = [choice if _shared(part) else [None] for part, choice in zip(rows.local, listed, strict=True)]
+    common = [choice if part.shared else [None] for part, choice in zip(rows.local, listed, strict=True)]
     for fixed in product(*common):
         choices = [
             choice if one is None else [(1.0, one[1])] for one, choice in zip(fixed, listed, strict=True)
@@ -179,20 +177,25 @@ def directions(rows: Rows, dim: int) -> Iterator[tuple[float, list[Direction]]]:
 
 
 def _direction(rows: Rows, dim: int, chosen: Sequence[tuple[float, Array | None]]) -> Direction:
-    form, memory, place = rows.unit(rows.n), [], rows.unit(0)
+    form, place = rows.unit(rows.n), rows.unit(0)
+    memory: list[Array] = []
     first = 1
     for k, (part, (_, drawn)) in enumerate(zip(rows.local, chosen, strict=True)):
         kept = [rows.unit(first + v) for v in range(part.memory)]
-        inputs = [form, rows.iterate, *kept, rows.unit(rows.n + 2 + k)][: 2 + part.memory + (part.normals == "dim")]
-        made = linear_map(part, _rule(part, dim), dim, 2 + part.memory, drawn) @ np.stack(inputs)
+        inputs = [form, rows.iterate, *kept, rows.unit(rows.n + 2 + k)][
+            : 2 + part.memory + (part.normals == "dim")
+        ]
+        made = linear_map(part, _rule(part), dim, 2 + part.memory, drawn) @ np.stack(inputs)
         form = made[0]
         memory.extend(made[2:])
         if part.look is not None:
-            seen = linear_map(part, _look(part, dim), dim, 2 + part.memory, drawn)[0, : 2 + part.memory]
+            seen = linear_map(part, _look(part), dim, 2 + part.memory, drawn)[0, : 2 + part.memory]
             place = seen @ np.stack([rows.iterate, rows.iterate, *kept]) - rows.unit(rows.n + 1)
         first += part.memory
     chance = float(np.prod([probability for probability, _ in chosen]))
-    return Direction(chance, form, np.reshape(memory, (-1, rows.n_inputs)), place[[*range(rows.n), rows.n + 1]])
+    return Direction(
+        chance, form, np.reshape(memory, (-1, rows.n_inputs)), place[[*range(rows.n), rows.n + 1]]
+    )
 
 
 Factors = tuple[tuple[tuple[float, float], ...], ...]
@@ -203,7 +206,7 @@ def factors(part: Part | None, step: int, links: Array, n_nodes: int) -> Factors
     if part is None:
         return (((1.0, 1.0),),)
     checks.memoryless("algorithm", part)
-    run, parameters = getattr(part.function, "py_func", part.function), np.array(part.parameters, float)
+    run, parameters = compiled(part.function), np.array(part.parameters, float)
 
     def of_node(node: int, at: int) -> tuple[tuple[float, float], ...]:
         own = (parameters[node % parameters.size],) if part.per_node else part.parameters
@@ -269,14 +272,14 @@ def sending(rows: Rows, dim: int) -> Iterator[tuple[float, NodeLaw]]:
             if part is not None:
                 first = n - part.memory
                 inputs = [rows.iterate, rows.iterate, *(rows.unit(first + v) for v in range(part.memory))]
-                seen = linear_map(part, _rule(part, dim), dim, 2 + part.memory, drawn) @ np.stack(inputs)
+                seen = linear_map(part, _rule(part), dim, 2 + part.memory, drawn) @ np.stack(inputs)
                 message, made[first:] = seen[0], seen[2:]
             made[0] -= size * message
             maps.append(np.vstack([made, size * message])[:, : n + 2])
         chances = np.array([chance for chance, _ in chosen])[:, None]
         return NodeLaw(chances, np.stack(maps)[:, None], np.tile(np.eye(n + 1)[0], (len(maps), 1)))
 
-    if part is not None and _shared(part):
+    if part is not None and part.shared:
         yield from ((chance, law([(1.0, drawn)])) for chance, drawn in listed)
     else:
         yield 1.0, law(listed)
@@ -301,9 +304,12 @@ def remembering(law: NodeLaw) -> NodeLaw:
 
 
 def from_memory(law: NodeLaw) -> NodeLaw:
-    """The same for nodes that move an iterate which has mixed, on the first row, by what it was, on the last."""
+    """The same where the iterate has mixed, on the first row, and moves by what it was, on the last."""
     n = law.n_rows
-    maps, places = np.insert(law.maps, n, law.maps[..., 0], axis=3), np.insert(law.places, n, law.places[:, 0], axis=1)
+    maps, places = (
+        np.insert(law.maps, n, law.maps[..., 0], axis=3),
+        np.insert(law.places, n, law.places[:, 0], axis=1),
+    )
     maps[..., 0], places[:, 0] = 0.0, 0.0
     maps[:, :, 0, 0] = 1.0
     maps[:, :, 0, n] -= 1.0

@@ -55,8 +55,6 @@ class Recursion:
         for part in (*result._rows.local, algorithm.message):
             if part is not None and not gradients.independent_coordinates:
                 checks.common_to_coordinates("algorithm", part)
-        if algorithm.adapt_first and result._rows.mixed:
-            checks.mixed_once("algorithm", algorithm, process)
         return result
 
     def at_step_size(self, step_size: float) -> "Recursion":
@@ -79,8 +77,10 @@ class Recursion:
         participation = self.algorithm.participation
         steps = 1 if participation is None else participation.period
         period = rounds.period(self.process, self.algorithm.period, steps)
+        # One matrix that is met twice in a step cannot be averaged over, nor can what a participation reads.
+        twice = self.algorithm.adapt_first and bool(self._rows.mixed)
         reads = participation is not None and parts.reads_links(participation, self.process)
-        return rounds.chain(self.process, period, reads)
+        return rounds.chain(self.process, period, outcomes=twice or reads)
 
     @cached_property
     def _directions(self) -> list[tuple[float, list[parts.Direction]]]:
@@ -116,7 +116,9 @@ class Recursion:
         """The ways in which nodes move at a step, by the outcomes that all nodes share."""
         factors = parts.factors(self.algorithm.participation, step, memory, self.process.n_nodes)
         if (factors, mixed) not in self._moves:
-            laws = [(p, parts.moving(self._rows, made, self.step_sizes, factors)) for p, made in self._directions]
+            laws = [
+                (p, parts.moving(self._rows, made, self.step_sizes, factors)) for p, made in self._directions
+            ]
             self._moves[factors, mixed] = [
                 (p, NodeStage(parts.from_memory(law) if mixed else law, self.gradients)) for p, law in laws
             ]
@@ -206,12 +208,15 @@ class Recursion:
         coordinates = np.arange(self.gradients.size)
         nodes = np.arange(n_nodes)
         start[:, :, nodes[:, None], coordinates, nodes[:, None], coordinates] = 1.0
-        return float(max(leading(self._step, start.ravel()), 0.0) ** (1 / self._n_steps))
+        with np.errstate(over="ignore", invalid="ignore"):  # far beyond any critical step
+            value = leading(self._step, start.ravel())
+        return float(max(value, 0.0) ** (1 / self._n_steps)) if math.isfinite(value) else math.inf
 
     def mean_growth(self) -> float:
         """The factor by which the mean state grows per step."""
-        size = int(np.prod(self._shape))
-        return float(radius(self._mean_step, size) ** (1 / self._n_steps))
+        with np.errstate(over="ignore", invalid="ignore"):
+            value = radius(self._mean_step, math.prod(self._shape))
+        return float(value ** (1 / self._n_steps)) if math.isfinite(value) else math.inf
 
     def covariance(self) -> Array:
         """E⟨e_i, e_j⟩ where turns begin, (nodes, nodes), of the stationary law; needs h(2) < 1."""
@@ -260,7 +265,7 @@ class Recursion:
 
 
 def _crossing(excess: Callable[[float], float], unit: float, below: float = math.inf) -> float:
-    """Where a function of the step size leaves the negatives, from below; ``below`` where it has not by then."""
+    """Where a function of the step size leaves the negatives, or ``below`` where it has not by then."""
     low = min(unit, below / 2)
     while excess(low) >= 0:
         low /= 2

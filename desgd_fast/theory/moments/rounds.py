@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from desgd_fast.kernels.jit.compile import inlined
 from desgd_fast.mixing import MixingProcess
 from desgd_fast.theory.moments import checks
+from desgd_fast.theory.moments.parts import compiled
 
 Array = NDArray[np.float64]
 
 _MOST_SITUATIONS = 4096
-# Below this many nodes a dense product beats a sparse one; above this many entries the compiler is worth it.
-_DENSE_NODES, _INTERPRETED = 128, 4096
+# Below this many nodes a dense product beats a sparse one.
+_DENSE_NODES = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +56,12 @@ def period(process: MixingProcess, steps_per_round: int, steps: int) -> int:
     return math.lcm(max(len(process.turns), 1) * steps_per_round, steps) // steps_per_round
 
 
-def chain(process: MixingProcess, period: int, remembering: bool) -> Chain:
+def chain(process: MixingProcess, period: int, *, outcomes: bool) -> Chain:
     """All situations that a process gets into from its first, followed through turns of ``period`` rounds.
 
-    ``remembering`` is whether anybody reads the memory of the process: else rounds may be averaged over.
+    With ``outcomes`` every matrix is followed; else they may be averaged over.
     """
-    averaged = process.quadratic is not None and not remembering
+    averaged = process.quadratic is not None and not outcomes
     if not (averaged or process.turns or process.function is None):
         checks.known_outcomes_of_process("W", process)
     first = np.zeros(0 if averaged else process.n_memory)
@@ -78,12 +78,14 @@ def chain(process: MixingProcess, period: int, remembering: bool) -> Chain:
                 number[situation] = len(seen)
                 seen.append((situation[0], after, False))
                 checks.few("W", "situations", len(seen), _MOST_SITUATIONS)
-            data = weights.toarray() if sparse.issparse(weights) and process.n_nodes <= _DENSE_NODES else weights
+            data = (
+                weights.toarray() if sparse.issparse(weights) and process.n_nodes <= _DENSE_NODES else weights
+            )
             same = (after.tobytes(), data.data.tobytes() if sparse.issparse(data) else data.tobytes())
             if same in found:
                 probability += found[same].probability
             quadratic = process.quadratic if averaged and process.function is not None else None
-            found[same] = Round(probability, data, quadratic, after, number[situation])
+            found[same] = Round(probability, weights, quadratic, after, number[situation])
         rounds.append(list(found.values()))
     return Chain(rounds, [turn for turn, _, _ in seen], period)
 
@@ -96,8 +98,7 @@ def _listed(
     if process.function is None or averaged:
         yield 1.0, _square(process, process.mean), memory
         return
-    plain = getattr(process.function, "py_func", process.function)
-    function = plain if base.nnz <= _INTERPRETED else inlined(plain)
+    function = compiled(process.function)
     listed = [(1.0, [])] if process.outcomes is None else process.outcomes(meeting, memory)
     checks.few("W", "outcomes", len(listed), _MOST_SITUATIONS)
     for probability, uniforms in listed:
@@ -110,6 +111,6 @@ def _listed(
 
 def _square(process: MixingProcess, weights: Any) -> Any:
     """A matrix with a row for every node."""
-    if not process.common:
-        return weights
-    return np.tile(weights.toarray(), (process.n_nodes, 1))
+    if process.common:
+        return np.tile(weights.toarray(), (process.n_nodes, 1))
+    return weights.toarray() if process.n_nodes <= _DENSE_NODES else weights

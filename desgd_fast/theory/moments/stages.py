@@ -64,12 +64,13 @@ def _second(maps: Array, drift: Array, weight: float, mean: Array, raw: Array) -
 
 def _own_blocks(raw: Array) -> Array:
     """The nodes' own blocks, (groups, nodes, n·c, n·c), as a view that can be written to."""
-    return np.einsum("piris->pirs", raw)
+    blocks: Array = np.einsum("piris->pirs", raw)
+    return blocks
 
 
 @dataclass(frozen=True, eq=False)
 class NodeStage:
-    """Every node changes its own rows by a random linear map and, where the law wants it, takes a gradient."""
+    """Every node changes its own rows by a random linear map that may take a gradient."""
 
     law: NodeLaw
     gradients: Gradients
@@ -151,7 +152,7 @@ def _kronecker(rows: Array, coordinates: Array) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class MixStage:
-    """Some rows of all nodes are averaged with W, or with a random one: W̄, and ``quadratic``(Q) = E[W Q Wᵀ]."""
+    """Some rows of all nodes are averaged with W, or with a random one: its mean, and Q ↦ E[W Q Wᵀ]."""
 
     weights: Any
     rows: tuple[int, ...]
@@ -177,6 +178,7 @@ class MixStage:
         if self.quadratic is not None:
             groups, n_nodes, size = moments.mean.shape
             shape = (groups, n_nodes, self.n_rows, size // self.n_rows, n_nodes, self.n_rows, -1)
+            assert moments.raw is not None
             before, after = moments.raw.reshape(shape), raw.reshape(shape)
             for p, r, s, c, t in product(range(groups), self.rows, self.rows, *2 * [range(shape[3])]):
                 after[p, :, r, c, :, s, t] = self.quadratic(before[p, :, r, c, :, s, t])
