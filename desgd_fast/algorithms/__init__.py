@@ -15,6 +15,7 @@ from desgd_fast.algorithms.local import heavy_ball as heavy_ball
 from desgd_fast.algorithms.local import nesterov as nesterov
 from desgd_fast.algorithms.local import sgd as sgd
 from desgd_fast.algorithms.local import weight_decay as weight_decay
+from desgd_fast.algorithms.messages import consensus_step as consensus_step
 from desgd_fast.algorithms.messages import random_mask as random_mask
 from desgd_fast.algorithms.own import aggregation_rule as aggregation_rule
 from desgd_fast.algorithms.own import local_rule as local_rule

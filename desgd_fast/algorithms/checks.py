@@ -26,6 +26,10 @@ def part(part: Any) -> None:
             check.integer(f"{name} (unless 'dim')", getattr(part, name), 0)
     check.choice("degree", part.degree, DEGREES)
     check.flag("equivariant", part.equivariant)
+    check.flag("by_sample", part.by_sample)
+    check.flag("additive", part.additive)
+    if part.by_sample and (part.memory or part.normals or part.uniforms):
+        raise ValueError("by_sample must be False for a part that keeps vectors or draws variates")
 
 
 def compatible(parts: Sequence[Any]) -> None:
@@ -34,6 +38,10 @@ def compatible(parts: Sequence[Any]) -> None:
         for other in parts[:i]:
             if part.role and part.role == other.role:
                 raise ValueError(f"{other!r} and {part!r} exclude each other: both decide the {part.role}")
+            if part.look is not None and other.look is not None:
+                raise ValueError(f"{other!r} and {part!r} exclude each other: both say where gradients are")
+            if part.by_sample and not other.by_sample:
+                raise ValueError(f"{part!r} works on every sample's gradient and must come before {other!r}")
 
 
 def filled_once(slot: str, values: Sequence[Any]) -> Any:
@@ -52,6 +60,10 @@ def fits_nodes(algorithm: Any, n_nodes: int) -> None:
             raise ValueError(
                 f"algorithm must hold one number or one for each of the {n_nodes} nodes, got {part!r}"
             )
+    if algorithm.byzantine is not None and max(algorithm.byzantine) >= n_nodes:
+        raise ValueError(
+            f"algorithm must name Byzantine nodes below {n_nodes}, got node {max(algorithm.byzantine)}"
+        )
 
 
 def momentum(name: str, value: Any) -> float:

@@ -31,3 +31,18 @@ def random_mask(share: float) -> Algorithm:
     """
     share = check.fraction("share", share)
     return Algorithm(message=Part("random_mask", _random_mask, (share,), uniforms="dim", equivariant=False))
+
+
+def consensus_step(size: float) -> Algorithm:
+    """x_i ← x_i + size · (Σ_j W_ij m_j − m_i): a share of the way to the neighbours' mean.
+
+    γ of CHOCO-SGD (Koloskova, Stich & Jaggi, ICML 2019), where m_j are compressed copies; with the iterates
+    themselves it is W replaced by (1 − γ) I + γ W.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf
+    >>> dsf.algorithms.consensus_step(0.4)
+    consensus_step(0.4)
+    """
+    return Algorithm(consensus_step=check.positive_number("size", size))

@@ -45,7 +45,9 @@ def local_steps(count: int) -> Algorithm:
 
 
 @inlined
-def _bernoulli(step: int, node: int, uniforms: Reals, memory: Reals, parameters: Reals) -> float:
+def _bernoulli(
+    step: int, node: int, uniforms: Reals, memory: Reals, links: Reals, parameters: Reals
+) -> float:
     return 1.0 if uniforms[0] <= parameters[node % parameters.size] else 0.0
 
 
