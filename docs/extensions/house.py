@@ -25,7 +25,7 @@ def drawing() -> str:
     told = "; ".join(" beside ".join(storey) for storey in storeys)
     parts = [
         f'<svg class="house" viewBox="0 0 {WIDTH} {height}" role="img" '
-        f'aria-label="The rooms of the package, from the roof down, each importing only from below: {told}.">',
+        f'aria-label="The rooms of the package from the roof down, importing only from below: {told}.">',
         f'<path d="M8 {roof} L{WIDTH / 2} 6 L{WIDTH - 8} {roof} Z" class="roof"/>',
     ]
     for level, storey in enumerate(storeys):

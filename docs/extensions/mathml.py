@@ -21,7 +21,8 @@ def _display(writer: Any, node: nodes.math_block) -> None:
         number = f'<span class="eqno">({get_node_equation_number(writer, node)}){link}</span>'
     anchor = f' id="{node["ids"][0]}"' if node["ids"] else ""
     writer.body.append(
-        f'<div class="formula"{anchor} tabindex="0" role="group" aria-label="formula">{formula}{number}</div>\n'
+        f'<div class="formula"{anchor} tabindex="0" role="group" aria-label="formula">'
+        f"{formula}{number}</div>\n"
     )
     raise nodes.SkipNode
 

@@ -50,9 +50,7 @@ def reference() -> dict[str, str]:
         kind = "autoclass" if inspect.isclass(entry.value) else "autofunction"
         members = "   :members:\n" if kind == "autoclass" else ""
         title = entry.path.removeprefix("desgd_fast.")
-        pages[f"{entry.path}.rst"] = (
-            f"{title}\n{'=' * len(title)}\n\n.. {kind}:: {entry.path}\n{members}"
-        )
+        pages[f"{entry.path}.rst"] = f"{title}\n{'=' * len(title)}\n\n.. {kind}:: {entry.path}\n{members}"
     for path, entries in listed.items():
         head = (inspect.getdoc(public.modules()[path]) or path).strip()
         rows = "\n".join(
@@ -68,7 +66,8 @@ def reference() -> dict[str, str]:
     n_names = sum(map(len, listed.values()))
     title = "Reference"
     pages["index.rst"] = (
-        f"{title}\n{'=' * len(title)}\n\n{n_names} names, a page for each, with an example that the tests run.\n\n"
+        f"{title}\n{'=' * len(title)}\n\n"
+        f"{n_names} names, a page for each, with an example that the tests run.\n\n"
         f".. toctree::\n   :maxdepth: 2\n\n{first}\n"
     )
     return pages
@@ -114,8 +113,10 @@ def command_line() -> str:
 def _command(name: str, command: Any) -> str:
     rows = []
     for parameter in command.params:
-        spelled = parameter.name.upper() if parameter.param_type_name == "argument" else "/".join(
-            max(opts, key=len) for opts in (parameter.opts, parameter.secondary_opts) if opts
+        spelled = (
+            parameter.name.upper()
+            if parameter.param_type_name == "argument"
+            else "/".join(max(opts, key=len) for opts in (parameter.opts, parameter.secondary_opts) if opts)
         )
         help = (getattr(parameter, "help", None) or "").replace("|", r"\|")
         rows.append(f"| `{spelled}` | {help} |")

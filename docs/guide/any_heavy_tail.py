@@ -3,8 +3,8 @@ Measuring any heavy tail
 ========================
 
 This page is for those who have numbers and a suspicion, and never saw stochastic gradient descent:
-losses, waiting times, file sizes, returns. A tail is heavy when P(X > t) falls like a power t^(−alpha); moments of
-order alpha and above are then infinite. Below 2 the variance is, below 1 the mean.
+losses, waiting times, file sizes, returns. A tail is heavy when P(X > t) falls like a power t^(−alpha);
+moments of order alpha and above are then infinite. Below 2 the variance is, below 1 the mean.
 """
 
 import matplotlib.pyplot as plt
@@ -16,8 +16,8 @@ rng = np.random.default_rng(0)
 returns = rng.standard_t(3, size=20_000)
 
 # %%
-# **One number with an honest interval.** :func:`desgd_fast.tails.tail_index` takes a vector. Its interval counts
-# the bias that a tail has which is a power only in the limit, and that is most tails:
+# **One number with an honest interval.** :func:`desgd_fast.tails.tail_index` takes a vector. Its interval
+# counts the bias that a tail has which is a power only in the limit, and that is most tails:
 
 estimate = dsf.tails.tail_index(returns)
 print(estimate)
@@ -33,11 +33,11 @@ estimate
 print(dsf.tails.compare(returns))
 
 # %%
-# MMO is made for alpha-stable laws and reads about 1.6 here, a false "infinite variance": it is offered to read old
-# papers, not to measure (:doc:`/published`).
+# MMO is made for alpha-stable laws and reads about 1.6 here, a false "infinite variance": it is offered to
+# read old papers, not to measure (:doc:`/published`).
 #
-# **Is it a power law at all?** An exponential sample has none, a lognormal one only looks like it. The estimate
-# says where none is seen, and :func:`desgd_fast.tails.likelihood_ratio` compares with a rival:
+# **Is it a power law at all?** An exponential sample has none, a lognormal one only looks like it. The
+# estimate says where none is seen, and :func:`desgd_fast.tails.likelihood_ratio` compares with a rival:
 
 for name, sample in {
     "exponential": rng.exponential(size=20_000),
@@ -50,7 +50,8 @@ for name, sample in {
     print(f", Pareto against lognormal p = {ratio.p_value:.3f}", *tail.warnings, sep="\n    ")
 
 # %%
-# **Look before you believe.** The survival function on logarithmic axes is a straight line where the tail is a power:
+# **Look before you believe.** The survival function on logarithmic axes is a straight line where the tail
+# is a power:
 
 fig, ax = plt.subplots(figsize=(6.5, 4), layout="constrained")
 dsf.plots.tail_plot(returns, estimate=estimate, ax=ax)

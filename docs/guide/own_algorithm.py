@@ -2,9 +2,10 @@
 Your own algorithm in 25 lines
 ==============================
 
-One step is participation → local rule → message → mixing → aggregation. An algorithm is a value that fills these
-slots: :mod:`desgd_fast.algorithms` has the parts, :func:`desgd_fast.algorithms.chain` composes them, and a part of your
-own is a short function. This page writes one: a momentum whose steps are shortened by their own running size.
+One step is participation → local rule → message → mixing → aggregation. An algorithm is a value that
+fills these slots: :mod:`desgd_fast.algorithms` has the parts, :func:`desgd_fast.algorithms.chain`
+composes them, and a part of your own is a short function. This page writes one: a momentum whose steps
+are shortened by their own running size.
 """
 
 import networkx as nx
@@ -40,22 +41,32 @@ for name, candidate in {
     "tamed, mixing every 4th step": dsf.algorithms.chain(algorithm, dsf.algorithms.local_steps(4)),
 }.items():
     runs = dsf.simulate(
-        problem, W, step_size=0.05, batch_size=2, n_steps=500, n_runs=2000, algorithm=candidate, keep="norms", rng=0
+        problem,
+        W,
+        step_size=0.05,
+        batch_size=2,
+        n_steps=500,
+        n_runs=2000,
+        algorithm=candidate,
+        keep="norms",
+        rng=0,
     )
     print(f"{name:<30} {candidate.degree:<12} mean distance {runs.norms().mean():.3f}")
 
 # %%
-# **What to declare.** ``degree`` says what the noise-free step does at large iterates, and with it whether there is a
-# tail index at all: ``"linear"`` and ``"homogeneous"`` steps scale with the iterate, ``"bounded"`` ones do not. If you do not say,
-# it is ``"bounded"``, so that theory claims nothing false. ``memory`` counts rows that stay with the node, ``normals`` and ``uniforms``
-# random numbers that the step wants: they come by coordinate, so that your algorithm, too, gives the same bits for
-# any number of threads.
+# **What to declare.** ``degree`` says what the noise-free step does at large iterates, and with it whether
+# there is a tail index at all: ``"linear"`` and ``"homogeneous"`` steps scale with the iterate,
+# ``"bounded"`` ones do not. If you do not say, it is ``"bounded"``, so that theory claims nothing false.
+# ``memory`` counts rows that stay with the node, ``normals`` and ``uniforms`` random numbers that the step
+# wants: they come by coordinate, so that your algorithm, too, gives the same bits for any number of
+# threads.
 #
-# **Debug in Python.** An undecorated function does as well, and with ``NUMBA_DISABLE_JIT=1`` every line of the loop is
-# plain Python, with breakpoints.
+# **Debug in Python.** An undecorated function does as well, and with ``NUMBA_DISABLE_JIT=1`` every line of
+# the loop is plain Python, with breakpoints.
 #
-# Messages (:func:`desgd_fast.algorithms.message_rule`), aggregation (:func:`desgd_fast.algorithms.aggregation_rule`) and
-# participation (:func:`desgd_fast.algorithms.participation_rule`) are written alike:
+# Messages (:func:`desgd_fast.algorithms.message_rule`), aggregation
+# (:func:`desgd_fast.algorithms.aggregation_rule`) and participation
+# (:func:`desgd_fast.algorithms.participation_rule`) are written alike:
 
 
 @numba.njit

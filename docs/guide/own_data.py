@@ -2,8 +2,8 @@
 Your own data
 =============
 
-A data set is features and targets; what matters beside them is which node holds which rows, and how minibatches are
-drawn.
+A data set is features and targets; what matters beside them is which node holds which rows, and how
+minibatches are drawn.
 """
 
 import networkx as nx
@@ -14,9 +14,9 @@ path = "../../examples/diabetes.csv"
 W = dsf.mixing_matrix(nx.cycle_graph(8))
 
 # %%
-# **From a file.** :meth:`desgd_fast.DatasetRegression.from_csv` finds out separators and headers, scales the columns to
-# mean 0 and standard deviation 1, and refuses what it cannot read, with the line. From arrays:
-# ``dsf.DatasetRegression(features, targets)``.
+# **From a file.** :meth:`desgd_fast.DatasetRegression.from_csv` finds out separators and headers, scales
+# the columns to mean 0 and standard deviation 1, and refuses what it cannot read, with the line. From
+# arrays: ``dsf.DatasetRegression(features, targets)``.
 
 for assignment in ("even", "sorted"):
     problem = dsf.DatasetRegression.from_csv(path, "target", assignment=assignment)
@@ -38,12 +38,15 @@ for assignment in ("even", "sorted"):
 # **Who holds what.** ``assignment`` may be ``"even"``, ``"sorted"``, ``"shared"`` or a value of
 # :mod:`desgd_fast.partitions`. A report says what a share is worth:
 
-problem = dsf.DatasetRegression.from_csv(path, "target", assignment=dsf.partitions.ByQuantity(0.5, least_rows=5, rng=0))
+problem = dsf.DatasetRegression.from_csv(
+    path, "target", assignment=dsf.partitions.ByQuantity(0.5, least_rows=5, rng=0)
+)
 print(problem.report(8))
 
 # %%
-# **Any table of gradients.** :class:`desgd_fast.EmpiricalRisk` takes any loss (:doc:`own_loss`) and five ways to
-# draw a minibatch: with replacement, without, by a fresh permutation every epoch, by the same one always, or by flip-flop.
+# **Any table of gradients.** :class:`desgd_fast.EmpiricalRisk` takes any loss (:doc:`own_loss`) and five
+# ways to draw a minibatch: with replacement, without, by a fresh permutation every epoch, by the same one
+# always, or by flip-flop.
 
 risk = dsf.EmpiricalRisk(
     dsf.losses.huber(1.0, ridge=0.1), problem.features, problem.targets, sampling="reshuffle"
@@ -52,8 +55,8 @@ runs = dsf.simulate(risk, W, step_size=0.02, batch_size=5, n_steps=1000, n_runs=
 print(f"mean distance to the optimum {runs.norms().mean():.3f}")
 
 # %%
-# **The noise of the gradients itself** may be heavy, which is another question than that of the iterates. Here it is not:
-# a data set is finite, and so is its noise.
+# **The noise of the gradients itself** may be heavy, which is another question than that of the iterates.
+# Here it is not: a data set is finite, and so is its noise.
 
 alone = dsf.DatasetRegression.from_csv(path, "target")
 noise = dsf.gradient_noise(alone, alone.optimum[None], batch_size=4, n_samples=20_000, rng=0)

@@ -2,8 +2,8 @@
 Your own loss
 =============
 
-A loss is a value made of functions that Numba compiles. Two shapes are enough: a function of the prediction s = aᵀx,
-or the whole gradient.
+A loss is a value made of functions that Numba compiles. Two shapes are enough: a function of the
+prediction s = aᵀx, or the whole gradient.
 """
 
 import networkx as nx
@@ -13,8 +13,8 @@ import numpy as np
 import desgd_fast as dsf
 
 # %%
-# **A function of the prediction.** ``value(s, y)`` and its slope in s; the step loops do the rest as fast as for the ready
-# losses.
+# **A function of the prediction.** ``value(s, y)`` and its slope in s; the step loops do the rest as fast
+# as for the ready losses.
 
 
 @numba.njit
@@ -42,9 +42,10 @@ runs = dsf.simulate(problem, W, step_size=0.05, batch_size=5, n_steps=2000, n_ru
 print(f"mean distance to the optimum {runs.norms().mean():.3f}")
 
 # %%
-# **The whole gradient.** ``gradient(x, a, y, out)`` fills an array, whatever it depends on: see :class:`desgd_fast.Loss`,
-# also for several outputs, labels and Hessians. What cannot be right is refused before a step is taken, with the signature to
-# write: a function that is not compiled, one that raises or leaves a nan, one with other arguments.
+# **The whole gradient.** ``gradient(x, a, y, out)`` fills an array, whatever it depends on: see
+# :class:`desgd_fast.Loss`, also for several outputs, labels and Hessians. What cannot be right is refused
+# before a step is taken, with the signature to write: a function that is not compiled, one that raises or
+# leaves a nan, one with other arguments.
 
 try:
     dsf.losses.linear_model(value, value)
@@ -52,6 +53,6 @@ except (ValueError, TypeError) as error:
     print(error)
 
 # %%
-# **Which losses have a tail index?** One whose gradient is linear at infinity (least squares, ridge, anything with a
-# ridge) makes a Kesten recursion there, and may have a power tail. With a bounded gradient and no ridge the steps are bounded and
-# the law is light (:doc:`/mathematics`, :ref:`classes`).
+# **Which losses have a tail index?** One whose gradient is linear at infinity (least squares, ridge,
+# anything with a ridge) makes a Kesten recursion there, and may have a power tail. With a bounded gradient
+# and no ridge the steps are bounded and the law is light (:doc:`/mathematics`, :ref:`classes`).

@@ -2,7 +2,8 @@
 Real graphs
 ===========
 
-Any undirected graph will do: from networkx, from a matrix, or from a file. Here are three that people measured.
+Any undirected graph will do: from networkx, from a matrix, or from a file. Here are three that people
+measured.
 """
 
 import matplotlib.pyplot as plt
@@ -26,33 +27,43 @@ for name, graph in graphs.items():
     frontiers[name] = variance
 
 # %%
-# **Weights.** ``rule`` says how edges are weighted: Metropolis by default, which needs only the neighbours' degrees.
-# The report prints as a table, and says where a matrix of yours is not doubly stochastic:
+# **Weights.** ``rule`` says how edges are weighted: Metropolis by default, which needs only the neighbours'
+# degrees. The report prints as a table, and says where a matrix of yours is not doubly stochastic:
 
 karate = graphs["karate club"]
 for rule in ("metropolis", "max-degree", "best-constant"):
     report = dsf.mixing_report(dsf.mixing_matrix(karate, rule))
-    print(f"{rule:<14} spectral gap {report.spectral_gap:.4f}, smallest eigenvalue {report.smallest_eigenvalue:.3f}")
+    print(f"{rule:<14} gap {report.spectral_gap:.4f}, smallest eigenvalue {report.smallest_eigenvalue:.3f}")
 
 # %%
-# **Who is hit hardest?** Members with few neighbours stray farthest: the tail index of every node, on the graph.
+# **Who is hit hardest?** Members with few neighbours stray farthest: the tail index of every node, on the
+# graph.
 
 W = dsf.mixing_matrix(karate)
 runs = dsf.simulate(
-    problem, W, step_size=0.95 * frontiers["karate club"], batch_size=1, n_steps=400, n_runs=4000, keep="norms", rng=0
+    problem,
+    W,
+    step_size=0.95 * frontiers["karate club"],
+    batch_size=1,
+    n_steps=400,
+    n_runs=4000,
+    keep="norms",
+    rng=0,
 )
 tail = dsf.tails.hill(runs.norms(), 0.02, axis=0)
 place = nx.spring_layout(karate, seed=3)
 fig, ax = plt.subplots(figsize=(6.5, 4.5), layout="constrained")
-drawn = nx.draw_networkx_nodes(karate, place, node_color=tail.alpha, cmap="Greys_r", edgecolors="black", ax=ax)
+drawn = nx.draw_networkx_nodes(
+    karate, place, node_color=tail.alpha, cmap="Greys_r", edgecolors="black", ax=ax
+)
 nx.draw_networkx_edges(karate, place, edge_color="0.6", ax=ax)
 fig.colorbar(drawn, label="tail index α")
 ax.set_title("Tail index of every member of the karate club")
 ax.set_axis_off()
 
 # %%
-# **From a file.** :func:`desgd_fast.mixing.read_graph` takes GraphML, GML, GEXF, adjacency lists and edge lists, with or
-# without weights; on the command line it is ``--graph FILE``:
+# **From a file.** :func:`desgd_fast.mixing.read_graph` takes GraphML, GML, GEXF, adjacency lists and edge
+# lists, with or without weights; on the command line it is ``--graph FILE``:
 #
 # .. code-block:: console
 #

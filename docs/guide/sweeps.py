@@ -3,8 +3,8 @@ Sweeps, on a laptop and on a cluster
 ====================================
 
 :func:`desgd_fast.sweep` computes a function at every point of a grid and returns one labelled
-:class:`xarray.Dataset`. What it computes is kept in a store: kill it, lose the machine, call it again, and only what is
-missing is computed, to the same bits.
+:class:`xarray.Dataset`. What it computes is kept in a store: kill it, lose the machine, call it again,
+and only what is missing is computed, to the same bits.
 """
 
 import tempfile
@@ -42,12 +42,12 @@ ds = dsf.sweep(dsf.theory.second_moment_growth, grid, fixed=fixed, store=store)
 print(f"{ds.attrs['cells_done']} cells done")
 
 # %%
-# **The function** may be :func:`desgd_fast.measure_tail` (simulate, then measure), :func:`desgd_fast.theory.tail_index`, or
-# any of yours; every field of what it returns becomes a variable. A cell that raises is kept with its traceback while the
-# others go on.
+# **The function** may be :func:`desgd_fast.measure_tail` (simulate, then measure),
+# :func:`desgd_fast.theory.tail_index`, or any of yours; every field of what it returns becomes a variable.
+# A cell that raises is kept with its traceback while the others go on.
 #
-# **All cores of a laptop**: ``workers=8`` starts processes, which import your function, so it stands in a module; any
-# ``concurrent.futures.Executor`` will do as well.
+# **All cores of a laptop**: ``workers=8`` starts processes, which import your function, so it stands in a
+# module; any ``concurrent.futures.Executor`` will do as well.
 #
 # **A cluster.** Start Dask's scheduler on one machine and workers on each, with one thread a worker:
 #
@@ -64,7 +64,8 @@ print(f"{ds.attrs['cells_done']} cells done")
 #        dsf.theory.tail_index, grid, fixed=fixed, store="s3://bucket/alpha.zarr", workers=Client("tcp://that-machine:8786")
 #    )
 #
-# The store may be any URL that fsspec knows. Cells are seeded by their labels, so a cluster gives the bits of a laptop.
+# The store may be any URL that fsspec knows. Cells are seeded by their labels, so a cluster gives the bits
+# of a laptop.
 #
 # **From the command line** a sweep is a TOML file:
 #

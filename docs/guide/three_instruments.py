@@ -2,8 +2,8 @@
 Three instruments on one problem
 ================================
 
-The tail index of decentralized SGD can be *computed*, *simulated and measured*, and, where the variance is
-finite, *checked against exact second moments*. Here all of them look at the same four nodes on a ring.
+The tail index of decentralized SGD can be *computed*, *simulated and measured*, and, where the variance
+is finite, *checked against exact second moments*. Here all of them look at the same four nodes on a ring.
 """
 
 import matplotlib.pyplot as plt
@@ -20,8 +20,8 @@ print(f"infinite variance from step size {variance:.4f}, no stationary law from 
 
 # %%
 # **Theory** solves h(alpha) = 1 by a population that is multiplied and resampled (:doc:`/mathematics`,
-# :ref:`population`). **Simulation** runs 20,000 independent descents, and
-# **estimation** reads the tail off their ends, with an interval that counts its own bias.
+# :ref:`population`). **Simulation** runs 20,000 independent descents, and **estimation** reads the tail off
+# their ends, with an interval that counts its own bias.
 
 step_sizes = np.linspace(0.36, 0.56, 6)
 computed, measured = [], []
@@ -36,8 +36,9 @@ for step_size in step_sizes:
     print(f"step size {step_size:.2f}: computed {computed[-1]:.3f}, measured {measured[-1].alpha:.3f}")
 
 # %%
-# The picture has them on one line. Left of the dashed line the variance is finite; right of it, it is not, and
-# the law is there all the same; beyond the dotted line there is no stationary law, and no tail index to print.
+# The picture has them on one line. Left of the dashed line the variance is finite; right of it, it is not,
+# and the law is there all the same; beyond the dotted line there is no stationary law, and no tail index to
+# print.
 
 fig, ax = plt.subplots(figsize=(7, 4.2), layout="constrained")
 alphas = np.array([tail.alpha for tail in measured])
@@ -47,7 +48,9 @@ ax.plot(step_sizes, computed, color="black", label="computed")
 ax.errorbar(step_sizes, alphas, [low, high], fmt="o", color="0.4", capsize=3, label="simulated and measured")
 ax.axhline(2, color="0.8", linewidth=0.8, zorder=0)
 dsf.plots.mark_frontiers(ax, variance, divergence)
-ax.set(xlabel="step size η", ylabel="tail index α", title="Tail index on a ring of four, computed and measured")
+ax.set(
+    xlabel="step size η", ylabel="tail index α", title="Tail index on a ring of four, computed and measured"
+)
 ax.legend()
 
 # %%
@@ -59,5 +62,5 @@ runs = dsf.simulate(problem, W, step_size=0.2, batch_size=1, n_steps=400, n_runs
 print(f"exact {np.trace(covariance):.4f}, simulated {np.mean(runs.norms(stacked=True) ** 2):.4f}")
 
 # %%
-# When two instruments disagree, one of them is used outside its range. Near alpha = 2 and below, averages of
-# squares do not converge; with few runs the largest values are not yet in the tail (:doc:`hill_plots`).
+# When two instruments disagree, one of them is used outside its range. Near alpha = 2 and below, averages
+# of squares do not converge; with few runs the largest values are not yet in the tail (:doc:`hill_plots`).
