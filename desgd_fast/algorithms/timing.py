@@ -51,6 +51,10 @@ def _bernoulli(
     return 1.0 if uniforms[0] <= parameters[node % parameters.size] else 0.0
 
 
+def _bernoulli_outcomes(dim: int, probability: float) -> list[tuple[float, list[float]]]:
+    return [(probability, [probability]), (1 - probability, [1.0])]
+
+
 def bernoulli(probability: ArrayLike) -> Algorithm:
     """Each node takes a gradient with this probability at each step, on its own; mixing goes on.
 
@@ -68,6 +72,11 @@ def bernoulli(probability: ArrayLike) -> Algorithm:
     probabilities = checks.probabilities("probability", probability)
     return Algorithm(
         participation=Part(
-            "bernoulli", _bernoulli, tuple(map(float, probabilities)), uniforms=1, per_node=True
+            "bernoulli",
+            _bernoulli,
+            tuple(map(float, probabilities)),
+            uniforms=1,
+            per_node=True,
+            outcomes=_bernoulli_outcomes,
         )
     )

@@ -70,7 +70,7 @@ for name, candidate in {
 
 
 @numba.njit
-def in_turn(step, node, uniforms, memory, parameters):
+def in_turn(step, node, uniforms, memory, links, parameters):
     return 1.0 if step % 8 == node else 0.0
 
 
