@@ -22,7 +22,6 @@ extensions = [
     "sphinx_copybutton",
     "mathml",
     "written",
-    "house",
 ]
 exclude_patterns = ["_build", "guide", "written/*.md", "sg_execution_times.rst"]
 nitpicky = False
@@ -37,7 +36,6 @@ numpydoc_xref_param_type = False
 
 myst_enable_extensions = ["dollarmath", "amsmath", "attrs_inline", "attrs_block", "colon_fence", "deflist"]
 myst_heading_anchors = 3
-myst_fence_as_directive = ["house"]
 math_numfig = False
 html_math_renderer = "mathml"
 

@@ -17,6 +17,7 @@ sys.path.append(str(DOCS / "extensions"))
 import house  # noqa: E402
 import links  # noqa: E402
 import public  # noqa: E402
+import written  # noqa: E402
 
 NAMES = public.names()
 
@@ -34,9 +35,6 @@ def test_every_public_name_has_an_example(entry: public.Public) -> None:
 
 
 def test_every_public_name_has_a_page() -> None:
-    pytest.importorskip("sphinx")
-    import written
-
     pages = written.reference()
     for entry in NAMES:
         assert f":: {entry.path}\n" in pages[f"{entry.path}.rst"]
@@ -44,7 +42,6 @@ def test_every_public_name_has_a_page() -> None:
 
 
 def test_bars_are_kept_from_restructuredtext_and_code_is_not_touched() -> None:
-    written = pytest.importorskip("written")
     text = ["max |x| of ``a | b``", "", ">>> 1 | 2", "3", "", "|y|"]
     assert written.unbarred(text) == [r"max \|x\| of ``a | b``", "", ">>> 1 | 2", "3", "", r"\|y\|"]
 

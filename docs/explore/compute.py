@@ -24,8 +24,8 @@ GRAPHS = {
     "centralized": nx.empty_graph(1),
 }
 DIMS, BATCHES = (1, 2, 5), (1, 5)
-MOMENTS = (1.0, 2.0, 3.0, 4.0)
-CAP, N_STEP_SIZES = 8.0, 12
+MOMENTS = (1.0, 2.0, 3.0)
+CAP, N_STEP_SIZES = 4.0, 12
 
 
 def number(value: float) -> float | None:

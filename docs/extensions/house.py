@@ -1,11 +1,7 @@
-"""The directive ``house``: the package's rooms, drawn from the contract that the linter checks."""
+"""The package's rooms, drawn from the contract that the linter checks."""
 
 import tomllib
 from pathlib import Path
-
-from docutils import nodes
-from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 WIDTH, FLOOR, ROOM = 640, 36, 28
@@ -38,16 +34,3 @@ def drawing() -> str:
                 f'<text x="{left + width / 2:g}" y="{top + 19}" text-anchor="middle">{room}</text>'
             )
     return "".join([*parts, "</svg>"])
-
-
-class House(SphinxDirective):
-    """``{house}`` in a page."""
-
-    def run(self) -> list[nodes.Node]:
-        return [nodes.raw("", drawing(), format="html")]
-
-
-def setup(app: Sphinx) -> dict[str, bool]:
-    """Register the directive."""
-    app.add_directive("house", House)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -3,10 +3,13 @@
 import inspect
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import house
 import public
-from sphinx.application import Sphinx
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 DOCS = Path(__file__).parents[1]
 WRITTEN = DOCS / "written"
@@ -84,7 +87,7 @@ def unbarred(lines: list[str]) -> list[str]:
     return kept
 
 
-def _unbar(app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
+def _unbar(app: "Sphinx", what: str, name: str, value: object, options: object, lines: list[str]) -> None:
     lines[:] = unbarred(lines)
 
 
@@ -125,13 +128,14 @@ def _command(name: str, command: Any) -> str:
     return f"## {name}\n\n{told}\n\n{table}"
 
 
-def write(app: Sphinx) -> None:
+def write(app: "Sphinx") -> None:
     """Write what changed, so that only that is read again; remove what is no longer there."""
     pages = {f"reference/{name}": text for name, text in reference().items()}
     pages |= {
         "performance.md": performance(),
         "command_line.md": command_line(),
         "explore.html": explore(),
+        "house.html": house.drawing(),
     }
     for path in WRITTEN.glob("**/*.*"):
         if path.is_file() and path.relative_to(WRITTEN).as_posix() not in pages:
@@ -143,7 +147,7 @@ def write(app: Sphinx) -> None:
             path.write_text(text, encoding="utf-8")
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
+def setup(app: "Sphinx") -> dict[str, bool]:
     """Write before anything is read."""
     app.connect("builder-inited", write, priority=100)
     app.connect("autodoc-process-docstring", _unbar, priority=100)

@@ -47,7 +47,7 @@
     const steps = shown.step_sizes;
     const x = scale(steps[0], steps.at(-1), LEFT + 8, RIGHT - 8);
     const y = scale(0, data.cap, BOTTOM, TOP);
-    const parts = [axes(x, y, ticks(steps[0], steps.at(-1), 5), [0, 2, 4, 6, 8], ["step size η", "tail index α"])];
+    const parts = [axes(x, y, ticks(steps[0], steps.at(-1), 5), ticks(0, data.cap, 4), ["step size η", "tail index α"])];
     parts.push(line([[LEFT, y(2)], [RIGHT, y(2)]], "guide"));
     for (const [name, curve] of Object.entries(shown.graphs)) {
       const points = curve.points
