@@ -61,14 +61,6 @@ class CriticalStepSize(_Measured):
         ``"exact"``, ``"quadrature"`` or ``"population"``.
     warnings : tuple of str
         What a reader of the number must know.
-
-    Examples
-    --------
-    >>> import desgd_fast as dsf
-    >>> problem = dsf.GaussianRegression(dim=1)
-    >>> end = dsf.theory.critical_step_size(problem, [[1.0]], batch_size=1, at="infinite-variance")
-    >>> round(float(end), 4), end.stderr, end.method
-    (0.6667, 0.0, 'exact')
     """
 
     value: float
@@ -101,14 +93,6 @@ class Growth(_Measured):
         ``"quadrature"`` or ``"population"``.
     warnings : tuple of str
         What a reader of the number must know.
-
-    Examples
-    --------
-    >>> import desgd_fast as dsf
-    >>> problem = dsf.GaussianRegression(dim=1)
-    >>> rho = dsf.theory.lyapunov_exponent(problem, [[1.0]], step_size=0.5, batch_size=1)
-    >>> round(float(rho), 4), rho.s, rho.method
-    (-0.4846, 0.0, 'quadrature')
     """
 
     value: float
@@ -148,13 +132,6 @@ class TailIndex(_Measured):
         ``"quadrature"`` or ``"population"``.
     warnings : tuple of str
         What a reader of the number must know.
-
-    Examples
-    --------
-    >>> import desgd_fast as dsf
-    >>> tail = dsf.theory.tail_index(dsf.GaussianRegression(1), [[1.0]], step_size=0.5, batch_size=1)
-    >>> round(float(tail), 5), tail.stationary, tail.lower_bound
-    (2.90397, True, False)
     """
 
     alpha: float
