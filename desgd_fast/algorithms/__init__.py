@@ -63,6 +63,7 @@ from desgd_fast.algorithms.local.scaling import projected as projected
 from desgd_fast.algorithms.local.scaling import signal_to_noise as signal_to_noise
 from desgd_fast.algorithms.messages import consensus_step as consensus_step
 from desgd_fast.algorithms.own import aggregation_rule as aggregation_rule
+from desgd_fast.algorithms.own import compressor as compressor
 from desgd_fast.algorithms.own import local_rule as local_rule
 from desgd_fast.algorithms.own import message_rule as message_rule
 from desgd_fast.algorithms.own import participation_rule as participation_rule

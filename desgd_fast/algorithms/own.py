@@ -37,6 +37,22 @@ def local_rule(function: Callable[..., Any], **options: Any) -> Algorithm:
     return Algorithm((_part(function, options),))
 
 
+def compressor(function: Callable[..., Any], **options: Any) -> Part:
+    """A compressor of your own, for :func:`compressed`: ``function`` as in :func:`local_rule`.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf
+    >>> def halved(vector, iterate, memory, normals, uniforms, parameters):
+    ...     for t in range(vector.size):
+    ...         vector[t] *= 0.5
+    >>> half = dsf.algorithms.compressor(halved, degree="linear", equivariant=True)
+    >>> dsf.algorithms.compressed(half, "messages", memory="difference")
+    halved_with_difference()
+    """
+    return _part(function, options)
+
+
 def message_rule(function: Callable[..., Any], **options: Any) -> Algorithm:
     """A message of your own: ``function`` as in :func:`local_rule`, its ``direction`` a copy of the iterate.
 
