@@ -172,20 +172,37 @@ GENERAL = (
 )
 
 
+# What compressing and aggregating cost over plain steps with the same matrix: ring, or everybody's mean.
+EVERYBODY = {n_nodes: np.full((n_nodes, n_nodes), 1 / n_nodes) for n_nodes in (8, 64)}
+SENT = (
+    ("top-k", dsf.algorithms.compressed(dsf.algorithms.top_k(10)), W),
+    ("qsgd", dsf.algorithms.compressed(dsf.algorithms.qsgd(16)), W),
+    ("choco", dsf.algorithms.choco(dsf.algorithms.top_k(10), 0.1), W),
+    ("coordinate-median", dsf.algorithms.coordinate_median(), EVERYBODY[8]),
+    ("krum", dsf.algorithms.chain(dsf.algorithms.krum(2), dsf.algorithms.adapt_then_combine()), EVERYBODY[8]),
+    (
+        "krum-64",
+        dsf.algorithms.chain(dsf.algorithms.krum(16), dsf.algorithms.adapt_then_combine()),
+        EVERYBODY[64],
+    ),
+)
+
+
 def general_cases() -> list[Case]:
     """The general loop over the plain collapsed engine."""
+    compared = [(*case[:3], W, case[3]) for case in GENERAL] + [(*case, case[2], "") for case in SENT]
     return [
         Case(
             f"general-{name}",
-            f"{name.replace('-', ' ')}, N=8, d=100, b=5",
+            f"{name.replace('-', ' ')}, N={plain.shape[0]}, d=100, b=5",
             "collapsed",
-            lambda algorithm=algorithm, weights=weights: (
+            lambda algorithm=algorithm, weights=weights, plain=plain: (
                 simulation("collapsed", 64, 200, step_size=0.05, algorithm=algorithm, weights=weights),
-                simulation("collapsed", 64, 200, step_size=0.05),
+                simulation("collapsed", 64, 200, step_size=0.05, weights=plain),
             ),
             goal,
         )
-        for name, algorithm, weights, goal in GENERAL
+        for name, algorithm, weights, plain, goal in compared
     ]
 
 

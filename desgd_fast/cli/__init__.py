@@ -23,6 +23,7 @@ COMMANDS = {
     "sweep": "cli.sweep",
     "show": "cli.sweep",
     "paper": "cli.paper",
+    "atlas": "cli.atlas",
     "doctor": "cli.doctor",
 }
 

@@ -50,8 +50,8 @@ def _one(text: str) -> "Algorithm":
             raise _Unnamed
     except (SyntaxError, _Unnamed):
         raise typer.BadParameter(
-            f"--algorithm must be one of {', '.join(sorted(_makers()))}, with numbers in parentheses, or such "
-            f"a name around another, as compressed(top_k(3)), got {text!r}"
+            f"--algorithm must be one of {', '.join(sorted(_makers()))}, with numbers in parentheses, or "
+            f"such a name around another, as compressed(top_k(3)), got {text!r}"
         ) from None
     except TypeError as error:
         raise typer.BadParameter(f"--algorithm {text}: {error}") from None

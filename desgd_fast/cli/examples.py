@@ -33,6 +33,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("desgd-fast paper figure7-left --quick", "a look, in a minute"),
         ("desgd-fast paper figure3i --preset corrected --workers 2", "as the text has it"),
     ),
+    "atlas": (
+        ("desgd-fast atlas --quick", "a look at every system"),
+        ("desgd-fast atlas --only DE-SGD --only Krum", "two of them, side by side"),
+    ),
     "doctor": (
         ("desgd-fast doctor", "paste it into a bug report"),
         ("desgd-fast doctor --json", "for a program"),

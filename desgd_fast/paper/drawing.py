@@ -212,3 +212,42 @@ def _training_curves(ax: "Axes", dataset: "xarray.Dataset", values: Any, lowest:
 
 def _rough(dataset: "xarray.Dataset") -> str:
     return " (quick: few points, few runs)" if dataset.attrs.get("quick") else ""
+
+
+def atlas(dataset: "xarray.Dataset") -> "Figure":
+    """A row for every system: alpha by theory and by Hill at the largest common step size."""
+    point = dataset.isel(fraction=-1)
+    names = [str(name) for name in point.system.values]
+    places = np.arange(len(names))[::-1]
+    figure = new_figure(8.0, 1.6 + 0.2 * len(names), dpi=_DPI)
+    ax = figure.subplots()
+    colours = {"linear": "C0", "homogeneous": "C1", "bounded": "C2"}
+    alpha, hill = (np.asarray(point[name].values, dtype=float) for name in ("alpha", "hill"))
+    for degree, colour in colours.items():
+        chosen = np.asarray(point.degree.values) == degree
+        told = chosen & np.isfinite(alpha)
+        if told.any():
+            ax.plot(alpha[told], places[told], "D", markersize=5, color=colour, label=f"{degree}, by theory")
+        low, high = (np.asarray(point[f"hill_{end}"].values)[chosen] for end in ("low", "high"))
+        middle = hill[chosen]
+        ax.errorbar(
+            middle,
+            places[chosen],
+            xerr=np.maximum([middle - low, high - middle], 0),
+            fmt="o",
+            markersize=4,
+            fillstyle="none",
+            color=colour,
+            label=f"{degree}, by Hill" + (" (a plateau, not a tail)" if degree == "bounded" else ""),
+        )
+    ax.axvline(2, color="0.75", linewidth=0.8, zorder=0.5)
+    ax.set(
+        yticks=places,
+        yticklabels=names,
+        xscale="log",
+        xlabel=f"tail index at {float(point.fraction):g} of the step size where plain DE-SGD has α = 2",
+    )
+    ax.tick_params(axis="y", labelsize="small")
+    ax.grid(axis="y", linewidth=0.3)
+    figure.legend(loc="outside lower center", ncols=2, fontsize="small", frameon=False)
+    return figure

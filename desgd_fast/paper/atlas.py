@@ -1,0 +1,250 @@
+"""An atlas of published systems: class, step sizes at which alpha = 2 and rho = 0, and tails at two steps.
+
+All run the same problem with the same step sizes, half and nine tenths of the step size at which plain DE-SGD
+has infinite variance, so that a column tells what a system does to the tail.
+"""
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from desgd_fast import tails, theory
+from desgd_fast.common import check
+from desgd_fast.common import rng as common_rng
+from desgd_fast.paper.systems import DIM, System, systems
+from desgd_fast.problems.gaussian import GaussianRegression
+from desgd_fast.simulation.running import simulate
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    import xarray
+    from matplotlib.figure import Figure
+
+FRACTIONS = (0.5, 0.9)
+PROBLEM = GaussianRegression(dim=DIM, noise_std=1.0)
+# The plain ones come first.
+PLAIN = ("DE-SGD", "C-SGD", "Dis-SGD")
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What a system costs: runs for the measured values, and precision of the computed ones."""
+
+    n_runs: int
+    n_steps: int
+    rtol: float
+    cap: float
+    n_particles: int
+
+
+FULL = Effort(n_runs=10_000, n_steps=800, rtol=0.02, cap=16.0, n_particles=20_000)
+QUICK = Effort(n_runs=400, n_steps=200, rtol=0.2, cap=8.0, n_particles=1000)
+
+
+def _known(compute: Callable[[], Any]) -> Any:
+    """What theory computes, and None where it refuses."""
+    with warnings.catch_warnings():
+        # Results say the same: stationary, lower_bound.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            return compute()
+        except (TypeError, ValueError):
+            return None
+
+
+def frontiers_of(system: System, *, rng: Any) -> dict[str, float]:
+    """The step sizes at which alpha = 2 and rho = 0, by theory; nan where it knows none.
+
+    Both are infinite where steps are bounded: all moments are finite at any step size.
+    """
+    if system.algorithm.degree == "bounded":
+        return {"infinite_variance": math.inf, "divergence": math.inf}
+    common: dict[str, Any] = {"batch_size": 1, "algorithm": system.algorithm}
+
+    def at(where: str, **options: Any) -> float:
+        found = _known(lambda: theory.critical_step_size(PROBLEM, system.W, at=where, **common, **options))
+        return math.nan if found is None else float(found)
+
+    return {"infinite_variance": at("infinite-variance"), "divergence": at("divergence", rng=rng)}
+
+
+def tail_at(system: System, step_size: float, *, effort: Effort, rng: Any) -> dict[str, Any]:
+    """Alpha at one step size: by theory, and by Hill on simulated runs."""
+    generator = np.random.default_rng(rng)
+    common: dict[str, Any] = {"step_size": step_size, "batch_size": 1, "algorithm": system.algorithm}
+    bounded = system.algorithm.degree == "bounded"
+    found = None
+    if not bounded:
+        found = _known(
+            lambda: theory.tail_index(
+                PROBLEM,
+                system.W,
+                rtol=effort.rtol,
+                cap=effort.cap,
+                n_particles=effort.n_particles,
+                rng=generator,
+                **common,
+            )
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        runs = simulate(
+            PROBLEM,
+            system.W,
+            n_runs=effort.n_runs,
+            n_steps=effort.n_steps,
+            initial=PROBLEM.optimum,
+            keep="norms",
+            rng=generator,
+            **common,
+        )
+    norms = runs.norms(stacked=True)[~runs.diverged]
+    measured = tails.hill(norms, 0.02) if norms.size >= 100 else None
+    return {
+        "alpha": math.inf if bounded else math.nan if found is None else float(found.alpha),
+        "stderr": 0.0 if bounded else math.nan if found is None else float(found.stderr),
+        "lower_bound": found is not None and bool(found.lower_bound),
+        "stationary": bounded or found is None or bool(found.stationary),
+        "hill": math.nan if measured is None else float(measured.alpha),
+        "hill_low": math.nan if measured is None else float(measured.ci_low),
+        "hill_high": math.nan if measured is None else float(measured.ci_high),
+        "median": float(np.median(norms)) if norms.size else math.nan,
+        "n_diverged": int(np.count_nonzero(runs.diverged)),
+    }
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """Every system at common settings.
+
+    Attributes
+    ----------
+    dataset : xarray.Dataset
+        Over ``system`` and ``fraction`` of the plain frontier: ``alpha`` with ``stderr`` by theory (inf where
+        steps are bounded, nan where theory refuses, the bound where ``lower_bound``), ``hill`` with its
+        interval; over ``system``: ``degree``, ``infinite_variance`` and ``divergence``, step sizes.
+    """
+
+    dataset: "xarray.Dataset"
+
+    def __str__(self) -> str:
+        data = self.dataset
+        width = max(len(str(name)) for name in data.system.values)
+        heads = [f"alpha at {fraction:g}  by Hill" for fraction in data.fraction.values]
+        lines = [f"{'system':<{width}} {'class':<12} {'alpha = 2':>9} {'rho = 0':>9}  " + "   ".join(heads)]
+        for name in data.system.values:
+            row = data.sel(system=name)
+            ends = [_step(float(row[end])) for end in ("infinite_variance", "divergence")]
+            cells = [_cell(row.sel(fraction=fraction)) for fraction in data.fraction.values]
+            lines.append(
+                f"{name:<{width}} {row.degree.item():<12} {ends[0]:>9} {ends[1]:>9}  " + "   ".join(cells)
+            )
+        return "\n".join(lines)
+
+    def draw(self) -> "Figure":
+        """Alpha of every system at nine tenths of the plain frontier: by theory, and by Hill."""
+        from desgd_fast.paper import drawing
+
+        return drawing.atlas(self.dataset)
+
+    def write(self, folder: "str | PathLike[str]") -> tuple[str, ...]:
+        """atlas.zarr, atlas.csv and atlas.png in the folder; returns their names."""
+        from pathlib import Path
+
+        place = Path(folder)
+        place.mkdir(parents=True, exist_ok=True)
+        names = ("atlas.zarr", "atlas.csv", "atlas.png")
+        self.dataset.to_zarr(place / names[0], mode="w", consolidated=False)
+        self.dataset.to_dataframe().to_csv(place / names[1])
+        self.draw().savefig(place / names[2])
+        return names
+
+
+def _step(value: float) -> str:
+    return "-" if math.isnan(value) else "any" if math.isinf(value) else f"{value:.4f}"
+
+
+def _cell(point: "xarray.Dataset") -> str:
+    alpha, hill = float(point.alpha), float(point.hill)
+    if not bool(point.stationary):
+        computed = "no law"
+    elif math.isnan(alpha):
+        computed = "-"
+    else:
+        computed = f"{'≥ ' if bool(point.lower_bound) else ''}{alpha:.3g}"
+    measured = "diverged" if int(point.n_diverged) else f"{hill:.2f}"
+    return f"{computed:>12} {measured:>8}"
+
+
+def run(
+    *,
+    quick: bool = False,
+    only: "tuple[str, ...] | None" = None,
+    store: "str | PathLike[str] | None" = None,
+    workers: Any = 1,
+    rng: Any = 0,
+    progress: bool = False,
+) -> Atlas:
+    """Compute the atlas: every published system at common settings.
+
+    Eight nodes, on a ring or at a server, Gaussian regression in 10 dimensions, minibatches of one.
+
+    Parameters
+    ----------
+    quick : bool
+        Few and short runs, small populations: a look, not a comparison.
+    only : tuple of str, optional
+        Names of systems; by default all.
+    store : str or path, optional
+        Where to keep finished points, so that an interrupted run goes on.
+    workers, rng, progress
+        As in :func:`desgd_fast.sweep`.
+
+    Returns
+    -------
+    Atlas
+        ``.dataset``, ``.draw()`` and ``.write(folder)``; prints as a table.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of range; the message names it.
+    """
+    from desgd_fast.sweeps.sweeping import sweep
+
+    every = systems()
+    if only is not None:
+        names = [check.choice("only", name, tuple(every)) for name in only]
+        every = {name: every[name] for name in names}
+    effort = QUICK if check.flag("quick", quick) else FULL
+    key = [int(word) for word in common_rng.key_from(rng)]
+    plain = systems()["DE-SGD"]
+    frontier = float(theory.critical_step_size(PROBLEM, plain.W, batch_size=1, at="infinite-variance"))
+    steps = {fraction: fraction * frontier for fraction in FRACTIONS}
+    points = sweep(
+        tail_at,
+        {"system": every, "step_size": list(steps.values())},
+        fixed={"effort": effort},
+        store=store,
+        workers=workers,
+        rng=key,
+        progress=progress,
+    ).load()
+    ends = sweep(frontiers_of, {"system": every}, workers=workers, rng=key).load()
+    dataset = points.rename(step_size="fraction").assign_coords(fraction=list(FRACTIONS))
+    dataset = dataset.assign({name: ends[name] for name in ("infinite_variance", "divergence")})
+    columns = {
+        "degree": [system.algorithm.degree for system in every.values()],
+        "source": [system.source for system in every.values()],
+    }
+    # Of objects: Zarr has no lasting form for texts of one length.
+    texts = {name: ("system", np.array(values, object)) for name, values in columns.items()}
+    dataset = dataset.assign(texts)
+    return Atlas(
+        dataset.assign_attrs(step_sizes=list(steps.values()), n_runs=effort.n_runs, n_steps=effort.n_steps)
+    )
