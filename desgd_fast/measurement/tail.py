@@ -1,5 +1,6 @@
 """Run it and measure it: the tail index of simulated iterates, in one call."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,8 @@ def measure_tail(
     -------
     TailEstimate
         Where runs overflowed there is no stationary law to speak of: every estimate is nan, ``n_censored``
-        is the number of those runs, and ``warnings`` says so.
+        is the number of those runs, and ``warnings`` says so. It also says where an algorithm bounds its
+        steps: the law below the scale at which it does looks like a power law, and is none.
 
     Raises
     ------
@@ -105,8 +107,25 @@ def measure_tail(
         return _no_estimate(n_diverged, n_runs, norms.shape[1:], level, "tail index" if k is None else "Hill")
     axis = None if stacked else 0
     if k is None:
-        return tails.tail_index(norms, axis=axis, level=level, threads=threads)
-    return tails.hill(norms, k, axis=axis, level=level, threads=threads, rng=0)
+        found = tails.tail_index(norms, axis=axis, level=level, threads=threads)
+    else:
+        found = tails.hill(norms, k, axis=axis, level=level, threads=threads, rng=0)
+    if algorithm.degree != "bounded":
+        return found
+    return replace(found, warnings=(*found.warnings, _plateau(algorithm, problem, found.threshold)))
+
+
+def _plateau(algorithm: Algorithm, problem: Any, threshold: Any) -> str:
+    """What an estimate is worth where steps are bounded, and the law is no power law far out."""
+    part = next(part for part in algorithm.parts if part.degree == "bounded")
+    said = f"{part!r} bounds the steps: there is no power tail, and what is read is a plateau of the body"
+    clips = part.name in ("clipped", "clipped_samples")
+    if clips and isinstance(problem, GaussianRegression):
+        # Where the mean gradient, s² (x − x*), reaches the norm.
+        scale = part.parameters[0] / float(np.min(problem.feature_std)) ** 2
+        if np.min(threshold) < scale:
+            said += f"; its threshold {np.min(threshold):.3g} lies below {scale:.3g}, where clipping sets in"
+    return said
 
 
 def _no_estimate(

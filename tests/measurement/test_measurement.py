@@ -45,3 +45,17 @@ def test_no_tail_index_where_runs_diverge(stacked: bool) -> None:
 def test_bad_input_is_named(change: dict[str, object], words: str) -> None:
     with pytest.raises((ValueError, TypeError), match=words):
         dsf.measure_tail(PROBLEM, W, **SETTINGS | change)
+
+
+def test_bounded_steps_are_said_to_have_no_power_tail() -> None:
+    from desgd_fast import algorithms
+
+    options = {"step_size": 0.9, "batch_size": 1, "n_steps": 300, "n_runs": 2000, "rng": 1, "k": 0.2}
+    problem = dsf.GaussianRegression(dim=1)
+    clipped = dsf.measure_tail(problem, [[1.0]], algorithm=algorithms.clipped(50.0), **options)
+    assert "clipped(50) bounds the steps: there is no power tail" in clipped.warnings[-1]
+    assert "lies below 50, where clipping sets in" in clipped.warnings[-1]
+    plain = dsf.measure_tail(problem, [[1.0]], **options)
+    assert not any("bounds the steps" in warning for warning in plain.warnings)
+    # The plateau is that of the plain law.
+    assert plain.ci_low < clipped.alpha < plain.ci_high
