@@ -57,7 +57,7 @@ def _known(compute: Callable[[], Any]) -> Any:
             return None
 
 
-def frontiers_of(system: System, *, rng: Any) -> dict[str, float]:
+def frontiers_of(system: System, *, effort: Effort, rng: Any) -> dict[str, float]:
     """The step sizes at which alpha = 2 and rho = 0, by theory; nan where it knows none.
 
     Both are infinite where steps are bounded: all moments are finite at any step size.
@@ -70,7 +70,10 @@ def frontiers_of(system: System, *, rng: Any) -> dict[str, float]:
         found = _known(lambda: theory.critical_step_size(PROBLEM, system.W, at=where, **common, **options))
         return math.nan if found is None else float(found)
 
-    return {"infinite_variance": at("infinite-variance"), "divergence": at("divergence", rng=rng)}
+    return {
+        "infinite_variance": at("infinite-variance"),
+        "divergence": at("divergence", rtol=effort.rtol / 10, rng=rng),
+    }
 
 
 def tail_at(system: System, step_size: float, *, effort: Effort, rng: Any) -> dict[str, Any]:
@@ -235,7 +238,7 @@ def run(
         rng=key,
         progress=progress,
     ).load()
-    ends = sweep(frontiers_of, {"system": every}, workers=workers, rng=key).load()
+    ends = sweep(frontiers_of, {"system": every}, fixed={"effort": effort}, workers=workers, rng=key).load()
     dataset = points.rename(step_size="fraction").assign_coords(fraction=list(FRACTIONS))
     dataset = dataset.assign({name: ends[name] for name in ("infinite_variance", "divergence")})
     columns = {
