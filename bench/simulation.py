@@ -16,7 +16,7 @@ from bench import peers
 from bench._measure import Case, Timed
 from desgd_fast.kernels.draw.normals import draw_normals
 from desgd_fast.kernels.draw.random import FEATURES
-from desgd_fast.simulation.engines.layout import Layout
+from desgd_fast.loop.layout import Layout
 
 DIM, BATCH_SIZE, STEP_SIZE = 100, 5, 0.16
 W = dsf.mixing_matrix(nx.cycle_graph(8))

@@ -10,6 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from desgd_fast.algorithms import checks
 from desgd_fast.common import check
 
@@ -42,9 +45,38 @@ class Part:
         Whether ``parameters`` hold one number for all nodes or one for each.
     role : str
         Parts with the same role exclude each other.
+    look : callable or None
+        ``look(place, iterate, memory, uniforms, parameters)`` of a local rule moves ``place``, a copy of
+        the iterate, to where the gradient is taken; memory and uniforms are those that the rule then gets.
+    by_sample : bool
+        Whether a local rule works on every sample's gradient before they are averaged; it then keeps and
+        draws nothing, and comes before all that do not.
+    outcomes : callable or None
+        ``outcomes(dim, *parameters)`` lists all that the part's uniforms may decide for the first coordinate,
+        as pairs of a probability and the uniforms that bring it about; with one parameter for each node it is
+        asked for every node's. Exact second moments need it of a linear part that draws uniforms.
+    period : int
+        Of a participation: steps after which it begins again, if it depends on the step's number.
+    additive : bool
+        Whether all that a local rule does is to add noise that does not depend on iterates and gradients,
+        which changes no tail index unless it is heavy-tailed itself.
+    shared : bool
+        Whether all nodes draw the same variates at a step.
+    refuses : callable or None
+        ``refuses(count)``: why the part cannot take vectors of so many coordinates, or for an aggregation so
+        many vectors; None if it can.
+    bits : callable or None
+        ``bits(dim)``: what it takes to send what a compressor makes of so many coordinates.
     array_form : callable or None
         array_form(direction, iterate, memory, parameters): the same on rows of arrays or tensors, one a
         node, for :func:`desgd_fast.torch.train`; ``memory`` is a list of arrays that it replaces.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf
+    >>> (part,) = dsf.algorithms.heavy_ball(0.9).local
+    >>> part.name, part.parameters, part.memory, part.degree
+    ('heavy_ball', (0.9,), 1, 'linear')
     """
 
     name: str
@@ -58,6 +90,14 @@ class Part:
     equivariant: bool = True
     per_node: bool = False
     role: str = ""
+    look: Callable[..., Any] | None = field(default=None, repr=False)
+    by_sample: bool = False
+    additive: bool = False
+    outcomes: Callable[..., Any] | None = field(default=None, repr=False, compare=False)
+    period: int = 1
+    shared: bool = False
+    refuses: Callable[[int], str | None] | None = field(default=None, repr=False, compare=False)
+    bits: Callable[[int], float] | None = field(default=None, repr=False, compare=False)
     array_form: Callable[..., Any] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -89,6 +129,12 @@ class Algorithm:
         Who takes a gradient at a step; None is everybody.
     message : Part or None
         What a node sends in place of its iterate.
+    consensus_step : float or None
+        γ of x_i ← x_i + γ (Σ_j W_ij m_j − m_i) with messages m_j; None is 1.
+    attack : Part or None
+        What Byzantine nodes send in place of their messages.
+    byzantine : tuple of int or None
+        Which nodes are Byzantine; None where nobody attacks.
     aggregation : Part or None
         How a node combines what it receives; None is the mean with the weights of W.
 
@@ -104,12 +150,17 @@ class Algorithm:
     local_steps: int | None = None
     participation: Part | None = None
     message: Part | None = None
+    consensus_step: float | None = None
+    attack: Part | None = None
+    byzantine: tuple[int, ...] | None = None
     aggregation: Part | None = None
 
     def __repr__(self) -> str:
         parts = [repr(part) for part in self.parts]
         if self.local_steps is not None:
             parts.append(f"local_steps({self.local_steps})")
+        if self.consensus_step is not None:
+            parts.append(f"consensus_step({self.consensus_step:g})")
         if self.order is not None:
             parts.append(f"{self.order.replace('-', '_')}()")
         shown = ", ".join(parts)
@@ -120,7 +171,7 @@ class Algorithm:
         """All parts, in the order of a step."""
         return tuple(
             part
-            for part in (self.participation, *self.local, self.message, self.aggregation)
+            for part in (self.participation, *self.local, self.message, self.attack, self.aggregation)
             if part is not None
         )
 
@@ -137,17 +188,39 @@ class Algorithm:
     @property
     def plain(self) -> bool:
         """Whether nodes take the gradient itself and average at every step."""
-        return not self.parts and self.period == 1
+        return not self.parts and self.period == 1 and self.consensus_step in (None, 1.0)
 
     @property
     def degree(self) -> str:
         """The worst of its parts: "linear", "homogeneous" or "bounded"."""
         return max((part.degree for part in self.parts), key=checks.DEGREES.index, default="linear")
 
+    def byzantine_nodes(self, n_nodes: int) -> NDArray[np.float64]:
+        """One for every Byzantine node, zero for the others."""
+        flags = np.zeros(n_nodes)
+        flags[list(self.byzantine or ())] = 1.0
+        return flags
+
     @property
     def equivariant(self) -> bool:
         """Whether every part is."""
         return all(part.equivariant for part in self.parts)
+
+    def bits(self, dim: int) -> float:
+        """Bits that a node sends to each neighbour in one step, on average, 32 for a number as papers count.
+
+        Of a message, or, where the iterates themselves are sent, of the last compressor of gradients: what
+        a server receives.
+
+        Examples
+        --------
+        >>> import desgd_fast as dsf
+        >>> dsf.algorithms.sgd().bits(10), dsf.algorithms.compressed(dsf.algorithms.sign()).bits(10)
+        (320.0, 42.0)
+        """
+        dim = check.positive_integer("dim", dim)
+        coders = [part.bits for part in (*self.local, self.message) if part is not None and part.bits]
+        return (coders[-1](dim) if coders else 32.0 * dim) / self.period
 
 
 def chain(*algorithms: Algorithm) -> Algorithm:

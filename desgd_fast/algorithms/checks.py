@@ -26,6 +26,11 @@ def part(part: Any) -> None:
             check.integer(f"{name} (unless 'dim')", getattr(part, name), 0)
     check.choice("degree", part.degree, DEGREES)
     check.flag("equivariant", part.equivariant)
+    check.flag("by_sample", part.by_sample)
+    check.flag("additive", part.additive)
+    check.positive_integer("period", part.period)
+    if part.by_sample and (part.memory or part.normals or part.uniforms):
+        raise ValueError("by_sample must be False for a part that keeps vectors or draws variates")
 
 
 def compatible(parts: Sequence[Any]) -> None:
@@ -34,6 +39,10 @@ def compatible(parts: Sequence[Any]) -> None:
         for other in parts[:i]:
             if part.role and part.role == other.role:
                 raise ValueError(f"{other!r} and {part!r} exclude each other: both decide the {part.role}")
+            if part.look is not None and other.look is not None:
+                raise ValueError(f"{other!r} and {part!r} exclude each other: both say where gradients are")
+            if part.by_sample and not other.by_sample:
+                raise ValueError(f"{part!r} works on every sample's gradient and must come before {other!r}")
 
 
 def filled_once(slot: str, values: Sequence[Any]) -> Any:
@@ -52,6 +61,61 @@ def fits_nodes(algorithm: Any, n_nodes: int) -> None:
             raise ValueError(
                 f"algorithm must hold one number or one for each of the {n_nodes} nodes, got {part!r}"
             )
+    if algorithm.byzantine is not None and max(algorithm.byzantine) >= n_nodes:
+        raise ValueError(
+            f"algorithm must name Byzantine nodes below {n_nodes}, got node {max(algorithm.byzantine)}"
+        )
+
+
+def fits_sizes(algorithm: Any, dim: int, n_received: Sequence[int]) -> None:
+    """Parts that take vectors of so many coordinates, and an aggregation that takes so many of them."""
+    for part in (*algorithm.local, algorithm.message):
+        if part is not None and part.refuses and (reason := part.refuses(dim)):
+            raise ValueError(f"algorithm cannot take {dim} coordinates: {part!r} {reason}")
+    part = algorithm.aggregation
+    if part is not None and part.refuses:
+        for count in sorted(set(n_received)):
+            if reason := part.refuses(count):
+                raise ValueError(f"algorithm cannot take {count} vectors at a node: {part!r} {reason}")
+
+
+def aggregation_alone(name: str, algorithm: Any) -> Any:
+    """The one part of an algorithm that is nothing but an aggregation."""
+    part = getattr(algorithm, "aggregation", None)
+    if part is None or algorithm != type(algorithm)(aggregation=part):
+        raise ValueError(
+            f"{name} must be an aggregation, such as krum(1), and nothing else, got {given(algorithm)}"
+        )
+    return part
+
+
+def local_rule_alone(name: str, algorithm: Any) -> Any:
+    """The one part of an algorithm that is nothing but a local rule."""
+    local: tuple[Any, ...] = getattr(algorithm, "local", ())
+    if len(local) != 1 or algorithm != type(algorithm)(local=local):
+        raise ValueError(
+            f"{name} must be one local rule, such as adam(), and nothing else, got {given(algorithm)}"
+        )
+    return local[0]
+
+
+def nodes(name: str, value: Any) -> tuple[int, ...]:
+    """Numbers of nodes, each once."""
+    try:
+        numbers = tuple(check.integer(name, node, 0) for node in value)
+    except TypeError:
+        numbers = ()
+    if not numbers or len(set(numbers)) < len(numbers):
+        raise ValueError(f"{name} must hold numbers of nodes, each once, got {given(value)}")
+    return numbers
+
+
+def factors(name: str, value: Any) -> NDArray[np.float64]:
+    """Positive numbers, one for each coordinate."""
+    array = real_array(name, value)
+    if array.ndim != 1 or array.size == 0 or not (array > 0).all():
+        raise ValueError(f"{name} must hold positive numbers, one for each coordinate, got {given(value)}")
+    return array
 
 
 def momentum(name: str, value: Any) -> float:

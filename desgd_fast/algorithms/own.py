@@ -68,14 +68,15 @@ def aggregation_rule(function: Callable[..., Any], **options: Any) -> Algorithm:
 
 
 def participation_rule(function: Callable[..., Any], **options: Any) -> Algorithm:
-    """A participation of your own: ``function(step, node, uniforms, memory, parameters)`` gives a factor.
+    """A participation of your own: a factor of the node's step size.
 
-    The node's step size is multiplied with it; at 0 it takes no step and its local rule remembers nothing.
+    ``function(step, node, uniforms, memory, links, parameters)`` returns it; at 0 the node takes no step and
+    its local rule remembers nothing. ``memory`` is the node's own, ``links`` that of the mixing process.
 
     Examples
     --------
     >>> import desgd_fast as dsf
-    >>> def in_turn(step, node, uniforms, memory, parameters):
+    >>> def in_turn(step, node, uniforms, memory, links, parameters):
     ...     return 1.0 if step % 8 == node else 0.0
     >>> dsf.algorithms.participation_rule(in_turn, degree="linear").participation
     in_turn()

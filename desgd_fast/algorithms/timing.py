@@ -45,8 +45,14 @@ def local_steps(count: int) -> Algorithm:
 
 
 @inlined
-def _bernoulli(step: int, node: int, uniforms: Reals, memory: Reals, parameters: Reals) -> float:
+def _bernoulli(
+    step: int, node: int, uniforms: Reals, memory: Reals, links: Reals, parameters: Reals
+) -> float:
     return 1.0 if uniforms[0] <= parameters[node % parameters.size] else 0.0
+
+
+def _bernoulli_outcomes(dim: int, probability: float) -> list[tuple[float, list[float]]]:
+    return [(probability, [probability]), (1 - probability, [1.0])]
 
 
 def bernoulli(probability: ArrayLike) -> Algorithm:
@@ -66,6 +72,11 @@ def bernoulli(probability: ArrayLike) -> Algorithm:
     probabilities = checks.probabilities("probability", probability)
     return Algorithm(
         participation=Part(
-            "bernoulli", _bernoulli, tuple(map(float, probabilities)), uniforms=1, per_node=True
+            "bernoulli",
+            _bernoulli,
+            tuple(map(float, probabilities)),
+            uniforms=1,
+            per_node=True,
+            outcomes=_bernoulli_outcomes,
         )
     )

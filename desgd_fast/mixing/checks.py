@@ -1,10 +1,12 @@
 """Graphs, the weights on their edges, and the mixing matrices made of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
+from scipy.sparse import csgraph
 
 from desgd_fast.common.check.arrays import real_array
 from desgd_fast.common.check.values import belongs_to, given, number, positive_number
@@ -15,19 +17,85 @@ def undirected_graph(name: str, graph: Any) -> None:
     import networkx as nx
 
     if not isinstance(graph, nx.Graph):
-        raise TypeError(f"{name} must be an undirected networkx graph, got {given(graph)}")
+        raise TypeError(
+            f"{name} must be an undirected networkx graph, a sparse adjacency or an array of edges, "
+            f"got {given(graph)}"
+        )
     if graph.is_directed():
         raise ValueError(f"{name} must be undirected, got a {type(graph).__name__}; see its to_undirected()")
     if graph.number_of_nodes() == 0:
         raise ValueError(f"{name} must have at least one node, got an empty graph")
 
 
+def symmetric_adjacency(name: str, value: Any) -> sparse.csr_array:
+    """A square sparse array of finite numbers ≥ 0, the same both ways: CSR, indices sorted, no zeros."""
+    if value.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must be an array of real numbers, got one of {value.dtype}")
+    if value.ndim != 2 or value.shape[0] != value.shape[1] or value.shape[0] == 0:
+        raise ValueError(f"{name} must be a square adjacency with at least one row, got shape {value.shape}")
+    matrix = sparse.csr_array(value, dtype=np.float64, copy=True)
+    if not (np.isfinite(matrix.data).all() and (matrix.data >= 0).all()):
+        raise ValueError(f"{name} must hold finite edge weights of at least 0")
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    symmetric(name, matrix)
+    return matrix
+
+
+def edge_array(name: str, value: NDArray[Any]) -> NDArray[Any]:
+    """An (n_edges, 2) array of node numbers, at least one."""
+    if value.dtype.kind not in "iu" or value.ndim != 2 or value.shape[1] != 2 or value.size == 0:
+        raise ValueError(
+            f"{name} must be an (n_edges, 2) array of node numbers, got shape {value.shape} of "
+            f"{value.dtype}; give an adjacency as a sparse array"
+        )
+    if value.min() < 0:
+        raise ValueError(f"{name} must hold node numbers of at least 0, got {value.min()}")
+    return value
+
+
+def linked(name: str, links: sparse.csr_array) -> sparse.csr_array:
+    """An adjacency with at least one link."""
+    if links.nnz == 0:
+        raise ValueError(f"{name} must have at least one link between two nodes, got none")
+    return links
+
+
+def connected(name: str, matrix: sparse.csr_array) -> sparse.csr_array:
+    """One from every node of which every other is reached."""
+    parts, _ = csgraph.connected_components(matrix, directed=True, connection="strong")
+    if parts > 1:
+        raise ValueError(f"{name} must lead from every node to every other, but falls into {parts} parts")
+    return matrix
+
+
+def reversible(name: str, transitions: sparse.csr_array, law: NDArray[np.float64]) -> None:
+    """A chain with π_i P_ij = π_j P_ji."""
+    flow = sparse.diags_array(law) @ transitions
+    difference = abs(flow - flow.T)
+    if difference.nnz and difference.max() > 1e-9:
+        raise ValueError(f"{name} must be reversible, but flows differ by up to {difference.max():.3g}")
+
+
+def losses_per_node(name: str, value: Any, n_nodes: int) -> NDArray[np.float64]:
+    """One probability below 1 for each node, or for all."""
+    array = real_array(name, value)
+    if array.shape not in ((), (n_nodes,)) or not ((array >= 0) & (array < 1)).all():
+        raise ValueError(
+            f"{name} must be a number from 0 to below 1, or one for each of the {n_nodes} nodes, "
+            f"got {given(value)}"
+        )
+    return np.broadcast_to(array, (n_nodes,))
+
+
 def edge_weights(name: str, graph: Any, weight: Any, rule: str) -> None:
     """None, or the name of an attribute that is a positive finite number on every edge."""
     if weight is None:
         return
-    if not isinstance(weight, str):
-        raise TypeError(f"{name} must be None or the name of an edge attribute, got {given(weight)}")
+    if not isinstance(weight, str) or not hasattr(graph, "edges"):
+        raise TypeError(
+            f"{name} must be None or the name of an edge attribute of a networkx graph, got {given(weight)}"
+        )
     if rule == "uniform":
         raise ValueError(
             f"{name} must be None for rule='uniform', which weighs all edges alike, got {weight!r}"
@@ -123,7 +191,10 @@ def symmetric(name: str, matrix: sparse.csr_array) -> None:
 
 
 def some(name: str, value: Any) -> list[Any]:
-    """A sequence with at least one entry."""
-    if isinstance(value, str | bytes | np.ndarray) or not isinstance(value, Sequence) or not value:
+    """What is iterable and has at least one entry."""
+    if isinstance(value, str | bytes | np.ndarray) or not isinstance(value, Iterable):
         raise TypeError(f"{name} must be a sequence of mixing matrices, not empty, got {given(value)}")
-    return list(value)
+    listed = list(value)
+    if not listed:
+        raise TypeError(f"{name} must be a sequence of mixing matrices, not empty, got {given(value)}")
+    return listed

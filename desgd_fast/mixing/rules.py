@@ -9,6 +9,7 @@ from scipy.sparse import csgraph, linalg
 
 from desgd_fast.common import check
 from desgd_fast.mixing import checks
+from desgd_fast.mixing.graphs import adjacency, rows_of, with_diagonal
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -26,7 +27,7 @@ _TOLERANCE = 1e-12
 
 
 def mixing_matrix(
-    graph: "nx.Graph[Any]",
+    graph: "nx.Graph[Any] | sparse.sparray | NDArray[np.integer[Any]]",
     rule: str = "metropolis",
     *,
     delta: float | None = None,
@@ -56,11 +57,13 @@ def mixing_matrix(
 
     Parameters
     ----------
-    graph : networkx.Graph or networkx.MultiGraph
+    graph : networkx.Graph or networkx.MultiGraph, sparse array, or (n_edges, 2) array of integers
         Undirected, at least one node. Row i of W is the i-th of ``graph.nodes``. Self-loops are
         ignored (the rule decides W_ii). Parallel edges count as one, or add their weights where
         ``weight`` is given. A single node gives ``[[1.0]]``; components of a disconnected graph
-        do not mix, and nodes without edges keep W_ii = 1.
+        do not mix, and nodes without edges keep W_ii = 1. A scipy.sparse array is a symmetric
+        adjacency, whose entries are the a_ij; an array of integers holds the two ends of every edge,
+        nodes numbered from 0 to the largest number in it. Both are far faster on large graphs.
     rule : {"metropolis", "laplacian", "max-degree", "best-constant", "uniform"}
         See above.
     delta : float, optional
@@ -68,7 +71,8 @@ def mixing_matrix(
     lazy : bool
         Return (I + W) / 2, whose eigenvalues are all non-negative.
     weight : str, optional
-        Edge attribute that holds a_ij > 0. None ignores whatever weights the graph carries.
+        Edge attribute of a networkx graph that holds a_ij > 0. None ignores whatever weights the graph
+        carries.
     allow_negative : bool
         Permit the negative W_ii of a large ``delta``, and let "best-constant" use 2 / (λ_max + λ_2)
         without the limit. Rows and columns still sum to one.
@@ -81,10 +85,10 @@ def mixing_matrix(
     Raises
     ------
     TypeError
-        If ``graph`` is not a networkx graph, or another argument has the wrong type.
+        If ``graph`` is no graph, or another argument has the wrong type.
     ValueError
-        If ``graph`` is directed or empty, an edge weight is missing or not positive, ``delta`` is
-        missing, superfluous or out of range, or ``rule`` is unknown.
+        If ``graph`` is directed, empty, or not symmetric, an edge weight is missing or not positive,
+        ``delta`` is missing, superfluous or out of range, or ``rule`` is unknown.
 
     References
     ----------
@@ -105,57 +109,41 @@ def mixing_matrix(
     check.choice("rule", rule, RULES)
     check.flag("lazy", lazy)
     check.flag("allow_negative", allow_negative)
-    adjacency = _adjacency(graph, rule, weight)
-    n_nodes = adjacency.shape[0]
-    degrees = np.asarray(adjacency.sum(axis=1)).ravel()
+    checks.edge_weights("weight", graph, weight, rule)
+    links = adjacency("graph", graph, weight)
+    n_nodes = links.shape[0]
+    degrees = np.asarray(links.sum(axis=1)).ravel()
     largest = degrees.max()
     delta = checks.laplacian_step("delta", delta, rule, largest, allow_negative=allow_negative)
-    edges = sparse.coo_array(adjacency)
+    row = rows_of(links)
     if rule == "metropolis":
-        row, column = edges.coords
-        weights = edges.data / (1.0 + np.maximum(degrees[row], degrees[column]))
+        links.data /= 1.0 + np.maximum(degrees[row], degrees[links.indices])
     elif rule == "laplacian":
-        weights = delta * edges.data
+        links.data *= delta
     elif rule == "max-degree":
-        weights = edges.data / (1.0 + largest)
+        links.data /= 1.0 + largest
     elif rule == "best-constant":
-        weights = _best_constant(adjacency, degrees, allow_negative) * edges.data
+        links.data *= _best_constant(links, degrees, allow_negative)
     else:
-        weights = edges.data / n_nodes
-    off_diagonal = sparse.csr_array((weights, edges.coords), shape=adjacency.shape)
-    diagonal = 1.0 - np.asarray(off_diagonal.sum(axis=1)).ravel()
+        links.data[:] = 1.0 / n_nodes
+    diagonal = np.asarray(1.0 - np.bincount(row, links.data, n_nodes), np.float64)
     # What is zero in exact arithmetic must not come out as a negative weight of one rounding error.
     diagonal[np.abs(diagonal) < 1e-13] = 0.0
-    matrix = sparse.csr_array(off_diagonal + sparse.diags_array(diagonal))
+    matrix = with_diagonal(links, diagonal)
     if lazy:
         matrix = sparse.csr_array((matrix + sparse.eye_array(n_nodes)) / 2)
     matrix.eliminate_zeros()
-    matrix.sort_indices()
     return matrix
 
 
-def _adjacency(graph: "nx.Graph[Any]", rule: str, weight: str | None) -> sparse.csr_array:
-    """(n_nodes, n_nodes) symmetric weights a_ij without self-loops."""
-    import networkx as nx
-
-    checks.undirected_graph("graph", graph)
-    checks.edge_weights("weight", graph, weight, rule)
-    adjacency = sparse.coo_array(nx.to_scipy_sparse_array(graph, weight=weight, dtype=np.float64))
-    adjacency.sum_duplicates()
-    row, column = adjacency.coords
-    between = row != column
-    data = adjacency.data[between] if weight is not None else np.ones(np.count_nonzero(between))
-    return sparse.csr_array((data, (row[between], column[between])), shape=adjacency.shape)
-
-
-def _best_constant(adjacency: sparse.csr_array, degrees: NDArray[np.float64], allow_negative: bool) -> float:
+def _best_constant(links: sparse.csr_array, degrees: NDArray[np.float64], allow_negative: bool) -> float:
     """2 / (λ_max + λ_2) of the Laplacian, at most 1 / max degree unless negative weights are allowed."""
-    if adjacency.nnz == 0:
+    if links.nnz == 0:
         return 0.0
     # λ of L are read off W = I − L / (2 max degree), whose eigenvalues 1 − λ / (2 max degree) are in [0, 1].
     scale = 2.0 * degrees.max()
-    walk = sparse.csr_array(sparse.diags_array(1.0 - degrees / scale) + adjacency / scale)
-    _, labels = csgraph.connected_components(adjacency, directed=False)
+    walk = sparse.csr_array(sparse.diags_array(1.0 - degrees / scale) + links / scale)
+    _, labels = csgraph.connected_components(links, directed=False)
     parts = np.split(np.argsort(labels, kind="stable"), np.cumsum(np.bincount(labels))[:-1])
     ends = [_ends(walk[nodes][:, nodes]) for nodes in parts if nodes.size > 1]
     smallest_nonzero = scale * (1.0 - max(second for second, _ in ends))
@@ -166,22 +154,30 @@ def _best_constant(adjacency: sparse.csr_array, degrees: NDArray[np.float64], al
 
 def _ends(matrix: sparse.csr_array) -> tuple[float, float]:
     """Second largest and smallest eigenvalue of a symmetric matrix whose rows sum to one, largest one."""
-    n_nodes = matrix.shape[0]
-    if n_nodes <= _DENSE:
+    if matrix.shape[0] <= _DENSE:
         values = np.linalg.eigvalsh(matrix.toarray())
         return float(values[-2]), float(values[0])
-    diagonal = matrix.diagonal()
-    lower = float((diagonal - np.asarray(abs(matrix).sum(axis=1)).ravel() + np.abs(diagonal)).min())
+    return second_eigenvalue(matrix), _extreme(matrix, "SA", matrix, beyond=_bound(matrix) - 1e-9, rank=1)
+
+
+def second_eigenvalue(matrix: sparse.csr_array) -> float:
+    """Second largest eigenvalue of a symmetric matrix whose rows sum to one, largest one; 0 of one node."""
+    if matrix.shape[0] <= _DENSE:
+        return float(np.linalg.eigvalsh(matrix.toarray())[-2]) if matrix.shape[0] > 1 else 0.0
+    lower = _bound(matrix)
 
     def without_mean(x: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(matrix @ x - (1.0 - lower) * np.mean(x))
 
     # Moving the eigenvalue 1 of the constant vector below all others leaves the second one on top.
     second = linalg.LinearOperator(matrix.shape, matvec=without_mean, dtype=np.float64)
-    return (
-        _extreme(second, "LA", matrix, beyond=1.0 + 1e-9, rank=2),
-        _extreme(matrix, "SA", matrix, beyond=lower - 1e-9, rank=1),
-    )
+    return _extreme(second, "LA", matrix, beyond=1.0 + 1e-9, rank=2)
+
+
+def _bound(matrix: sparse.csr_array) -> float:
+    """What no eigenvalue is below (Gershgorin)."""
+    diagonal = matrix.diagonal()
+    return float((diagonal - np.asarray(abs(matrix).sum(axis=1)).ravel() + np.abs(diagonal)).min())
 
 
 def _extreme(operator: Any, which: str, matrix: sparse.csr_array, *, beyond: float, rank: int) -> float:

@@ -83,12 +83,6 @@ def some_engine(name: str, engine: str, refusals: list[str], able: bool) -> None
         raise ValueError(f"{name}={engine!r} needs {refusals[-1]}{hint}")
 
 
-def distinct_counters(name: str, batch_sizes: NDArray[np.int64], most: int, where: str) -> None:
-    """Batches whose variates all have counters of their own, so that none is drawn twice."""
-    if batch_sizes.max() > most:
-        raise ValueError(f"{name} must be at most {most} {where}, got {batch_sizes.max()}")
-
-
 def array_forms(name: str, algorithm: Any) -> None:
     """Local rules that work on rows of arrays, and nothing in the other slots."""
     for part in algorithm.parts:
@@ -96,6 +90,8 @@ def array_forms(name: str, algorithm: Any) -> None:
             raise ValueError(
                 f"{name} holds {part!r}, which has no array form that torch could run; train with dsf.train"
             )
+    if algorithm.consensus_step is not None:
+        raise ValueError(f"{name} holds a consensus step, which torch does not run; train with dsf.train")
 
 
 def fixed_matrix(name: str, process: Any) -> None:

@@ -22,6 +22,7 @@ from desgd_fast.common.rng import RNG
 from desgd_fast.experiment import Experiment, experiment
 from desgd_fast.kernels.draw import random
 from desgd_fast.kernels.draw.minibatches import Sampling, draw_minibatches
+from desgd_fast.loop import checks as loop_checks
 from desgd_fast.problems import checks as problems_checks
 from desgd_fast.simulation import checks
 from desgd_fast.simulation.trained import Training
@@ -151,7 +152,7 @@ def train(
     checks.array_forms("algorithm", algorithm)
     checks.fixed_matrix("W", asked.process)
     n_nodes, batch_sizes, step_sizes = asked.n_nodes, asked.batch_sizes, asked.step_sizes
-    checks.distinct_counters("batch_size", batch_sizes, random.MOST_INTEGERS, "for a network")
+    loop_checks.distinct_counters("batch_size", batch_sizes, random.MOST_INTEGERS, "for a network")
     keep_every = check.positive_integer("keep_every", keep_every)
     keep_last = check.integer("keep_last", keep_last, 0, n_steps // keep_every)
     keep_node = check.integer("keep_node", keep_node, 0, n_nodes - 1)

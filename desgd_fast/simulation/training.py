@@ -19,10 +19,12 @@ from desgd_fast.kernels.draw.samples import DISTINCT, REPLACEMENT
 from desgd_fast.kernels.gradients.networks import Network, measure_networks
 from desgd_fast.kernels.loops import general
 from desgd_fast.kernels.loops.steps import Span
+from desgd_fast.loop import checks as loop_checks
+from desgd_fast.loop.loop import Loop
+from desgd_fast.loop.rules import rules_of
+from desgd_fast.loop.sources import sampling_bounds
 from desgd_fast.problems import checks, partitions
 from desgd_fast.problems.networks import NeuralNetwork, _as_outputs, _drawn
-from desgd_fast.simulation import checks as simulation_checks
-from desgd_fast.simulation.engines.loop import rules_of, sampling_bounds
 from desgd_fast.simulation.trained import Training
 
 Real = NDArray[np.float64]
@@ -140,7 +142,7 @@ def train(
         rng=rng,
     )
     n_nodes, batch_sizes, key = asked.n_nodes, asked.batch_sizes, asked.key
-    simulation_checks.distinct_counters("batch_size", batch_sizes, random.MOST_INTEGERS, "for a network")
+    loop_checks.distinct_counters("batch_size", batch_sizes, random.MOST_INTEGERS, "for a network")
     start = checks.initial_parameters("initial", initial, n_runs, n_nodes, network.n_parameters)
     common_start = check.flag("common_start", common_start)
     record_steps = records_of("record_every", record_every, n_steps)
@@ -150,9 +152,9 @@ def train(
     progress = check.flag("progress", progress)
     rows, sampling = sampled_rows(network.targets, network.assignment, network.replacement, asked)
     source = Network(network._code, network.features, network._outputs, rows, *sampling)
-    rules = rules_of(asked, network.n_parameters)
-    vectors = n_nodes * rules.local_memory, n_nodes * rules.message_memory
-    run_bytes = 8 * (2 * n_nodes + sum(vectors)) * network.n_parameters
+    size = network.n_parameters
+    loop = Loop(asked, size, size, source, rules_of(asked, size))
+    run_bytes = 16 * n_nodes * size + loop.memory_bytes
     final = np.empty((n_runs, n_nodes, network.n_parameters))
     sums = np.zeros(final.shape) if average_last else np.empty((n_runs, 0, 0))
     records = np.empty((2, len(data), n_runs, record_steps.size, n_nodes))
@@ -172,11 +174,7 @@ def train(
                 state[:] = start[here]
             else:
                 state[:] = _drawn(network, start, n_nodes, runs, key, common_start)
-            memory = [np.zeros((len(runs), n, network.n_parameters)) for n in vectors]
-            memory.append(np.zeros((len(runs), n_nodes, rules.presence)))
-            moving = general.State(state, sums[here], *memory)
-            sizes = asked.step_sizes[:, here] if asked.step_sizes.shape[1] > 1 else asked.step_sizes
-            kernel = general.advance_runs if len(runs) >= count else general.advance_nodes
+            moving = general.State(state, sums[here], *loop.begin(len(runs)))
             products = len(runs) * network.n_parameters * 3 * int(batch_sizes.sum())
             stride = max(1, _CALL_PRODUCTS // products)
             done = 0
@@ -184,9 +182,7 @@ def train(
                 while done < step:
                     length = min(stride, int(step) - done)
                     span = Span(done, length, n_steps - average_last, runs.start)
-                    kernel(
-                        moving, source, rules, np.ascontiguousarray(sizes), network.n_parameters, key, span
-                    )
+                    loop.advance(moving, span, share_nodes=len(runs) < count)
                     done += length
                     tick(length * len(runs))
                 if i == record_steps.size:

@@ -3,11 +3,13 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba.extending import overload
 
 from desgd_fast.kernels.draw.minibatches import (
     Epochs,
     SamplingRoom,
     choose_rows,
+    no_epochs,
     reserve_sampling,
     sampling_of,
 )
@@ -15,8 +17,8 @@ from desgd_fast.kernels.draw.normals import Counter, fill_normals
 from desgd_fast.kernels.draw.random import FEATURES, UNIFORMS, fill_uniforms
 from desgd_fast.kernels.gradients.linear import add_gradients
 from desgd_fast.kernels.gradients.oracles import work_size
-from desgd_fast.kernels.jit.arithmetic import borrow, kept_apart
-from desgd_fast.kernels.jit.compile import Integers, Matrix, Reals, Words, exact
+from desgd_fast.kernels.jit.arithmetic import borrow, entries, kept_apart
+from desgd_fast.kernels.jit.compile import ELEMENTARY, Integers, Matrix, Reals, Words, exact
 from desgd_fast.kernels.loops.steps import filled, largest, padded
 
 
@@ -85,6 +87,16 @@ def reserve_rows(source: Rows, together: int) -> RowsRoom:
     return RowsRoom(reserve_sampling(sampling_of(source), together), scratch)
 
 
+def choose_samples(source: Any, epochs: Epochs, room: Any, first: int, last: int, counter: Counter) -> None:
+    """Minibatches of the nodes ``first`` … ``last`` - 1, from their rows or from the law."""
+    raise NotImplementedError
+
+
+def samples_of(source: Any, room: Any) -> Any:
+    """Features and targets of samples, and which of them the chosen minibatches hold."""
+    raise NotImplementedError
+
+
 @exact
 def add_of_rows(
     source: Rows,
@@ -99,7 +111,7 @@ def add_of_rows(
 ) -> None:
     """out[i - first] += factors[i - first] · gradient of node i at x[i] on a minibatch of its rows."""
     kept_apart()
-    choose_rows(sampling_of(source), epochs, room.sampling, first, last, counter)
+    choose_samples(source, epochs, room, first, last, counter)
     add_gradients(
         (source.linear, source.ridge, source.link, source.gradient),
         x[first:last],
@@ -160,8 +172,7 @@ def add_of_stream(
 ) -> None:
     """out[i - first] += factors[i - first] · gradient of node i at x[i] on fresh samples."""
     kept_apart()
-    for node in range(first, last):
-        draw_stream(source, room, node, (node - first) * room.rows.shape[1], counter)
+    choose_samples(source, no_epochs(), room, first, last, counter)
     add_gradients(
         (source.linear, source.ridge, source.link, source.gradient),
         x[first:last],
@@ -174,3 +185,51 @@ def add_of_stream(
         room.scratch,
         out[: last - first],
     )
+
+
+@overload(choose_samples, jit_options=ELEMENTARY)
+def _choose_samples(source, epochs, room, first, last, counter):  # type: ignore[no-untyped-def]
+    if source.instance_class is Rows:
+
+        def choose(source, epochs, room, first, last, counter):  # type: ignore[no-untyped-def]
+            choose_rows(sampling_of(source), epochs, room.sampling, first, last, counter)
+    else:
+
+        def choose(source, epochs, room, first, last, counter):  # type: ignore[no-untyped-def]
+            for node in range(first, last):
+                draw_stream(source, room, node, (node - first) * room.rows.shape[1], counter)
+
+    return choose
+
+
+@overload(samples_of, jit_options=ELEMENTARY)
+def _samples_of(source, room):  # type: ignore[no-untyped-def]
+    if source.instance_class is Rows:
+        return lambda source, room: (source.features, source.targets, room.sampling.rows)
+    return lambda source, room: (room.features, room.targets, room.rows)
+
+
+@exact
+def add_by_sample(
+    source: Any, room: Any, first: int, last: int, x: Matrix, factors: Reals, out: Matrix, rules: Any
+) -> None:
+    """out[i - first] += factors[i - first] · mean of what becomes of the gradient of every chosen sample."""
+    features, targets, chosen = samples_of(source, room)
+    oracle = source.linear, source.ridge, source.link, source.gradient
+    size, nothing = x.shape[1], np.empty((0, 0))
+    row, count, unit = np.empty((1, 1), np.int64), np.ones(1, np.int64), np.ones(1)
+    gradient = np.empty((1, size))
+    for node in range(first, last):
+        batch_size = source.batch_sizes[node]
+        factor = factors[node - first] / batch_size
+        for q in range(batch_size):
+            row[0, 0] = chosen[node - first, q]
+            for t in range(size):
+                gradient[0, t] = 0.0
+            at = x[node : node + 1]
+            add_gradients(oracle, at, source.dim, features, targets, row, count, unit, room.scratch, gradient)
+            vector = entries(gradient, 0, source.dim)
+            iterate, numbers = entries(x, node * size, source.dim), rules.sample_parameters
+            rules.sample_transform(vector, iterate, nothing, unit, unit, numbers, rules.sample_cuts)
+            for t in range(size):
+                out[node - first, t] += factor * gradient[0, t]

@@ -1,8 +1,8 @@
 """The step loop of every algorithm: participation, local rule, message, mixing, aggregation.
 
 One run at a time, an iterate in every row of ``x``, filled up with zeros. At a step each node takes the
-gradient of a fresh minibatch at its iterate, its local rule turns that into a direction, and it moves
-against it; before that, or after it, it averages with its neighbours:
+gradient of a fresh minibatch at its iterate, or where its local rule looks, the local rule turns that into
+a direction, and the node moves against it; before that, or after it, it averages with its neighbours:
 
     x_i ← Σ_j W_ij x_j − η_i d_i(x_i)    or    x_i ← Σ_j W_ij (x_j − η_j d_j(x_j)).
 
@@ -30,8 +30,17 @@ from desgd_fast.kernels.jit.arithmetic import (
     wide_vectors,
 )
 from desgd_fast.kernels.jit.compile import Matrix, Reals, Word, Words, elementary, exact, kernel
-from desgd_fast.kernels.loops.slots import Rules, Transform, local_of, message_of
-from desgd_fast.kernels.loops.sources import add_gradients_of, epochs_of, room_for
+from desgd_fast.kernels.loops.slots import (
+    LOOK_MEMORY,
+    LOOK_UNIFORM,
+    LOOK_UNIFORMS,
+    LOOK_VECTORS,
+    Rules,
+    Transform,
+    local_of,
+    message_of,
+)
+from desgd_fast.kernels.loops.sources import add_by_sample_of, add_gradients_of, epochs_of, room_for
 from desgd_fast.kernels.loops.steps import Span, copy_nodes, filled, mix_row
 
 # Nodes whose gradients are taken together, at most, and doubles that these may fill.
@@ -41,7 +50,8 @@ MOST_TOGETHER, TOGETHER = 8, 4096
 class State(NamedTuple):
     """Of all runs: iterates, what is summed of them, and the memory of local rule, message and participation.
 
-    ``memory[run, node · n + v]`` is vector v of the n that a node keeps.
+    ``memory[run, node · n + v]`` is vector v of the n that a node keeps; ``links`` holds the memory of the
+    mixing process, and after it the weights of the round that is under way.
     """
 
     iterates: Reals
@@ -49,6 +59,7 @@ class State(NamedTuple):
     memory: Reals
     messages: Reals
     presence: Reals
+    links: Reals
 
 
 class Nodes(NamedTuple):
@@ -59,6 +70,7 @@ class Nodes(NamedTuple):
     memory: Matrix
     messages: Matrix
     presence: Matrix
+    links: Reals
 
 
 class Desk(NamedTuple):
@@ -72,20 +84,21 @@ class Desk(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Where gradients come from, and all that taking them needs."""
+    """Where gradients come from, all that taking them needs, and where they are taken if not at iterates."""
 
     source: Any
     epochs: Any
     room: Any
     desk: Desk
+    places: Matrix
 
 
 class Post(NamedTuple):
-    """What mixing needs: the weights of this step, messages, and a spare for memory."""
+    """What mixing needs: messages, a spare for memory, and iterates as they were where somebody attacks."""
 
-    weights: Reals
     sent: Matrix
     spare: Matrix
+    before: Matrix
 
 
 @exact
@@ -115,9 +128,9 @@ def reserve_desk(rules: Rules, together: int, size: int, like: Matrix) -> Desk:
 def reserve_post(rules: Rules, n_nodes: int, size: int, like: Matrix) -> Post:
     """Room for the messages of all nodes."""
     return Post(
-        rules.weights.copy(),
         aligned_empty(n_nodes if rules.sends else 0, size, like),
         aligned_empty(n_nodes * rules.local_mixed, size, like),
+        aligned_empty(n_nodes if rules.attacks else 0, size, like),
     )
 
 
@@ -167,22 +180,60 @@ def apply_transform(
 
 @exact
 def decide_participation(
-    first: int, last: int, rules: Rules, counter: Counter, presence: Matrix, desk: Desk
+    first: int, last: int, rules: Rules, counter: Counter, nodes: Nodes, desk: Desk
 ) -> None:
     """Multiply the nodes' step sizes with what their participation says: 0 where they stay out."""
-    count, uniforms, sizes, step = (
-        rules.participation_uniforms,
-        desk.uniforms,
-        desk.sizes,
-        np.int64(counter.step),
-    )
+    count, uniforms, sizes = rules.participation_uniforms, borrow(desk.uniforms), borrow(desk.sizes)
+    presence, links, numbers = borrow(nodes.presence), borrow(nodes.links), rules.participation_parameters
+    drawn, of_links = entries(uniforms, 0, count), entries(links, 0, rules.link_memory)
     for node in range(first, last):
         draw_variates(PARTICIPATION, counter, node, 0, count, uniforms, uniforms)
-        own, drawn = (
-            entries(presence, node * presence.shape[1], presence.shape[1]),
-            entries(uniforms, 0, count),
-        )
-        sizes[node - first] *= rules.participate(step, node, drawn, own, rules.participation_parameters)
+        own = entries(presence, node * presence.shape[1], presence.shape[1])
+        factor = rules.participate(np.int64(counter.step), node, drawn, own, of_links, numbers)
+        sizes[node - first] *= factor
+
+
+@exact
+def choose_places(
+    first: int, last: int, rules: Rules, counter: Counter, nodes: Nodes, desk: Desk, places: Matrix
+) -> None:
+    """Where these nodes take their gradients: their iterates, moved by what their local rule looks at."""
+    x, memory, places, uniforms = borrow(nodes.x), borrow(nodes.memory), borrow(places), borrow(desk.uniforms)
+    size, cuts = x.shape[1], rules.look_cuts
+    for node in range(first, last):
+        place, iterate = entries(places, node * size, size), entries(x, node * size, size)
+        for t in range(size):
+            place[t] = iterate[t]
+        draw_variates(RULES, counter, node, 0, rules.local_uniforms, uniforms, uniforms)
+        kept = rows(memory, node * rules.local_memory + cuts[LOOK_MEMORY], cuts[LOOK_VECTORS])
+        drawn = entries(uniforms, cuts[LOOK_UNIFORM], cuts[LOOK_UNIFORMS])
+        rules.look(place, iterate, kept, drawn, borrow(rules.look_parameters))
+
+
+@elementary
+def take_gradients(
+    first: int, last: int, counter: Counter, rules: Rules, x: Matrix, factors: Reals, work: Work, out: Matrix
+) -> None:
+    """out[i - first] += factors[i - first] · gradient of node i at x[i], of all nodes that take part."""
+    source, epochs, room = work.source, work.epochs, work.room
+    sizes, factors, out = borrow(work.desk.sizes), borrow(factors), borrow(out)
+    begin = first
+    while begin < last:
+        end = last
+        if rules.participates:  # a stretch of nodes that do
+            while begin < last and sizes[begin - first] == 0.0:
+                begin += 1
+            end = begin
+            while end < last and sizes[end - first] != 0.0:
+                end += 1
+        if end > begin:
+            theirs = entries(factors, begin - first, end - begin)
+            to = rows(out, begin - first, end - begin)
+            if rules.by_sample:
+                add_by_sample_of(source, epochs, room, begin, end, counter, x, theirs, to, rules)
+            else:
+                add_gradients_of(source, epochs, room, begin, end, counter, x, theirs, to)
+        begin = end
 
 
 @elementary
@@ -198,22 +249,25 @@ def move_nodes(
 ) -> None:
     """Move the nodes ``first`` … ``last`` - 1 of y, which may be x, against their directions at x."""
     wide_vectors()
-    x, y, memory, presence = borrow(nodes.x), borrow(nodes.y), borrow(nodes.memory), borrow(nodes.presence)
-    source, epochs, room, desk = work
+    x, y, memory, desk = borrow(nodes.x), borrow(nodes.y), borrow(nodes.memory), work.desk
     directions, factors, sizes = borrow(desk.directions), borrow(desk.factors), borrow(desk.sizes)
     count, size = last - first, x.shape[1]
     for i in range(count):
         sizes[i] = -step_sizes[first + i]
     if rules.participates:
-        decide_participation(first, last, rules, counter, presence, desk)
+        decide_participation(first, last, rules, counter, nodes, desk)
+    at = x
+    if rules.looks:
+        choose_places(first, last, rules, counter, nodes, desk, work.places)
+        at = borrow(work.places)
     for i in range(count):
         factors[i] = 1.0 if rules.transforms else sizes[i]
     if not (rules.transforms or rules.adapt_first):  # straight into the iterate
-        add_gradients_of(source, epochs, room, first, last, counter, x, factors, rows(y, first, count))
+        take_gradients(first, last, counter, rules, at, factors, work, rows(y, first, count))
         return
     for t in range(count * size):
         entries(directions, 0, count * size)[t] = 0.0
-    add_gradients_of(source, epochs, room, first, last, counter, x, factors, rows(directions, 0, count))
+    take_gradients(first, last, counter, rules, at, factors, work, rows(directions, 0, count))
     part = local_of(rules)
     for node in range(first, last):
         i = node - first
@@ -227,15 +281,16 @@ def move_nodes(
 
 
 @exact
-def mix_memory(rules: Rules, memory: Matrix, post: Post) -> None:
+def mix_memory(rules: Rules, memory: Matrix, weights: Reals, post: Post) -> None:
     """Average the vectors of memory that are mixed with the neighbours'."""
     wide_vectors()
     n, mixed, size = rules.local_memory, rules.local_mixed, memory.shape[1]
-    memory, spare, weights = borrow(memory), borrow(post.spare), borrow(post.weights)
+    memory, spare, weights = borrow(memory), borrow(post.spare), borrow(weights)
     indptr, indices = borrow(rules.indptr), borrow(rules.indices)
-    n_nodes = indptr.size - 1
+    n_nodes = memory.shape[0] // n
     for place in range(n_nodes * mixed):
         node, v, to = place // mixed, place % mixed, entries(spare, place * size, size)
+        node = 0 if rules.common else node
         for e in range(indptr[node], indptr[node + 1]):
             w, other = weights[e], entries(memory, (indices[e] * n + v) * size, size)
             if e == indptr[node]:
@@ -252,13 +307,20 @@ def mix_memory(rules: Rules, memory: Matrix, post: Post) -> None:
 
 
 @exact
-def weigh_links(rules: Rules, counter: Counter, weights: Reals) -> None:
-    """The weights of this step of this run, if they change."""
-    if rules.weighs:
-        uniforms = np.empty(2 * half_of(rules.link_uniforms))
-        draw_variates(LINKS, counter, 0, 0, rules.link_uniforms, uniforms, uniforms)
-        drawn, meeting = entries(uniforms, 0, rules.link_uniforms), np.int64(counter.step) // rules.period
-        rules.weigh(meeting, rules.weights, rules.indptr, rules.indices, drawn, rules.tables, weights)
+def weights_now(rules: Rules, links: Reals) -> Any:
+    """The weights of the round under way."""
+    return entries(links, rules.link_memory, rules.weights.size) if rules.weighs else borrow(rules.weights)
+
+
+@exact
+def weigh_links(rules: Rules, counter: Counter, links: Reals) -> None:
+    """The weights of this round of this run; a round ends with the step at which nodes talk."""
+    links = borrow(links)
+    uniforms = np.empty(2 * half_of(rules.link_uniforms))
+    draw_variates(LINKS, counter, 0, 0, rules.link_uniforms, uniforms, uniforms)
+    drawn, meeting = entries(uniforms, 0, rules.link_uniforms), np.int64(counter.step) // rules.period
+    kept, weights = entries(links, 0, rules.link_memory), weights_now(rules, links)
+    rules.weigh(meeting, rules.weights, rules.indptr, rules.indices, drawn, rules.tables, kept, weights)
 
 
 @exact
@@ -271,40 +333,60 @@ def write_messages(
     for node in range(first, last):
         for t in range(size):
             sent[node, t] = x[node, t]
-        message, iterate = entries(sent, node * size, dim), entries(x, node * size, dim)
-        apply_transform(part, MESSAGES, counter, node, message, iterate, memory, desk)
+        if rules.encodes:
+            message, iterate = entries(sent, node * size, dim), entries(x, node * size, dim)
+            apply_transform(part, MESSAGES, counter, node, message, iterate, memory, desk)
 
 
 @exact
-def aggregate(rules: Rules, node: int, sent: Matrix, weights: Reals, y: Matrix) -> None:
-    """y[node] = what the node makes of all that it received."""
+def attack_messages(rules: Rules, counter: Counter, post: Post) -> None:
+    """Let Byzantine nodes overwrite what they send, knowing what everybody sends."""
+    normals = np.empty(filled(rules.attack_normals))
+    draw_variates(MESSAGES + np.uint64(1 << 26), counter, 0, rules.attack_normals, 0, normals, normals)
+    drawn = entries(normals, 0, rules.attack_normals)
+    rules.attack(post.sent, post.before, rules.byzantine, drawn, rules.attack_parameters)
+
+
+@exact
+def aggregate(rules: Rules, node: int, sent: Matrix, weights: Reals, out: Reals) -> None:
+    """Into out: what the node, or the server, makes of all that it received."""
     begin, own = rules.indptr[node], -1
-    count, size = rules.indptr[node + 1] - begin, y.shape[1]
+    count, size = rules.indptr[node + 1] - begin, out.size
     received = np.empty((count, size))
     for i in range(count):
         j = rules.indices[begin + i]
-        own = i if j == node else own
+        own = i if j == node and not rules.common else own
         for t in range(size):
             received[i, t] = sent[j, t]
-    out, of_links = entries(y, node * size, size), entries(weights, begin, count)
-    rules.combine(out, received, of_links, own, rules.aggregation_parameters)
+    rules.combine(out, received, entries(weights, begin, count), own, rules.aggregation_parameters)
 
 
 @elementary
-def meet_neighbours(first: int, last: int, rules: Rules, x: Matrix, y: Matrix, post: Post) -> None:
+def meet_neighbours(
+    first: int, last: int, rules: Rules, x: Matrix, y: Matrix, weights: Reals, post: Post
+) -> None:
     """y of the nodes ``first`` … ``last`` - 1 from what they and their neighbours sent."""
     wide_vectors()
     x, y, size = borrow(x), borrow(y), x.shape[1]
     sent = borrow(post.sent) if rules.sends else x
-    indptr, indices, weights = borrow(rules.indptr), borrow(rules.indices), borrow(post.weights)
+    indptr, indices, weights = borrow(rules.indptr), borrow(rules.indices), borrow(weights)
     for node in range(first, last):
-        if rules.aggregates:
-            aggregate(rules, node, sent, weights, y)
+        if rules.common and node > first:
+            for t in range(size):
+                y[node, t] = y[first, t]
+        elif rules.aggregates:
+            aggregate(rules, 0 if rules.common else node, sent, weights, entries(y, node * size, size))
+        elif rules.common:
+            mix_row(indptr, indices, weights, 0, sent, rows(y, node, 1))
         else:
             mix_row(indptr, indices, weights, node, sent, y)
-        if rules.sends:
-            for t in range(size):
-                y[node, t] = x[node, t] + rules.consensus_step * (y[node, t] - sent[node, t])
+    if not (rules.sends or rules.consensus_step != 1.0):
+        return
+    for node in range(first, last):
+        if rules.attacks and rules.byzantine[node] > 0.0:  # what it sent is not where it stands
+            continue
+        for t in range(size):
+            y[node, t] = x[node, t] + rules.consensus_step * (y[node, t] - sent[node, t])
 
 
 @exact
@@ -322,15 +404,20 @@ def mix_nodes(rules: Rules, counter: Counter, dim: int, nodes: Nodes, desk: Desk
         return
     if rules.sends:
         write_messages(0, n_nodes, rules, counter, dim, nodes, desk, post.sent)
-    meet_neighbours(0, n_nodes, rules, nodes.x, nodes.y, post)
+    if rules.attacks:
+        attack_messages(rules, counter, post)
+    meet_neighbours(0, n_nodes, rules, nodes.x, nodes.y, weights_now(rules, nodes.links), post)
 
 
 @elementary
-def begin_step(rules: Rules, counter: Counter, memory: Matrix, post: Post) -> None:
-    """The weights of a step at which nodes talk, and the memory that is mixed."""
-    if (rules.weighs or rules.local_mixed > 0) and communicates(rules.period, counter.step):
-        weigh_links(rules, counter, post.weights)
-        mix_memory(rules, memory, post)
+def begin_step(rules: Rules, counter: Counter, nodes: Nodes, post: Post) -> None:
+    """The weights of a round at its first step, the memory that is mixed, and iterates before an attack."""
+    if rules.weighs and np.int64(counter.step) % rules.period == 0:
+        weigh_links(rules, counter, nodes.links)
+    if rules.local_mixed > 0 and communicates(rules.period, counter.step):
+        mix_memory(rules, nodes.memory, weights_now(rules, nodes.links), post)
+    if rules.attacks:
+        copy_nodes(nodes.x, post.before)
 
 
 @exact
@@ -346,13 +433,20 @@ def add_node(x: Matrix, node: int, total: Matrix) -> None:
 @exact
 def turned(nodes: Nodes) -> Nodes:
     """The other way round: what has moved is the iterate."""
-    return Nodes(nodes.y, nodes.x, nodes.memory, nodes.messages, nodes.presence)
+    return Nodes(nodes.y, nodes.x, nodes.memory, nodes.messages, nodes.presence, nodes.links)
 
 
 @exact
 def in_place(nodes: Nodes) -> Nodes:
     """Moving within the iterates themselves."""
-    return Nodes(nodes.x, nodes.x, nodes.memory, nodes.messages, nodes.presence)
+    return Nodes(nodes.x, nodes.x, nodes.memory, nodes.messages, nodes.presence, nodes.links)
+
+
+@exact
+def nodes_of(state: State, run: int, spare: Matrix) -> Nodes:
+    """The nodes of one run, which move into ``spare``."""
+    kept = state.memory[run], state.messages[run], state.presence[run], state.links[run]
+    return Nodes(state.iterates[run], spare, *kept)
 
 
 @exact
@@ -368,17 +462,22 @@ def advance_run(
     spare, desk = aligned_empty(n_nodes, size, like), reserve_desk(rules, together, size, like)
     owned = (
         reserve_post(rules, n_nodes, size, like),
-        Nodes(state.iterates[run], spare, state.memory[run], state.messages[run], state.presence[run]),
-        Work(source, epochs_of(source), room_for(source, together, size, label, like), desk),
+        nodes_of(state, run, spare),
+        Work(
+            source,
+            epochs_of(source),
+            room_for(source, together, size, label, like),
+            desk,
+            aligned_empty(n_nodes if rules.looks else 0, size, like),
+        ),
         state.sums[run],
     )
     post, nodes, work, total = borrow(owned)
-    memory = nodes.memory
     for k in range(span.n_steps):
         step: Any = span.first_step + k
         counter = Counter(key, np.uint64(step), label)
         sizes = step_sizes[step % step_sizes.shape[0], run % step_sizes.shape[1]]
-        begin_step(rules, counter, memory, post)
+        begin_step(rules, counter, nodes, post)
         if not rules.adapt_first:
             mix_nodes(rules, counter, dim, nodes, work.desk, post)
         moving = in_place(nodes) if rules.adapt_first else nodes
@@ -417,17 +516,23 @@ def advance_nodes(
     n_runs, n_nodes, size = state.iterates.shape
     spare = aligned_empty(n_nodes, size, state.iterates[0])
     post = reserve_post(rules, n_nodes, size, spare)
-    weights, sent, spare_memory = post.weights, post.sent, post.spare
+    sent, spare_memory, before = post.sent, post.spare, post.before
+    places = aligned_empty(n_nodes if rules.looks else 0, size, spare)
     for run in range(n_runs):
         x, y, total = state.iterates[run], spare, state.sums[run]
         memory, messages, presence = state.memory[run], state.messages[run], state.presence[run]
+        links = state.links[run]
+        weights = weights_now(rules, links)
         epochs, label = epochs_of(source), np.uint64(span.first_run + run)
         order, current = epochs.order, epochs.current
         for k in range(span.n_steps):
             step: Any = span.first_step + k
             number = np.uint64(step)
             sizes = step_sizes[step % step_sizes.shape[0], run % step_sizes.shape[1]]
-            begin_step(rules, Counter(key, number, label), memory, Post(weights, sent, spare_memory))
+            post = Post(sent, spare_memory, before)
+            begin_step(
+                rules, Counter(key, number, label), Nodes(x, y, memory, messages, presence, links), post
+            )
             for turn in range(2):
                 if turn == int(rules.adapt_first):
                     mixing = communicates(rules.period, step)
@@ -435,22 +540,27 @@ def advance_nodes(
                         for i in prange(n_nodes):
                             node: Any = np.int64(i)
                             desk = reserve_desk(rules, 1, size, x)
-                            of_run = Nodes(x, y, memory, messages, presence)
+                            of_run = Nodes(x, y, memory, messages, presence, links)
                             counter = Counter(key, number, label)
                             write_messages(node, node + 1, rules, counter, dim, of_run, desk, sent)
-                    if mixing:
+                    if mixing and rules.attacks:
+                        attack_messages(rules, Counter(key, number, label), Post(sent, spare_memory, before))
+                    if mixing and rules.common:
+                        meet_neighbours(0, n_nodes, rules, x, y, weights, Post(sent, spare_memory, before))
+                    elif mixing:
                         for i in prange(n_nodes):
                             node = np.int64(i)
-                            meet_neighbours(node, node + 1, rules, x, y, Post(weights, sent, spare_memory))
+                            post = Post(sent, spare_memory, before)
+                            meet_neighbours(node, node + 1, rules, x, y, weights, post)
                     else:
                         copy_nodes(x, y)
                 else:
                     moved = x if rules.adapt_first else y
                     for i in prange(n_nodes):
                         node = np.int64(i)
-                        of_run = Nodes(x, moved, memory, messages, presence)
+                        of_run = Nodes(x, moved, memory, messages, presence, links)
                         desk, room = reserve_desk(rules, 1, size, x), room_for(source, 1, size, label, x)
-                        work = Work(source, Epochs(order, current), room, desk)
+                        work = Work(source, Epochs(order, current), room, desk, places)
                         counter = Counter(key, number, label)
                         move_nodes(node, node + 1, counter, rules, dim, sizes, of_run, work)
             if step >= span.average_from:

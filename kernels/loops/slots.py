@@ -18,15 +18,20 @@ from desgd_fast.kernels.jit.compile import Absent, Integers, Matrix, Reals, elem
 _VECTOR, _MATRIX, _COUNTS = types.float64[::1], types.float64[:, ::1], types.int64[::1]
 TRANSFORM = types.void(_VECTOR, _VECTOR, _MATRIX, _VECTOR, _VECTOR, _VECTOR, _COUNTS)
 COMBINE = types.void(_VECTOR, _MATRIX, _VECTOR, types.int64, _VECTOR)
-PARTICIPATE = types.float64(types.int64, types.int64, _VECTOR, _VECTOR, _VECTOR)
-WEIGH = types.void(types.int64, _VECTOR, _COUNTS, _COUNTS, _VECTOR, _MATRIX, _VECTOR)
+PARTICIPATE = types.float64(types.int64, types.int64, _VECTOR, _VECTOR, _VECTOR, _VECTOR)
+WEIGH = types.void(types.int64, _VECTOR, _COUNTS, _COUNTS, _VECTOR, _MATRIX, _VECTOR, _VECTOR)
+LOOK = types.void(_VECTOR, _VECTOR, _MATRIX, _VECTOR, _VECTOR)
+ATTACK = types.void(_MATRIX, _MATRIX, _VECTOR, _VECTOR, _VECTOR)
 
 # What stands for a function where a slot is empty.
 NO_TRANSFORM, NO_COMBINE = Absent(TRANSFORM), Absent(COMBINE)
 NO_PARTICIPATE, NO_WEIGH = Absent(PARTICIPATE), Absent(WEIGH)
+NO_LOOK, NO_ATTACK = Absent(LOOK), Absent(ATTACK)
 
 # Numbers of a part in ``cuts``: rows of memory, normals, uniforms and parameters that are its own.
 MEMORY, NORMALS, UNIFORMS, PARAMETERS = range(4)
+# And of the part that looks: its first vector of memory and how many, its first uniform and how many.
+LOOK_MEMORY, LOOK_VECTORS, LOOK_UNIFORM, LOOK_UNIFORMS = range(4)
 
 _0 = np.uint64(0)
 
@@ -66,13 +71,27 @@ class Rules(NamedTuple):
     local_mixed: int
     local_normals: int
     local_uniforms: int
+    looks: bool
+    look: Any
+    look_parameters: Reals
+    look_cuts: Integers
+    by_sample: bool
+    sample_transform: Any
+    sample_parameters: Reals
+    sample_cuts: Integers
     sends: bool
+    encodes: bool
     send: Any
     message_parameters: Reals
     message_cuts: Integers
     message_memory: int
     message_normals: int
     message_uniforms: int
+    attacks: bool
+    attack: Any
+    attack_parameters: Reals
+    byzantine: Reals
+    attack_normals: int
     indptr: Integers
     indices: Integers
     weights: Reals
@@ -80,6 +99,8 @@ class Rules(NamedTuple):
     weigh: Any
     tables: Matrix
     link_uniforms: int
+    link_memory: int
+    common: bool
     aggregates: bool
     combine: Any
     aggregation_parameters: Reals
@@ -107,7 +128,7 @@ def local_of(rules: Rules) -> Transform:
 def message_of(rules: Rules) -> Transform:
     """The message."""
     return Transform(
-        rules.sends,
+        rules.encodes,
         rules.send,
         rules.message_parameters,
         rules.message_cuts,
@@ -199,12 +220,12 @@ def aggregation(combine: Callable[..., Any]) -> Any:
 
 @cache
 def participation(participate: Callable[..., Any]) -> Any:
-    """Pointer to participate(step, node, uniforms, memory, parameters): a factor of the step."""
+    """Pointer to participate(step, node, uniforms, memory, links, parameters): a factor of the step."""
     ours = adopted(participate)
 
     @pointer(PARTICIPATE)
-    def apply(step: int, node: int, uniforms: Reals, memory: Reals, parameters: Reals) -> float:
-        factor, raised = attempt(ours, (step, node, uniforms, memory, parameters))
+    def apply(step: int, node: int, uniforms: Reals, memory: Reals, links: Reals, parameters: Reals) -> float:
+        factor, raised = attempt(ours, (step, node, uniforms, memory, links, parameters))
         return np.nan if raised else float(factor)
 
     return apply
@@ -212,20 +233,47 @@ def participation(participate: Callable[..., Any]) -> Any:
 
 @cache
 def weighing(weigh: Callable[..., Any]) -> Any:
-    """Pointer to weigh(step, base, indptr, indices, uniforms, tables, weights), which fills the last."""
+    """Pointer to weigh(meeting, base, indptr, indices, uniforms, tables, memory, weights): fills the last."""
     ours = adopted(weigh)
 
     @pointer(WEIGH)
     def apply(
-        step: int,
+        meeting: int,
         base: Reals,
         indptr: Integers,
         indices: Integers,
         uniforms: Reals,
         tables: Matrix,
+        memory: Reals,
         weights: Reals,
     ) -> None:
-        if attempt(ours, (step, base, indptr, indices, uniforms, tables, weights))[1]:
+        if attempt(ours, (meeting, base, indptr, indices, uniforms, tables, memory, weights))[1]:
             weights[_0] = np.nan
+
+    return apply
+
+
+@cache
+def looking(look: Callable[..., Any]) -> Any:
+    """Pointer to look(place, iterate, memory, uniforms, parameters): moves where the gradient is taken."""
+    ours = adopted(look)
+
+    @pointer(LOOK)
+    def apply(place: Reals, iterate: Reals, memory: Matrix, uniforms: Reals, parameters: Reals) -> None:
+        if attempt(ours, (place, iterate, memory, uniforms, parameters))[1]:
+            place[_0] = np.nan
+
+    return apply
+
+
+@cache
+def attacking(attack: Callable[..., Any]) -> Any:
+    """Pointer to attack(sent, before, byzantine, normals, parameters): overwrites rows of ``sent``."""
+    ours = adopted(attack)
+
+    @pointer(ATTACK)
+    def apply(sent: Matrix, before: Matrix, byzantine: Reals, normals: Reals, parameters: Reals) -> None:
+        if attempt(ours, (sent, before, byzantine, normals, parameters))[1]:
+            sent[_0, _0] = np.nan
 
     return apply

@@ -11,8 +11,10 @@ from desgd_fast.kernels.gradients.gaussian import Gaussian, add_collapsed, add_s
 from desgd_fast.kernels.gradients.minibatches import (
     Rows,
     Stream,
+    add_by_sample,
     add_of_rows,
     add_of_stream,
+    choose_samples,
     reserve_rows,
     reserve_stream,
 )
@@ -88,5 +90,36 @@ def _add_gradients_of(source, epochs, room, first, last, counter, x, factors, ou
 
         def add(source, epochs, room, first, last, counter, x, factors, out):  # type: ignore[no-untyped-def]
             add_of_network(source, epochs, room, first, last, counter, x, factors, out)
+
+    return add
+
+
+def add_by_sample_of(
+    source: Any,
+    epochs: Any,
+    room: Any,
+    first: int,
+    last: int,
+    counter: Counter,
+    x: Matrix,
+    factors: Reals,
+    out: Matrix,
+    rules: Any,
+) -> None:
+    """:func:`add_gradients_of` with every sample's gradient transformed before they are averaged."""
+    raise NotImplementedError
+
+
+@overload(add_by_sample_of, jit_options=ELEMENTARY)
+def _add_by_sample_of(source, epochs, room, first, last, counter, x, factors, out, rules):  # type: ignore[no-untyped-def]
+    if _is(source, Rows) or _is(source, Stream):
+
+        def add(source, epochs, room, first, last, counter, x, factors, out, rules):  # type: ignore[no-untyped-def]
+            choose_samples(source, epochs, room, first, last, counter)
+            add_by_sample(source, room, first, last, x, factors, out, rules)
+    else:
+
+        def add(source, epochs, room, first, last, counter, x, factors, out, rules):  # type: ignore[no-untyped-def]
+            add_gradients_of(source, epochs, room, first, last, counter, x, factors, out)
 
     return add

@@ -1,10 +1,12 @@
 """Algorithms: each equals its recursion step by step, for every problem and engine, in both orders."""
 
 import math
+from typing import Any
 
 import networkx as nx
 import numpy as np
 import pytest
+from scipy import sparse
 
 import desgd_fast as dsf
 from desgd_fast import algorithms
@@ -213,7 +215,6 @@ def test_schedules_are_what_they_say() -> None:
         (lambda: algorithms.local_steps(0), ValueError, "count must be"),
         (lambda: algorithms.bernoulli(0.0), ValueError, "probability must hold"),
         (lambda: algorithms.bernoulli([0.5, 1.5]), ValueError, "probability must hold"),
-        (lambda: algorithms.random_mask(1.0), ValueError, "share must be"),
         (
             lambda: algorithms.chain(algorithms.heavy_ball(0.5), algorithms.gradient_tracking()),
             ValueError,
@@ -317,7 +318,7 @@ def test_parts_draw_variates_of_their_own_that_depend_on_run_node_and_step_alone
 
 
 def test_participation_skips_steps_and_memory() -> None:
-    def in_turn(step, node, uniforms, memory, parameters):
+    def in_turn(step, node, uniforms, memory, links, parameters):
         memory[0] += 1.0
         return parameters[0] if step % 3 == node else 0.0
 
@@ -384,7 +385,7 @@ def test_random_masks_send_their_share_of_the_coordinates() -> None:
         n_steps=1,
         n_runs=500,
         initial=np.array([[1.0], [3.0]]) + np.zeros((2, 200)),
-        algorithm=algorithms.random_mask(0.3),
+        algorithm=algorithms.compressed(algorithms.random_mask(0.3), "messages"),
         rng=2,
     )
     # x₀ + ½(B₁x₁ − B₀x₀): the shares of the four outcomes, 100,000 each within six standard errors.
@@ -416,10 +417,9 @@ def test_a_part_that_raises_is_divergence() -> None:
 
 def test_parts_bound_to_coordinates_refuse_an_eigenbasis() -> None:
     problem = dsf.GaussianRegression(dim=2, covariance=[[2.0, 0.5], [0.5, 1.0]])
-    with pytest.raises(ValueError, match=r"a diagonal covariance: random_mask\(0.5\) acts on coordinates"):
-        dsf.simulate(
-            problem, PATH, step_size=0.1, batch_size=1, n_steps=2, algorithm=algorithms.random_mask(0.5)
-        )
+    masked = algorithms.compressed(algorithms.random_mask(0.5), "messages")
+    with pytest.raises(ValueError, match=r"a diagonal covariance: random_mask\(0.5, 1\) acts on coordinates"):
+        dsf.simulate(problem, PATH, step_size=0.1, batch_size=1, n_steps=2, algorithm=masked)
 
 
 def test_the_degree_of_an_algorithm_is_the_worst_of_its_parts() -> None:
@@ -427,3 +427,82 @@ def test_the_degree_of_an_algorithm_is_the_worst_of_its_parts() -> None:
     assert algorithms.chain(algorithms.heavy_ball(), algorithms.coordinate_median()).degree == "homogeneous"
     assert algorithms.chain(algorithms.coordinate_median(), algorithms.clipped(1.0)).degree == "bounded"
     assert not algorithms.coordinate_median().equivariant
+
+
+def few_rows() -> dsf.EmpiricalRisk:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(40, 3))
+    return dsf.EmpiricalRisk(dsf.losses.least_squares(), features, features.sum(axis=1) + rng.normal(size=40))
+
+
+def few_runs(W: Any, algorithm: algorithms.Algorithm) -> Any:
+    options = {"step_size": 0.05, "batch_size": 3, "n_steps": 20, "n_runs": 3, "engine": "direct", "rng": 0}
+    return dsf.simulate(few_rows(), W, algorithm=algorithm, **options).final
+
+
+def as_it_is(direction, iterate, memory, normals, uniforms, parameters):
+    pass
+
+
+def test_a_rule_for_every_sample_that_changes_nothing_is_sgd() -> None:
+    W = dsf.mixing_matrix(nx.cycle_graph(4))
+    by_sample = algorithms.local_rule(as_it_is, by_sample=True)
+    np.testing.assert_allclose(few_runs(W, by_sample), few_runs(W, algorithms.sgd()), atol=1e-13)
+    with pytest.raises(ValueError, match="must come before heavy_ball"):
+        algorithms.chain(algorithms.heavy_ball(0.5), by_sample)
+
+
+def test_a_gradient_is_taken_where_the_local_rule_looks() -> None:
+    def behind(place, iterate, memory, uniforms, parameters):
+        for t in range(place.size):
+            place[t] = memory[0, t]
+
+    def remember(direction, iterate, memory, normals, uniforms, parameters):
+        for t in range(iterate.size):
+            memory[0, t] = iterate[t]
+
+    part = algorithms.local_rule(remember, look=behind, memory=1)
+    problem = dsf.EmpiricalRisk(dsf.losses.least_squares(), [[2.0]], [1.0])
+    options = {"step_size": 0.1, "batch_size": 1, "n_runs": 1, "initial": 1.0, "rng": 0, "engine": "direct"}
+    x, last = 1.0, 0.0
+    for n_steps in range(1, 5):
+        x, last = x - 0.1 * 2.0 * (2.0 * last - 1.0), x
+        runs = dsf.simulate(problem, [[1.0]], algorithm=part, n_steps=n_steps, **options)
+        assert runs.final.item() == pytest.approx(x, abs=1e-12)
+
+
+def server(n_nodes: int) -> dsf.mixing.MixingProcess:
+    row = sparse.csr_array(np.full((1, n_nodes), 1 / n_nodes))
+    entries = row.data, row.indices.astype(np.int64), row.indptr.astype(np.int64)
+    row = sparse.csr_array(entries, shape=row.shape)
+    return dsf.mixing.MixingProcess(row, row, common=True)
+
+
+def flip(sent, before, byzantine, normals, parameters):
+    for i in range(sent.shape[0]):
+        if byzantine[i] > 0:
+            for t in range(sent.shape[1]):
+                sent[i, t] = 2.0 * before[i, t] - sent[i, t]
+
+
+@pytest.mark.parametrize("aggregation", [algorithms.sgd(), algorithms.coordinate_median()])
+@pytest.mark.parametrize("attack", [False, True])
+def test_a_server_is_the_complete_graph_with_its_row_computed_once(
+    aggregation: algorithms.Algorithm, attack: bool
+) -> None:
+    part = algorithms.Part("flip", flip)
+    attacked = algorithms.Algorithm(attack=part, byzantine=(1,)) if attack else algorithms.sgd()
+    algorithm = algorithms.chain(algorithms.adapt_then_combine(), attacked, aggregation)
+    complete = few_runs(np.full((4, 4), 0.25), algorithm)
+    np.testing.assert_allclose(few_runs(server(4), algorithm), complete, atol=1e-13)
+    if attack:
+        unattacked = algorithms.chain(algorithms.adapt_then_combine(), aggregation)
+        assert np.abs(complete - few_runs(server(4), unattacked)).max() > 1e-3
+
+
+def test_a_consensus_step_is_a_lazier_matrix() -> None:
+    W = dsf.mixing_matrix(nx.cycle_graph(4)).toarray()
+    lazy = 0.7 * np.eye(4) + 0.3 * W
+    np.testing.assert_allclose(
+        few_runs(W, algorithms.consensus_step(0.3)), few_runs(lazy, algorithms.sgd()), atol=1e-13
+    )

@@ -12,8 +12,8 @@ import desgd_fast as dsf
 from desgd_fast.kernels.draw import random
 from desgd_fast.kernels.jit.lanes import LANES
 from desgd_fast.kernels.loops import steps
+from desgd_fast.loop.layout import Layout
 from desgd_fast.mixing.checks import stochastic_matrix
-from desgd_fast.simulation.engines.layout import Layout
 from tests.truth import simulation as reference
 
 KEY = np.array([0x9D2C5681, 0x1234567], np.uint64)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
 import desgd_fast as dsf
 from desgd_fast.mixing import rules as mixing
@@ -332,3 +333,47 @@ def test_a_matrix_in_single_precision_is_refused_with_a_remedy_that_works() -> N
     names: dict = {"W": single, "np": np}
     exec(remedy, names)
     assert dsf.mixing_report(names["W"]).n_nodes == 5
+
+
+@given(graphs(), st.sampled_from(RULES))
+def test_sparse_adjacencies_and_edge_arrays_are_the_graphs_they_hold(graph: nx.Graph, rule: str) -> None:
+    simple = nx.Graph(graph)
+    expected = build(simple, rule)
+    np.testing.assert_array_equal(
+        build_from(nx.to_scipy_sparse_array(simple, weight=None), simple, rule), expected
+    )
+    edges = np.array([*simple.edges, (len(simple) - 1, len(simple) - 1)])
+    turned = np.concatenate([edges, edges[:3, ::-1]])  # both ways and twice is once
+    np.testing.assert_array_equal(build_from(turned, simple, rule), expected)
+
+
+def build_from(value: object, graph: nx.Graph, rule: str) -> np.ndarray:
+    graph.remove_edges_from(list(nx.selfloop_edges(graph)))
+    largest = max(dict(graph.degree()).values())
+    options = {"delta": 0.7 / max(largest, 1)} if rule == "laplacian" else {}
+    return dsf.mixing_matrix(value, rule, **options).toarray()
+
+
+def test_entries_of_a_sparse_adjacency_are_edge_weights() -> None:
+    graph = nx.path_graph(3)
+    graph.edges[0, 1]["length"], graph.edges[1, 2]["length"] = 2.0, 5.0
+    weighted = nx.to_scipy_sparse_array(graph, weight="length")
+    np.testing.assert_array_equal(
+        dsf.mixing_matrix(weighted).toarray(), dsf.mixing_matrix(graph, weight="length").toarray()
+    )
+
+
+@pytest.mark.parametrize(
+    ("graph", "message"),
+    [
+        (np.eye(3), r"graph must be an \(n_edges, 2\) array of node numbers"),
+        (np.zeros((0, 2), int), r"graph must be an \(n_edges, 2\) array"),
+        (np.array([[0, -1]]), "graph must hold node numbers of at least 0, got -1"),
+        (sparse.csr_array([[0.0, 1.0], [0.0, 0.0]]), "graph must be symmetric"),
+        (sparse.csr_array([[0.0, -1.0], [-1.0, 0.0]]), "graph must hold finite edge weights"),
+        (sparse.csr_array((2, 3)), "graph must be a square adjacency"),
+    ],
+)
+def test_bad_adjacencies_are_refused(graph: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        dsf.mixing_matrix(graph)

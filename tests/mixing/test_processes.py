@@ -3,12 +3,11 @@
 import networkx as nx
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import desgd_fast as dsf
 from desgd_fast import algorithms
 from tests.harness import ORDERS, ordered
+from tests.truth import mixing as truth
 from tests.truth import simulation as reference
 
 KEY = np.random.default_rng(1).integers(0, 2**32, size=2, dtype=np.uint64)
@@ -16,18 +15,48 @@ WHEEL = nx.wheel_graph(5)
 LINKS = 10 << 28
 
 
-def failed(graph: nx.Graph, probability: float, step: int, run: int) -> np.ndarray:
-    """W of one step: links are numbered by their ends, and their uniforms lie in two halves."""
-    W = dsf.mixing_matrix(graph).toarray()
-    links = sorted((min(link), max(link)) for link in graph.edges)
-    half = (len(links) + 15) // 16 * 8
+def uniforms(count: int, step: int, run: int) -> np.ndarray:
+    """What a process draws: two halves, each filled up to eights."""
+    half = (count + 15) // 16 * 8
     c0, c1, c2, c3 = reference.words(KEY, LINKS + (1 << 27) + np.arange(half), step, 0, run)
-    uniforms = np.concatenate([reference.uniform(c0, c1), reference.uniform(c2, c3)])
-    for (i, j), uniform in zip(links, uniforms, strict=False):
-        if uniform <= probability:
-            apart = np.eye(len(W))[i] - np.eye(len(W))[j]
-            W = W + W[i, j] * np.outer(apart, apart)
-    return W
+    return np.concatenate([reference.uniform(c0, c1), reference.uniform(c2, c3)])
+
+
+def failed(graph: nx.Graph, probability: float, step: int, run: int) -> np.ndarray:
+    W = dsf.mixing_matrix(graph).toarray()
+    return truth.failed(W, probability, uniforms(graph.number_of_edges(), step, run))
+
+
+def gossip(graph: nx.Graph, n_steps: int, run: int) -> list[np.ndarray]:
+    adjacency = nx.to_numpy_array(graph)
+    return [truth.pair(adjacency, uniforms(1, step, run)[0]) for step in range(n_steps)]
+
+
+def dropouts(graph: nx.Graph, n_steps: int, run: int) -> list[np.ndarray]:
+    W = dsf.mixing_matrix(graph).toarray()
+    return [truth.dropped(W, np.full(5, 0.4), uniforms(5, step, run)) for step in range(n_steps)]
+
+
+def bursts(graph: nx.Graph, n_steps: int, run: int) -> list[np.ndarray]:
+    W = dsf.mixing_matrix(graph).toarray()
+    drawn = [uniforms(graph.number_of_edges(), step, run) for step in range(n_steps)]
+    return truth.in_bursts(W, 0.2, 0.3, drawn)
+
+
+def peers(graph: nx.Graph, n_steps: int, run: int) -> list[np.ndarray]:
+    return [truth.one_peer(5, int(np.ceil(3 * uniforms(1, step, run)[0])) - 1) for step in range(n_steps)]
+
+
+PROCESSES = {
+    "link failures": (
+        dsf.mixing.link_failures(WHEEL, 0.4),
+        lambda graph, n_steps, run: [failed(graph, 0.4, step, run) for step in range(n_steps)],
+    ),
+    "bursts": (dsf.mixing.gilbert_elliott(WHEEL, 0.2, 0.3), bursts),
+    "dropout": (dsf.mixing.node_dropout(WHEEL, 0.4), dropouts),
+    "gossip": (dsf.mixing.pairwise_gossip(WHEEL), gossip),
+    "one peer": (dsf.mixing.one_peer_exponential(5, order="random"), peers),
+}
 
 
 def run_through(matrices: list[np.ndarray], adapt_first: bool, run: int) -> np.ndarray:
@@ -52,8 +81,9 @@ def run_through(matrices: list[np.ndarray], adapt_first: bool, run: int) -> np.n
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_runs_with_failing_links_follow_the_recursion(order: str) -> None:
-    process = dsf.mixing.link_failures(WHEEL, 0.4)
+@pytest.mark.parametrize("name", PROCESSES)
+def test_runs_under_a_process_follow_the_recursion(name: str, order: str) -> None:
+    process, matrices = PROCESSES[name]
     runs = dsf.simulate(
         dsf.GaussianRegression(dim=2),
         process,
@@ -67,27 +97,9 @@ def test_runs_with_failing_links_follow_the_recursion(order: str) -> None:
         rng=1,
     )
     for run in (0, 19):
-        matrices = [failed(WHEEL, 0.4, step, run) for step in range(9)]
         np.testing.assert_allclose(
-            runs.final[run], run_through(matrices, order == ORDERS[1], run), atol=1e-12
+            runs.final[run], run_through(matrices(WHEEL, 9, run), order == ORDERS[1], run), atol=1e-12
         )
-
-
-@given(st.integers(2, 12), st.integers(0, 1000), st.floats(0.0, 0.99))
-def test_failing_links_leave_w_symmetric_and_doubly_stochastic(n: int, seed: int, probability: float) -> None:
-    graph = nx.gnp_random_graph(n, 0.5, seed=seed)
-    process = dsf.mixing.link_failures(graph, probability)
-    base, weights = process.base, np.empty(process.base.nnz)
-    uniforms = np.random.default_rng(seed).uniform(size=process.n_uniforms)
-    assert process.n_uniforms == graph.number_of_edges()
-    rule = getattr(process.function, "py_func", process.function)
-    rule(0, base.data, base.indptr, base.indices, uniforms, process.tables, weights)
-    W = np.zeros((n, n))
-    W[np.repeat(np.arange(n), np.diff(base.indptr)), base.indices] = weights
-    np.testing.assert_allclose(W, W.T, atol=1e-15)
-    np.testing.assert_allclose(W.sum(axis=1), 1.0)
-    gone = np.count_nonzero(np.triu(base.toarray(), 1)) - np.count_nonzero(np.triu(W, 1))
-    assert gone == np.count_nonzero(uniforms <= probability)
 
 
 def test_failing_links_have_the_mean_they_say() -> None:
@@ -126,6 +138,24 @@ def test_a_process_that_never_fails_is_its_matrix() -> None:
     np.testing.assert_allclose(changing.final, fixed.final, atol=1e-14)
 
 
+@pytest.mark.parametrize("process", [process for process, _ in PROCESSES.values()], ids=PROCESSES)
+def test_same_bits_for_any_threads_and_cuts(
+    process: dsf.mixing.MixingProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from desgd_fast.simulation import running
+
+    def simulate(**options: object) -> np.ndarray:
+        shared = {"step_size": 0.1, "batch_size": 3, "n_steps": 9, "n_runs": 20, "rng": 1, "initial": 1.0}
+        return dsf.simulate(dsf.GaussianRegression(dim=2), process, **{**shared, **options}).final
+
+    whole = simulate()
+    np.testing.assert_array_equal(simulate(threads=1), whole)
+    np.testing.assert_array_equal(simulate(first_run=17, n_runs=1), whole[17:18])
+    monkeypatch.setattr(running, "_STATE_BYTES", 1)
+    monkeypatch.setattr(running, "_CALL_VARIATES", 1)
+    np.testing.assert_array_equal(simulate(), whole)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
@@ -136,6 +166,26 @@ def test_a_process_that_never_fails_is_its_matrix() -> None:
             ValueError,
             "graph must be symmetric",
         ),
+        (lambda: dsf.mixing.gilbert_elliott(WHEEL, 0.0, 0.5), ValueError, "failure must be a number"),
+        (
+            lambda: dsf.mixing.gilbert_elliott(WHEEL, 0.5, 1.5),
+            ValueError,
+            "recovery must be a number",
+        ),
+        (
+            lambda: dsf.mixing.node_dropout(WHEEL, [0.1, 0.2]),
+            ValueError,
+            "probability must be a number from 0",
+        ),
+        (lambda: dsf.mixing.node_dropout(WHEEL, 1.0), ValueError, "or one for each of the 5 nodes"),
+        (
+            lambda: dsf.mixing.pairwise_gossip(nx.empty_graph(3)),
+            ValueError,
+            "graph must have at least",
+        ),
+        (lambda: dsf.mixing.random_matching("ring"), TypeError, "graph must be an undirected networkx graph"),
+        (lambda: dsf.mixing.one_peer_exponential(1), ValueError, "n_nodes must be"),
+        (lambda: dsf.mixing.one_peer_exponential(4, order="any"), ValueError, "order must be one of"),
         (lambda: dsf.mixing.alternate([]), TypeError, "matrices must be a sequence"),
         (lambda: dsf.mixing.alternate([np.eye(2), np.eye(3)]), ValueError, "matrices must all have the same"),
         (

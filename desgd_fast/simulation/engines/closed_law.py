@@ -8,10 +8,10 @@ import numpy as np
 from desgd_fast.experiment import Experiment
 from desgd_fast.kernels.draw import random
 from desgd_fast.kernels.loops import steps
+from desgd_fast.loop import checks
+from desgd_fast.loop.layout import Layout
 from desgd_fast.problems.protocols import ClosedLaw
-from desgd_fast.simulation import checks
 from desgd_fast.simulation.engines.engine import Engine, Task
-from desgd_fast.simulation.engines.layout import Layout
 from desgd_fast.simulation.engines.vectors import Vectors
 
 

@@ -7,12 +7,12 @@ from desgd_fast.kernels.draw import random
 from desgd_fast.kernels.draw.samples import RESHUFFLE
 from desgd_fast.kernels.jit.lanes import SAMPLES
 from desgd_fast.kernels.loops import rows, steps
+from desgd_fast.loop import checks
+from desgd_fast.loop.layout import Layout
+from desgd_fast.loop.sources import sampling_bounds
 from desgd_fast.problems.protocols import OwnRows
 from desgd_fast.problems.rows import SAMPLINGS
-from desgd_fast.simulation import checks
 from desgd_fast.simulation.engines.engine import Engine, Task
-from desgd_fast.simulation.engines.layout import Layout
-from desgd_fast.simulation.engines.loop import sampling_bounds
 from desgd_fast.simulation.engines.vectors import Vectors
 
 # Coordinates up to which rows are faster with runs side by side than alone.

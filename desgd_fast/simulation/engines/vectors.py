@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from desgd_fast.loop.layout import Layout
 from desgd_fast.simulation.engines.engine import Real, n_blocks
-from desgd_fast.simulation.engines.layout import Layout
 from desgd_fast.simulation.results import euclidean
 
 

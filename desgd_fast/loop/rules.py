@@ -1,0 +1,111 @@
+"""An algorithm and a mixing process as the step loop takes them: pointers, and their numbers."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from desgd_fast.algorithms import Part, checks
+from desgd_fast.experiment import Experiment
+from desgd_fast.kernels.loops import slots
+
+
+def rules_of(experiment: Experiment, dim: int, *, at_infinity: bool = False) -> slots.Rules:
+    """The algorithm and the mixing process as the loop takes them; at infinity without additive noise."""
+    algorithm, process = experiment.algorithm, experiment.process
+    checks.fits_sizes(algorithm, dim, np.diff(process.base.indptr).tolist())
+    chain = tuple(part for part in algorithm.local if not (at_infinity and part.additive))
+    local = _numbers(tuple(part for part in chain if not part.by_sample), dim)
+    samples = _numbers(tuple(part for part in chain if part.by_sample), dim)
+    sent = _numbers((algorithm.message,) if algorithm.message else (), dim)
+    look, look_cuts = _look(local.parts, dim)
+    participation, aggregation, attack = algorithm.participation, algorithm.aggregation, algorithm.attack
+    base = process.base
+    return slots.Rules(
+        participates=participation is not None,
+        participate=slots.participation(participation.function) if participation else slots.NO_PARTICIPATE,
+        participation_parameters=_parameters(participation),
+        presence=participation.memory if participation else 0,
+        participation_uniforms=participation.variates(1)[1] if participation else 0,
+        transforms=bool(local.parts),
+        transform=_transform(local.parts),
+        local_parameters=local.parameters,
+        local_cuts=local.cuts,
+        local_memory=local.memory,
+        local_mixed=sum(part.mixed for part in local.parts),
+        local_normals=local.normals,
+        local_uniforms=local.uniforms,
+        looks=look is not None,
+        look=slots.looking(look.look) if look is not None and look.look else slots.NO_LOOK,
+        look_parameters=_parameters(look),
+        look_cuts=look_cuts,
+        by_sample=bool(samples.parts),
+        sample_transform=_transform(samples.parts),
+        sample_parameters=samples.parameters,
+        sample_cuts=samples.cuts,
+        sends=bool(sent.parts) or attack is not None,
+        encodes=bool(sent.parts),
+        send=_transform(sent.parts),
+        message_parameters=sent.parameters,
+        message_cuts=sent.cuts,
+        message_memory=sent.memory,
+        message_normals=sent.normals,
+        message_uniforms=sent.uniforms,
+        attacks=attack is not None,
+        attack=slots.attacking(attack.function) if attack else slots.NO_ATTACK,
+        attack_parameters=_parameters(attack),
+        byzantine=algorithm.byzantine_nodes(experiment.n_nodes),
+        attack_normals=attack.variates(dim)[0] if attack else 0,
+        indptr=base.indptr,
+        indices=base.indices,
+        weights=base.data,
+        weighs=process.function is not None,
+        weigh=slots.NO_WEIGH if process.function is None else slots.weighing(process.function),
+        tables=np.ascontiguousarray(process.tables),
+        link_uniforms=process.n_uniforms,
+        link_memory=process.n_memory,
+        common=process.common,
+        aggregates=aggregation is not None,
+        combine=slots.aggregation(aggregation.function) if aggregation else slots.NO_COMBINE,
+        aggregation_parameters=_parameters(aggregation),
+        adapt_first=algorithm.adapt_first,
+        period=algorithm.period,
+        consensus_step=1.0 if algorithm.consensus_step is None else algorithm.consensus_step,
+    )
+
+
+def _parameters(part: Part | None) -> NDArray[np.float64]:
+    return np.array(part.parameters if part else (), np.float64)
+
+
+def _transform(parts: tuple[Part, ...]) -> Any:
+    return slots.transform(tuple(part.function for part in parts)) if parts else slots.NO_TRANSFORM
+
+
+def _look(parts: tuple[Part, ...], dim: int) -> tuple[Part | None, NDArray[np.int64]]:
+    """The part that says where gradients are taken, and where its memory and its uniforms lie."""
+    memory = uniforms = 0
+    for part in parts:
+        drawn = part.variates(dim)[1]
+        if part.look is not None:
+            return part, np.array([memory, part.memory, uniforms, drawn])
+        memory, uniforms = memory + part.memory, uniforms + drawn
+    return None, np.zeros(4, np.int64)
+
+
+class _Numbers(NamedTuple):
+    """What some parts take together."""
+
+    parts: tuple[Part, ...]
+    parameters: NDArray[np.float64]
+    cuts: NDArray[np.int64]
+    memory: int
+    normals: int
+    uniforms: int
+
+
+def _numbers(parts: tuple[Part, ...], dim: int) -> _Numbers:
+    counts = [(part.memory, *part.variates(dim), len(part.parameters)) for part in parts]
+    parameters = np.array([value for part in parts for value in part.parameters], float)
+    memory, normals, uniforms = (sum(count[i] for count in counts) for i in range(3))
+    return _Numbers(parts, parameters, np.array(counts, np.int64).reshape(-1), memory, normals, uniforms)
