@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse import csgraph, linalg
 
+from desgd_fast.common import html
 from desgd_fast.common.forms import dataset, scalars
 from desgd_fast.mixing.processes import MixingProcess, as_process
 from desgd_fast.mixing.rules import _DENSE, _TOLERANCE, _ends, second_eigenvalue
@@ -37,6 +38,13 @@ class MixingReport:
     mean_square_contraction : float
         Second largest eigenvalue of E[WᵀW]: E‖x − x̄‖² shrinks at least by this factor in a round of mixing
         (Boyd et al. 2006); nan where it is not known, or columns do not sum to one.
+
+    Examples
+    --------
+    >>> import networkx as nx, desgd_fast as dsf
+    >>> report = dsf.mixing_report(dsf.mixing_matrix(nx.cycle_graph(4)))
+    >>> report.connected, report.doubly_stochastic, round(report.spectral_gap, 3)
+    (True, True, 0.667)
     """
 
     n_nodes: int
@@ -83,6 +91,9 @@ class MixingReport:
 
     def __str__(self) -> str:
         return "\n".join(f"{label:<30}{value:>11}" for label, value in self.rows())
+
+    def _repr_html_(self) -> str:
+        return html.card("Mixing matrix", self.rows())
 
     def to_xarray(self) -> "xarray.Dataset":
         """Every number as a scalar variable."""

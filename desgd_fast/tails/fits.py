@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from desgd_fast.common import html
 from desgd_fast.common.forms import dataset, table
 from desgd_fast.tails.results import TailEstimate
 
@@ -35,6 +36,14 @@ class ThresholdChoice:
         Double bootstraps run.
     warnings : tuple of str
         What a careful reader should know.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from desgd_fast import tails
+    >>> choice = tails.ks_threshold(1 + np.random.default_rng(0).pareto(2.0, 1000))
+    >>> choice.rule, round(choice.exponent - choice.alpha, 6), choice.k < choice.n_used
+    ('ks', 1.0, True)
     """
 
     rule: str
@@ -69,6 +78,15 @@ class GoodnessOfFit:
         Resamples behind the p-value.
     refitted : bool
         Whether the threshold was chosen anew in every resample.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from desgd_fast import tails
+    >>> sample = 1 + np.random.default_rng(0).pareto(2.0, 1000)
+    >>> fit = tails.goodness_of_fit(sample, k=200, n_resamples=100, rng=0)
+    >>> fit.p_value > 0.1, fit.k, fit.n_resamples
+    (True, 200, 100)
     """
 
     p_value: float
@@ -104,6 +122,14 @@ class LikelihoodRatio:
         The Pareto fit.
     test : str
         ``"Vuong"`` or ``"uniformly most powerful unbiased"``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from desgd_fast import tails
+    >>> sample = np.random.default_rng(0).exponential(size=1000)
+    >>> tails.likelihood_ratio(sample, "exponential", k=500).favours
+    'exponential'
     """
 
     log_ratio: float
@@ -136,6 +162,14 @@ class TailComparison:
         Pairs whose intervals do not meet.
     reasons : dict of str to str
         Why the others have none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from desgd_fast import tails
+    >>> comparison = tails.compare(np.random.default_rng(0).standard_t(3, 2000))
+    >>> sorted(comparison.estimates)
+    ['Hill', 'MMO', 'Pickands', 'bias-reduced Hill', 'moment']
     """
 
     estimates: dict[str, TailEstimate]
@@ -155,6 +189,16 @@ class TailComparison:
         lines += [f"disagree: {first} and {second}" for first, second in self.disagreements]
         lines += [f"{name}: {text}" for name, e in self.estimates.items() for text in e.warnings]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        rows: list[list[Any]] = [
+            [name, e.alpha, e.stderr, e.ci_low, e.ci_high, e.k or ""] for name, e in self.estimates.items()
+        ]
+        notes = [f"{name}: {reason}" for name, reason in self.reasons.items()]
+        notes += [f"disagree: {first} and {second}" for first, second in self.disagreements]
+        notes += [f"{name}: {text}" for name, e in self.estimates.items() for text in e.warnings]
+        columns = ("estimator", "alpha", "stderr", "ci_low", "ci_high", "k")
+        return html.grid("Tail indices of one sample", columns, rows, notes)
 
     def to_xarray(self) -> "xarray.Dataset":
         """The numbers over an axis of estimators; nan, and the reason, where there is none."""

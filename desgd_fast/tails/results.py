@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from desgd_fast.common import html
 from desgd_fast.common.forms import dataset
 
 if TYPE_CHECKING:
@@ -55,6 +56,14 @@ class TailEstimate:
         Name of the estimator.
     warnings : tuple of str
         What a careful reader should know before using the number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from desgd_fast import tails
+    >>> estimate = tails.hill(1 + np.random.default_rng(0).pareto(2.0, 1000), 200)
+    >>> estimate.k, bool(estimate.ci_low < 2 < estimate.ci_high)
+    (200, True)
     """
 
     alpha: Floats
@@ -104,6 +113,20 @@ class TailEstimate:
             f"alpha median {quartiles[1]:.4g}, quartiles {quartiles[0]:.4g} and {quartiles[2]:.4g}"
         )
 
+    def _repr_html_(self) -> str:
+        if np.ndim(self.alpha):
+            first, *lines = self._bulk_head().splitlines()
+            return html.card(first, [("over all samples", line) for line in lines], notes=self.warnings)
+        rows = [
+            ("alpha", self.alpha),
+            (f"{100 * self.level:g}% interval", f"{self.ci_low:.4g} … {self.ci_high:.4g}"),
+            ("standard error", self.stderr),
+            ("values above the threshold", f"{self.k} of {self.n_used}"),
+            ("threshold", self.threshold),
+        ]
+        picture = html.interval(self.alpha, self.ci_low, self.ci_high)
+        return html.card(self.estimator, rows, picture, self.warnings)
+
     def to_xarray(self) -> "xarray.Dataset":
         """The numbers as a Dataset over axes sample_0, sample_1, …; warnings in its attributes."""
         axes = [f"sample_{i}" for i in range(np.ndim(self.alpha))]
@@ -134,6 +157,15 @@ class TailPath:
         Name of the estimator.
     signed_xi : (n_used − 1,) array or None
         Extreme value index of estimators that tell light tails apart, whose alpha is inf; None of the others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from desgd_fast import tails
+    >>> path = tails.hill_path(1 + np.random.default_rng(0).pareto(2.0, 1000))
+    >>> k, alpha = path
+    >>> int(k[-1]), bool(path.interval([200])[0][0] < alpha[199])
+    (999, True)
     """
 
     alpha: NDArray[np.float64]
