@@ -42,12 +42,17 @@ class Part:
         Whether rotating iterates and gradients rotates what it makes; inner products are, coordinates are
         not.
     per_node : bool
-        Whether ``parameters`` hold one number for all nodes or one for each.
+        Whether ``parameters`` hold one number for all nodes or one for each; a participation is given all,
+        anything else its node's.
+    width : int
+        How many numbers of a node these are.
     role : str
         Parts with the same role exclude each other.
     look : callable or None
         ``look(place, iterate, memory, uniforms, parameters)`` of a local rule moves ``place``, a copy of
         the iterate, to where the gradient is taken; memory and uniforms are those that the rule then gets.
+    woken : bool
+        Whether a participation asks the mixing process who is awake.
     by_sample : bool
         Whether a local rule works on every sample's gradient before they are averaged; it then keeps and
         draws nothing, and comes before all that do not.
@@ -69,8 +74,10 @@ class Part:
     degree: str = "linear"
     equivariant: bool = True
     per_node: bool = False
+    width: int = 1
     role: str = ""
     look: Callable[..., Any] | None = field(default=None, repr=False)
+    woken: bool = False
     by_sample: bool = False
     additive: bool = False
     array_form: Callable[..., Any] | None = field(default=None, compare=False)
@@ -98,8 +105,8 @@ class Algorithm:
         What a node makes of its gradient, one part after the other; none takes the gradient itself.
     order : {None, "combine-then-adapt", "adapt-then-combine"}
         x_i ← Σ_j W_ij x_j − η d_i, which None is too, or x_i ← Σ_j W_ij (x_j − η d_j).
-    local_steps : int or None
-        Steps from one mixing to the next; None is 1.
+    local_steps : int, tuple of int or None
+        Steps from one mixing to the next, of all nodes or of each, who then wait for the others; None is 1.
     participation : Part or None
         Who takes a gradient at a step; None is everybody.
     message : Part or None
@@ -122,7 +129,7 @@ class Algorithm:
 
     local: tuple[Part, ...] = ()
     order: str | None = None
-    local_steps: int | None = None
+    local_steps: int | tuple[int, ...] | None = None
     participation: Part | None = None
     message: Part | None = None
     consensus_step: float | None = None
@@ -133,7 +140,8 @@ class Algorithm:
     def __repr__(self) -> str:
         parts = [repr(part) for part in self.parts]
         if self.local_steps is not None:
-            parts.append(f"local_steps({self.local_steps})")
+            steps = self.local_steps
+            parts.append(f"local_steps({list(steps) if isinstance(steps, tuple) else steps})")
         if self.consensus_step is not None:
             parts.append(f"consensus_step({self.consensus_step:g})")
         if self.order is not None:
@@ -158,7 +166,7 @@ class Algorithm:
     @property
     def period(self) -> int:
         """Steps from one mixing to the next."""
-        return self.local_steps or 1
+        return max(self.local_steps) if isinstance(self.local_steps, tuple) else self.local_steps or 1
 
     @property
     def plain(self) -> bool:

@@ -153,6 +153,12 @@ def draw_variates(
         fill_uniforms(key, purpose + np.uint64(1 << 27), step, label, run, half, half, uniforms)
 
 
+@exact
+def of_node(parameters: Reals, count: int, node: int) -> Any:
+    """A node's parameters, so many; all nodes may have the same."""
+    return entries(parameters, 0 if parameters.size == count else node * count, count)
+
+
 @elementary
 def apply_transform(
     part: Transform,
@@ -173,7 +179,7 @@ def apply_transform(
         rows(memory, node * part.n_memory, part.n_memory),
         entries(normals, 0, part.n_normals),
         entries(uniforms, 0, part.n_uniforms),
-        borrow(part.parameters),
+        of_node(borrow(part.parameters), part.n_parameters, node),
         borrow(part.cuts),
     )
 
@@ -182,15 +188,30 @@ def apply_transform(
 def decide_participation(
     first: int, last: int, rules: Rules, counter: Counter, nodes: Nodes, desk: Desk
 ) -> None:
-    """Multiply the nodes' step sizes with what their participation says: 0 where they stay out."""
+    """Multiply the nodes' step sizes with what their participation says: 0 where they stay out.
+
+    It is asked at the first step of a round, and its last number keeps what it said.
+    """
     count, uniforms, sizes = rules.participation_uniforms, borrow(desk.uniforms), borrow(desk.sizes)
     presence, links, numbers = borrow(nodes.presence), borrow(nodes.links), rules.participation_parameters
     drawn, of_links = entries(uniforms, 0, count), entries(links, 0, rules.link_memory)
+    width, step = presence.shape[1], np.int64(counter.step)
     for node in range(first, last):
-        draw_variates(PARTICIPATION, counter, node, 0, count, uniforms, uniforms)
-        own = entries(presence, node * presence.shape[1], presence.shape[1])
-        factor = rules.participate(np.int64(counter.step), node, drawn, own, of_links, numbers)
-        sizes[node - first] *= factor
+        if step % rules.period == 0:
+            draw_variates(PARTICIPATION, counter, node, 0, count, uniforms, uniforms)
+            own = entries(presence, node * width, width - 1)
+            factor = rules.participate(step // rules.period, node, drawn, own, of_links, numbers)
+            presence[node, width - 1] = factor
+        sizes[node - first] *= presence[node, width - 1]
+
+
+@exact
+def wait_for_others(first: int, last: int, rules: Rules, counter: Counter, desk: Desk) -> None:
+    """Nodes that have taken all their local steps take no more until the round ends."""
+    taken, sizes = np.int64(counter.step) % rules.period, borrow(desk.sizes)
+    for node in range(first, last):
+        if taken >= rules.local_steps[node]:
+            sizes[node - first] = 0.0
 
 
 @exact
@@ -207,7 +228,8 @@ def choose_places(
         draw_variates(RULES, counter, node, 0, rules.local_uniforms, uniforms, uniforms)
         kept = rows(memory, node * rules.local_memory + cuts[LOOK_MEMORY], cuts[LOOK_VECTORS])
         drawn = entries(uniforms, cuts[LOOK_UNIFORM], cuts[LOOK_UNIFORMS])
-        rules.look(place, iterate, kept, drawn, borrow(rules.look_parameters))
+        numbers = of_node(borrow(rules.look_parameters), rules.look_numbers, node)
+        rules.look(place, iterate, kept, drawn, numbers)
 
 
 @elementary
@@ -220,7 +242,7 @@ def take_gradients(
     begin = first
     while begin < last:
         end = last
-        if rules.participates:  # a stretch of nodes that do
+        if rules.participates or rules.waits:  # a stretch of nodes that do
             while begin < last and sizes[begin - first] == 0.0:
                 begin += 1
             end = begin
@@ -256,6 +278,8 @@ def move_nodes(
         sizes[i] = -step_sizes[first + i]
     if rules.participates:
         decide_participation(first, last, rules, counter, nodes, desk)
+    if rules.waits:
+        wait_for_others(first, last, rules, counter, desk)
     at = x
     if rules.looks:
         choose_places(first, last, rules, counter, nodes, desk, work.places)

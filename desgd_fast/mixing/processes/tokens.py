@@ -139,6 +139,7 @@ def token(chain: "nx.Graph[Any] | Any") -> MixingProcess:
         _tables(transitions, stationary),
         1,
         n_nodes + 1,
+        wakes=True,
         common=True,
         name=f"token({n_nodes} nodes)",
     )
@@ -192,6 +193,7 @@ def self_repellent_token(
         np.concatenate([tables, numbers]),
         1,
         2 * n_nodes + 1,
+        wakes=True,
         common=True,
         name=f"self_repellent_token({n_nodes} nodes, {strength:g})",
     )

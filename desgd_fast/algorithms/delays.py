@@ -1,0 +1,121 @@
+"""Gradients that come late: taken where the node was some steps ago."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from desgd_fast.algorithms import checks
+from desgd_fast.algorithms.algorithm import Algorithm, Part
+from desgd_fast.kernels.jit.compile import Matrix, Reals, inlined
+
+
+@inlined
+def _remember(place: Reals, iterate: Reals, memory: Matrix, delay: int) -> None:
+    """Go back so many steps, not beyond the first, and keep the iterate of this one.
+
+    The last vector of memory counts steps, the others are a ring.
+    """
+    length = memory.shape[0] - 1
+    step = int(memory[length, 0])
+    back = min(delay, step)
+    if back > 0:
+        for t in range(place.size):
+            place[t] = memory[(step - back) % length, t]
+    for t in range(iterate.size):
+        memory[step % length, t] = iterate[t]
+    memory[length, 0] = step + 1.0
+
+
+@inlined
+def _look_back(place: Reals, iterate: Reals, memory: Matrix, uniforms: Reals, parameters: Reals) -> None:
+    _remember(place, iterate, memory, int(parameters[0]))
+
+
+@inlined
+def _drawn(uniforms: Reals, parameters: Reals) -> int:
+    delay = 0
+    while delay < parameters.size - 1 and uniforms[0] > parameters[delay]:
+        delay += 1
+    return delay
+
+
+@inlined
+def _look_back_at_random(
+    place: Reals, iterate: Reals, memory: Matrix, uniforms: Reals, parameters: Reals
+) -> None:
+    _remember(place, iterate, memory, _drawn(uniforms, parameters))
+
+
+@inlined
+def _as_it_is(
+    direction: Reals, iterate: Reals, memory: Matrix, normals: Reals, uniforms: Reals, parameters: Reals
+) -> None:
+    pass
+
+
+def delayed(steps: ArrayLike) -> Algorithm:
+    """x_k+1 = Σ_j W_ij x_j,k − η g_i(x_i,k−τ): gradients of fresh minibatches where the node was τ steps ago.
+
+    In the first τ steps they are taken where it started. Asynchronous SGD with a fixed delay (Agarwal &
+    Duchi, NeurIPS 2011). Steps at which a node takes no part count too.
+
+    Parameters
+    ----------
+    steps : int or (n_nodes,) array of int
+        τ ≥ 0, for all nodes or for each. A node keeps as many iterates.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a delay is no integer of at least 0.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf
+    >>> dsf.algorithms.delayed(3)
+    delayed(3)
+    """
+    delays = checks.rounds("steps", steps, 0, 10_000)
+    part = Part(
+        "delayed",
+        _as_it_is,
+        tuple(map(float, delays)),
+        int(delays.max()) + 1 if delays.max() > 0 else 2,
+        role="delay",
+        per_node=True,
+        look=_look_back,
+    )
+    return Algorithm((part,))
+
+
+def randomly_delayed(probabilities: ArrayLike) -> Algorithm:
+    """Gradients with a delay drawn anew at every step and node: τ = 0, 1, … with these probabilities.
+
+    Gradients as in :func:`delayed`, in an order that may overtake (Lian et al., NeurIPS 2015).
+
+    Parameters
+    ----------
+    probabilities : (most + 1,) array
+        Of the delays 0, 1, …, summing to one.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they are no probabilities that sum to one.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf
+    >>> dsf.algorithms.randomly_delayed([0.5, 0.25, 0.25]).local[0].memory
+    3
+    """
+    law = checks.law("probabilities", probabilities)
+    part = Part(
+        "randomly_delayed",
+        _as_it_is,
+        tuple(map(float, np.cumsum(law))),
+        max(law.size, 2),
+        uniforms=1,
+        role="delay",
+        look=_look_back_at_random,
+    )
+    return Algorithm((part,))
