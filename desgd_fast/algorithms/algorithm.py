@@ -56,6 +56,12 @@ class Part:
     by_sample : bool
         Whether a local rule works on every sample's gradient before they are averaged; it then keeps and
         draws nothing, and comes before all that do not.
+    outcomes : callable or None
+        ``outcomes(dim, *parameters)`` lists all that the part's uniforms may decide for the first coordinate,
+        as pairs of a probability and the uniforms that bring it about; with one parameter for each node it is
+        asked for every node's. Exact second moments need it of a linear part that draws uniforms.
+    period : int
+        Of a participation: rounds after which it begins again, if it depends on their number.
     additive : bool
         Whether all that a local rule does is to add noise that does not depend on iterates and gradients,
         which changes no tail index unless it is heavy-tailed itself.
@@ -80,6 +86,8 @@ class Part:
     woken: bool = False
     by_sample: bool = False
     additive: bool = False
+    outcomes: Callable[..., Any] | None = field(default=None, repr=False, compare=False)
+    period: int = 1
     array_form: Callable[..., Any] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:

@@ -28,6 +28,8 @@ def part(part: Any) -> None:
     check.flag("equivariant", part.equivariant)
     check.flag("by_sample", part.by_sample)
     check.flag("additive", part.additive)
+    check.positive_integer("period", part.period)
+    check.positive_integer("width", part.width)
     if part.by_sample and (part.memory or part.normals or part.uniforms or part.per_node):
         raise ValueError(
             "by_sample must be False for a part that keeps vectors, draws variates or has numbers per node"

@@ -18,6 +18,10 @@ def _random_mask(
             message[t] = 0.0
 
 
+def _mask_outcomes(dim: int, share: float) -> list[tuple[float, list[float]]]:
+    return [(share, [share] * dim), (1 - share, [1.0] * dim)]
+
+
 def random_mask(share: float) -> Algorithm:
     """Every coordinate of a message is sent with probability ``share``, and is zero otherwise.
 
@@ -30,7 +34,16 @@ def random_mask(share: float) -> Algorithm:
     random_mask(0.25)
     """
     share = check.fraction("share", share)
-    return Algorithm(message=Part("random_mask", _random_mask, (share,), uniforms="dim", equivariant=False))
+    return Algorithm(
+        message=Part(
+            "random_mask",
+            _random_mask,
+            (share,),
+            uniforms="dim",
+            equivariant=False,
+            outcomes=_mask_outcomes,
+        )
+    )
 
 
 def consensus_step(size: float) -> Algorithm:

@@ -34,6 +34,10 @@ def _bernoulli(
     return 1.0 if uniforms[0] <= parameters[node % parameters.size] else 0.0
 
 
+def _coin(dim: int, probability: float) -> list[tuple[float, list[float]]]:
+    return [(probability, [probability]), (1 - probability, [1.0])]
+
+
 def bernoulli(probability: ArrayLike) -> Algorithm:
     """Each node takes part in a round with this probability, on its own; mixing goes on.
 
@@ -50,7 +54,9 @@ def bernoulli(probability: ArrayLike) -> Algorithm:
     """
     probabilities = checks.probabilities("probability", probability)
     return Algorithm(
-        participation=Part("bernoulli", _bernoulli, _numbers(probabilities), uniforms=1, per_node=True)
+        participation=Part(
+            "bernoulli", _bernoulli, _numbers(probabilities), uniforms=1, per_node=True, outcomes=_coin
+        )
     )
 
 
@@ -123,14 +129,20 @@ def cyclic(length: int, active: ArrayLike = 1, *, offset: ArrayLike | None = Non
     rounds = checks.rounds("active", active, 1, length)
     begins = np.array([-1.0]) if offset is None else checks.rounds("offset", offset, 0, length)
     numbers = checks.together(length=np.array([float(length)]), active=rounds, offset=begins)
-    return Algorithm(participation=Part("cyclic", _cyclic, _numbers(numbers), per_node=True, width=3))
+    return Algorithm(
+        participation=Part("cyclic", _cyclic, _numbers(numbers), per_node=True, width=3, period=length)
+    )
 
 
 @inlined
 def _poisson(
     meeting: int, node: int, uniforms: Reals, memory: Reals, links: Reals, parameters: Reals
 ) -> float:
-    return 1.0 if uniforms[0] <= 1.0 - math.exp(-parameters[node % parameters.size]) else 0.0
+    return 1.0 if uniforms[0] <= -math.expm1(-parameters[node % parameters.size]) else 0.0
+
+
+def _tick(dim: int, rate: float) -> list[tuple[float, list[float]]]:
+    return _coin(dim, -math.expm1(-rate))
 
 
 def poisson(rate: ArrayLike) -> Algorithm:
@@ -151,7 +163,9 @@ def poisson(rate: ArrayLike) -> Algorithm:
     poisson(0.1, 0.2)
     """
     rates = checks.positive_numbers("rate", rate)
-    return Algorithm(participation=Part("poisson", _poisson, _numbers(rates), uniforms=1, per_node=True))
+    return Algorithm(
+        participation=Part("poisson", _poisson, _numbers(rates), uniforms=1, per_node=True, outcomes=_tick)
+    )
 
 
 @inlined

@@ -116,6 +116,9 @@ def _one_set_at_a_time(
         spread = laplacian(listener, source, probabilities[sets] * weight**2, n_nodes)
         return sparse.csr_array(mean + mean.T - sparse.eye_array(n_nodes) + spread)
 
+    def outcomes(meeting: int, memory: NDArray[np.float64]) -> list[tuple[float, list[float]]]:
+        return [(chance, [up_to]) for chance, up_to in zip(probabilities, tables[1], strict=False)]
+
     return MixingProcess(
         base,
         mean,
@@ -128,6 +131,7 @@ def _one_set_at_a_time(
         quadratic=None if cyclic else quadratic,
         square=square,
         turns=tuple(map(opened, members)) if cyclic else (),
+        outcomes=None if cyclic else outcomes,
     )
 
 

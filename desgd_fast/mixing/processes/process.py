@@ -4,7 +4,7 @@ A process has a matrix in compressed rows, ``base``, whose pattern holds every w
 short compiled function that fills in the weights of one round of a run.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +52,11 @@ class MixingProcess:
         () ↦ E[WᵀW], a sparse array, over the stationary law or the turns.
     turns : tuple of sparse arrays
         The matrices where they take turns.
+    outcomes : callable or None
+        ``outcomes(meeting, memory)`` lists all that a round's uniforms may decide, as pairs of a probability
+        and the uniforms that bring it about; rounds from 1 on have one law, given the memory. Exact second
+        moments follow the memory through them where there is no ``quadratic``, or where a participation
+        reads the memory.
     """
 
     base: sparse.csr_array = field(repr=False)
@@ -66,6 +71,9 @@ class MixingProcess:
     quadratic: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = field(default=None, repr=False)
     square: Callable[[], sparse.csr_array] | None = field(default=None, repr=False)
     turns: tuple[sparse.csr_array, ...] = field(default=(), repr=False)
+    outcomes: Callable[[int, NDArray[np.float64]], Sequence[tuple[float, Any]]] | None = field(
+        default=None, repr=False
+    )
 
     def __post_init__(self) -> None:
         indices, indptr = (

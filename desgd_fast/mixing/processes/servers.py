@@ -1,5 +1,8 @@
 """A server that averages clients and sends all of them the same."""
 
+import math
+from itertools import product
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -69,6 +72,12 @@ def server(n_nodes: int, n_sampled: int | None = None) -> MixingProcess:
     def quadratic(Q: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.full_like(Q, both * Q.sum() + (one - both) * np.trace(Q))
 
+    def outcomes(meeting: int, memory: NDArray[np.float64]) -> list[tuple[float, list[float]]]:
+        choices = [range(n_nodes - sampled + i + 1) for i in range(sampled)]
+        chance = 1 / math.prod(map(len, choices))
+        drawn = (zip(clients, choices, strict=True) for clients in product(*choices))
+        return [(chance, [1 - (client + 0.5) / len(among) for client, among in pairs]) for pairs in drawn]
+
     row = one_row(np.full(n_nodes, 1.0 / n_nodes))
     if sampled == n_nodes:
         return MixingProcess(
@@ -84,4 +93,5 @@ def server(n_nodes: int, n_sampled: int | None = None) -> MixingProcess:
         common=True,
         name=f"server({n_nodes}, {sampled})",
         quadratic=quadratic,
+        outcomes=outcomes,
     )

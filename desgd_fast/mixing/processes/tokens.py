@@ -132,16 +132,29 @@ def token(chain: "nx.Graph[Any] | Any") -> MixingProcess:
     """
     transitions, stationary = _chain(chain)
     n_nodes = transitions.shape[0]
+    tables = _tables(transitions, stationary)
+
+    def outcomes(meeting: int, memory: NDArray[np.float64]) -> list[tuple[float, list[float]]]:
+        if meeting == 0:
+            chances, up_to = stationary, np.cumsum(stationary)
+        else:
+            holder = int(memory[n_nodes])
+            here = slice(transitions.indptr[holder], transitions.indptr[holder + 1])
+            chances, up_to = transitions.data[here], tables[_UP_TO, here]
+        middles = up_to - chances / 2
+        return [(float(chance), [float(u)]) for chance, u in zip(chances, middles, strict=True)]
+
     return MixingProcess(
         one_row(np.ones(n_nodes)),
         one_row(stationary),
         _walk,
-        _tables(transitions, stationary),
+        tables,
         1,
         n_nodes + 1,
         wakes=True,
         common=True,
         name=f"token({n_nodes} nodes)",
+        outcomes=outcomes,
     )
 
 
