@@ -65,6 +65,13 @@ class Part:
     additive : bool
         Whether all that a local rule does is to add noise that does not depend on iterates and gradients,
         which changes no tail index unless it is heavy-tailed itself.
+    shared : bool
+        Whether all nodes draw the same variates at a step.
+    refuses : callable or None
+        ``refuses(count)``: why the part cannot take vectors of so many coordinates, or for an aggregation so
+        many vectors; None if it can.
+    bits : callable or None
+        ``bits(dim)``: what it takes to send what a compressor makes of so many coordinates.
     array_form : callable or None
         array_form(direction, iterate, memory, parameters): the same on rows of arrays or tensors, one a
         node, for :func:`desgd_fast.torch.train`; ``memory`` is a list of arrays that it replaces.
@@ -88,6 +95,9 @@ class Part:
     additive: bool = False
     outcomes: Callable[..., Any] | None = field(default=None, repr=False, compare=False)
     period: int = 1
+    shared: bool = False
+    refuses: Callable[[int], str | None] | None = field(default=None, repr=False, compare=False)
+    bits: Callable[[int], float] | None = field(default=None, repr=False, compare=False)
     array_form: Callable[..., Any] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -196,6 +206,22 @@ class Algorithm:
     def equivariant(self) -> bool:
         """Whether every part is."""
         return all(part.equivariant for part in self.parts)
+
+    def bits(self, dim: int) -> float:
+        """Bits that a node sends to each neighbour in one step, on average, 32 for a number as papers count.
+
+        Of a message, or, where the iterates themselves are sent, of the last compressor of gradients: what
+        a server receives.
+
+        Examples
+        --------
+        >>> import desgd_fast as dsf
+        >>> dsf.algorithms.sgd().bits(10), dsf.algorithms.compressed(dsf.algorithms.sign()).bits(10)
+        (320.0, 42.0)
+        """
+        dim = check.positive_integer("dim", dim)
+        coders = [part.bits for part in (*self.local, self.message) if part is not None and part.bits]
+        return (coders[-1](dim) if coders else 32.0 * dim) / self.period
 
 
 def chain(*algorithms: Algorithm) -> Algorithm:

@@ -89,6 +89,57 @@ def fits_process(algorithm: Any, process: Any) -> None:
         )
 
 
+def fits_sizes(algorithm: Any, dim: int, n_received: Sequence[int]) -> None:
+    """Parts that take vectors of so many coordinates, and an aggregation that takes so many of them."""
+    for part in (*algorithm.local, algorithm.message):
+        if part is not None and part.refuses and (reason := part.refuses(dim)):
+            raise ValueError(f"algorithm cannot take {dim} coordinates: {part!r} {reason}")
+    part = algorithm.aggregation
+    if part is not None and part.refuses:
+        for count in sorted(set(n_received)):
+            if reason := part.refuses(count):
+                raise ValueError(f"algorithm cannot take {count} vectors at a node: {part!r} {reason}")
+
+
+def aggregation_alone(name: str, algorithm: Any) -> Any:
+    """The one part of an algorithm that is nothing but an aggregation."""
+    part = getattr(algorithm, "aggregation", None)
+    if part is None or algorithm != type(algorithm)(aggregation=part):
+        raise ValueError(
+            f"{name} must be an aggregation, such as krum(1), and nothing else, got {given(algorithm)}"
+        )
+    return part
+
+
+def local_rule_alone(name: str, algorithm: Any) -> Any:
+    """The one part of an algorithm that is nothing but a local rule."""
+    local: tuple[Any, ...] = getattr(algorithm, "local", ())
+    if len(local) != 1 or algorithm != type(algorithm)(local=local):
+        raise ValueError(
+            f"{name} must be one local rule, such as adam(), and nothing else, got {given(algorithm)}"
+        )
+    return local[0]
+
+
+def nodes(name: str, value: Any) -> tuple[int, ...]:
+    """Numbers of nodes, each once."""
+    try:
+        numbers = tuple(check.integer(name, node, 0) for node in value)
+    except TypeError:
+        numbers = ()
+    if not numbers or len(set(numbers)) < len(numbers):
+        raise ValueError(f"{name} must hold numbers of nodes, each once, got {given(value)}")
+    return numbers
+
+
+def factors(name: str, value: Any) -> NDArray[np.float64]:
+    """Positive numbers, one for each coordinate."""
+    array = real_array(name, value)
+    if array.ndim != 1 or array.size == 0 or not (array > 0).all():
+        raise ValueError(f"{name} must hold positive numbers, one for each coordinate, got {given(value)}")
+    return array
+
+
 def momentum(name: str, value: Any) -> float:
     """A share of the last step that the next one keeps."""
     return check.number(name, value, "a number from 0 to below 1", lambda result: 0 <= result < 1)

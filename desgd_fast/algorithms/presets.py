@@ -3,7 +3,7 @@
 from numpy.typing import ArrayLike
 
 from desgd_fast.algorithms.algorithm import Algorithm, chain
-from desgd_fast.algorithms.local import sgd
+from desgd_fast.algorithms.local.momentum import sgd
 from desgd_fast.algorithms.participation import woken
 from desgd_fast.algorithms.timing import adapt_then_combine, local_steps
 

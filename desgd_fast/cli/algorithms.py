@@ -27,7 +27,6 @@ NAMES = (
     "adapt_then_combine",
     "local_steps",
     "bernoulli",
-    "random_mask",
     "coordinate_median",
 )
 

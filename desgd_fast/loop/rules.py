@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from desgd_fast.algorithms import Part
+from desgd_fast.algorithms import Part, checks
 from desgd_fast.experiment import Experiment
 from desgd_fast.kernels.loops import slots
 
@@ -13,6 +13,7 @@ from desgd_fast.kernels.loops import slots
 def rules_of(experiment: Experiment, dim: int, *, at_infinity: bool = False) -> slots.Rules:
     """The algorithm and the mixing process as the loop takes them; at infinity without additive noise."""
     algorithm, process, n_nodes = experiment.algorithm, experiment.process, experiment.n_nodes
+    checks.fits_sizes(algorithm, dim, np.diff(process.base.indptr).tolist())
     chain = tuple(part for part in algorithm.local if not (at_infinity and part.additive))
     local = _numbers(tuple(part for part in chain if not part.by_sample), dim)
     samples = _numbers(tuple(part for part in chain if part.by_sample), dim)

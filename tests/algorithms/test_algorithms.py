@@ -215,7 +215,6 @@ def test_schedules_are_what_they_say() -> None:
         (lambda: algorithms.local_steps(0), ValueError, "count must hold"),
         (lambda: algorithms.bernoulli(0.0), ValueError, "probability must hold"),
         (lambda: algorithms.bernoulli([0.5, 1.5]), ValueError, "probability must hold"),
-        (lambda: algorithms.random_mask(1.0), ValueError, "share must be"),
         (
             lambda: algorithms.chain(algorithms.heavy_ball(0.5), algorithms.gradient_tracking()),
             ValueError,
@@ -386,7 +385,7 @@ def test_random_masks_send_their_share_of_the_coordinates() -> None:
         n_steps=1,
         n_runs=500,
         initial=np.array([[1.0], [3.0]]) + np.zeros((2, 200)),
-        algorithm=algorithms.random_mask(0.3),
+        algorithm=algorithms.compressed(algorithms.random_mask(0.3), "messages"),
         rng=2,
     )
     # x₀ + ½(B₁x₁ − B₀x₀): the shares of the four outcomes, 100,000 each within six standard errors.
@@ -418,10 +417,9 @@ def test_a_part_that_raises_is_divergence() -> None:
 
 def test_parts_bound_to_coordinates_refuse_an_eigenbasis() -> None:
     problem = dsf.GaussianRegression(dim=2, covariance=[[2.0, 0.5], [0.5, 1.0]])
-    with pytest.raises(ValueError, match=r"a diagonal covariance: random_mask\(0.5\) acts on coordinates"):
-        dsf.simulate(
-            problem, PATH, step_size=0.1, batch_size=1, n_steps=2, algorithm=algorithms.random_mask(0.5)
-        )
+    masked = algorithms.compressed(algorithms.random_mask(0.5), "messages")
+    with pytest.raises(ValueError, match=r"a diagonal covariance: random_mask\(0.5, 1\) acts on coordinates"):
+        dsf.simulate(problem, PATH, step_size=0.1, batch_size=1, n_steps=2, algorithm=masked)
 
 
 def test_the_degree_of_an_algorithm_is_the_worst_of_its_parts() -> None:

@@ -1,11 +1,5 @@
-"""Local rules: what a node makes of its minibatch gradient.
+"""Directions that remember: momenta, tracked gradients; and weight decay."""
 
-A local rule is a function of (direction, iterate, memory, normals, uniforms, parameters) that changes
-``direction`` in place: the gradient, or what the rule before it made. ``iterate`` and ``direction`` are
-vectors of one node, ``memory[v]`` the vectors it keeps (of at least as many places), which start at zero.
-"""
-
-import math
 from typing import Any
 
 from desgd_fast.algorithms import checks
@@ -90,6 +84,37 @@ def nesterov(momentum: float = 0.9) -> Algorithm:
 
 
 @inlined
+def _moving_average(
+    direction: Reals, iterate: Reals, memory: Matrix, normals: Reals, uniforms: Reals, parameters: Reals
+) -> None:
+    average = memory[0]
+    for t in range(direction.size):
+        average[t] = parameters[0] * average[t] + (1 - parameters[0]) * direction[t]
+        direction[t] = average[t]
+
+
+def _moving_average_arrays(direction: Any, iterate: Any, memory: list[Any], parameters: Any) -> Any:
+    memory[0] = parameters[0] * memory[0] + (1 - parameters[0]) * direction
+    return memory[0]
+
+
+def moving_average(decay: float = 0.9) -> Algorithm:
+    """m ← decay · m + (1 − decay) · g, and the step is m: heavy ball with 1 − decay times its step.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf
+    >>> dsf.algorithms.moving_average(0.99)
+    moving_average(0.99)
+    """
+    decay = checks.momentum("decay", decay)
+    part = Part(
+        "moving_average", _moving_average, (decay,), 1, role="direction", array_form=_moving_average_arrays
+    )
+    return Algorithm((part,))
+
+
+@inlined
 def _gradient_tracking(
     direction: Reals, iterate: Reals, memory: Matrix, normals: Reals, uniforms: Reals, parameters: Reals
 ) -> None:
@@ -129,44 +154,6 @@ def gradient_tracking() -> Algorithm:
         array_form=_gradient_tracking_arrays,
     )
     return Algorithm((part,))
-
-
-@inlined
-def _clipped(
-    direction: Reals, iterate: Reals, memory: Matrix, normals: Reals, uniforms: Reals, parameters: Reals
-) -> None:
-    square = 0.0
-    for t in range(direction.size):
-        square += direction[t] * direction[t]
-    length = math.sqrt(square)
-    # Not a minimum: nan must pass through.
-    if length > parameters[0]:
-        factor = parameters[0] / length
-        for t in range(direction.size):
-            direction[t] *= factor
-
-
-def _clipped_arrays(direction: Any, iterate: Any, memory: list[Any], parameters: Any) -> Any:
-    lengths = (direction**2).sum(-1, keepdims=True) ** 0.5
-    # Ones where nothing is to be shortened; nan passes through.
-    excess = lengths / parameters[0]
-    return direction / (excess * (excess > 1) + (excess <= 1) + 0 * excess)
-
-
-def clipped(norm: float) -> Algorithm:
-    """g ← g · min(1, norm / ‖g‖): the gradient, shortened to a length (Pascanu et al., ICML 2013).
-
-    Steps are bounded: under it the stationary law has all moments, whatever the tail below ``norm`` looks
-    like.
-
-    Examples
-    --------
-    >>> import desgd_fast as dsf
-    >>> dsf.algorithms.clipped(1.0).degree
-    'bounded'
-    """
-    norm = check.positive_number("norm", norm)
-    return Algorithm((Part("clipped", _clipped, (norm,), degree="bounded", array_form=_clipped_arrays),))
 
 
 @inlined

@@ -1,0 +1,1 @@
+"""Compressors, their memories, and the algorithms that are made of them."""
