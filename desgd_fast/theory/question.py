@@ -112,7 +112,7 @@ class Setting:
 
 
 def setting(
-    problem: GaussianRegression,
+    problem: Any,
     weights: Any,
     *,
     step_size: ArrayLike,

@@ -22,8 +22,10 @@ from desgd_fast.common.progress import progress_bar
 from desgd_fast.common.warnings import LightTailWarning, NotStationaryWarning, PrecisionWarning
 from desgd_fast.problems import checks as problems_checks
 from desgd_fast.problems.gaussian import GaussianRegression
+from desgd_fast.problems.protocols import Problem
 from desgd_fast.theory import one_node, roots, second_moments
 from desgd_fast.theory.comparison import compare, norm_bound, regime_map
+from desgd_fast.theory.moments import has_closed_law, recursion
 from desgd_fast.theory.one_node import OneNode
 from desgd_fast.theory.population import Population
 from desgd_fast.theory.question import Setting, setting
@@ -48,7 +50,7 @@ _PARTICLES, _FEWER_PARTICLES, _LARGE, _MOST_PARTICLES = 1024, 256, 1024, 65536
 
 
 def second_moment_growth(
-    problem: GaussianRegression,
+    problem: Problem,
     W: ArrayLike | Any,
     *,
     step_size: ArrayLike,
@@ -58,22 +60,26 @@ def second_moment_growth(
 ) -> float:
     """h(2), exactly: the factor by which the mean square of the product grows per step.
 
-    With P_ij = E⟨e_i, e_j⟩, B = W − diag(η_i s_i²) and κ_i = η_i² s_i⁴ (d+1)/b_i, combine-then-adapt moves
-    P to B P Bᵀ + diag(κ_i P_ii); h(2) is the spectral radius of that map. The variance of the
-    stationary law is finite exactly where h(2) < 1.
+    The variance of the stationary law is finite exactly where h(2) < 1. For plain steps on isotropic
+    Gaussian features, with P_ij = E⟨e_i, e_j⟩, B = W − diag(η_i s_i²) and κ_i = η_i² s_i⁴ (d+1)/b_i,
+    combine-then-adapt moves P to B P Bᵀ + diag(κ_i P_ii), and h(2) is the spectral radius of that map. Every
+    other linear algorithm, network and data set is followed likewise, stage by stage
+    (:mod:`desgd_fast.theory.moments`): S⁺ = A S − Σ_i B_i g_i(L_iᵀ S)ᵀ with the expectation over the
+    network's own randomness, S the iterates and the memory of all nodes.
 
     Parameters
     ----------
-    problem : GaussianRegression
-        Loss and law of the data; nodes may differ.
-    W : (n_nodes, n_nodes) array or sparse array
-        Doubly stochastic mixing matrix; ``[[1.0]]`` is one node.
+    problem : GaussianRegression, DatasetRegression, EmpiricalRisk or StreamingRisk
+        What to minimise, and the law of the data; nodes may differ. Of a loss that is not quadratic what is
+        left of it at infinity. Rows must be drawn anew for every minibatch.
+    W : (n_nodes, n_nodes) array or sparse array, or MixingProcess
+        Doubly stochastic mixing matrix, or one that changes; ``[[1.0]]`` is one node.
     step_size : float or (n_nodes,) array
         η, common or per node.
     batch_size : int or (n_nodes,) array
         b, common or per node.
     algorithm : Algorithm
-        As in :func:`desgd_fast.simulate`: plain, nodes mixing before or after the gradient step.
+        As in :func:`desgd_fast.simulate`; its degree must be "linear".
     allow_row_stochastic : bool
         Permit columns of W that do not sum to one.
 
@@ -84,7 +90,7 @@ def second_moment_growth(
     Raises
     ------
     ValueError, TypeError
-        If an argument is out of range; the message names it.
+        If an argument is out of range, or second moments are not known for it; the message names it.
 
     Examples
     --------
@@ -92,20 +98,27 @@ def second_moment_growth(
     >>> problem = dsf.GaussianRegression(dim=10)
     >>> round(dsf.theory.second_moment_growth(problem, [[1.0]], step_size=1 / 6, batch_size=1), 12)
     1.0
+
+    With momentum β one node's frontier in η / (1 − β) is 2b / (s² (d + 1 + b (1 − β)/(1 + β))):
+
+    >>> heavy, step = dsf.algorithms.heavy_ball(0.5), 0.5 * 2 / (11 + 1 / 3)
+    >>> arguments = {"step_size": step, "batch_size": 1, "algorithm": heavy}
+    >>> round(dsf.theory.second_moment_growth(problem, [[1.0]], **arguments), 9)
+    1.0
     """
-    question = setting(
-        problem,
-        W,
-        step_size=step_size,
-        batch_size=batch_size,
-        algorithm=algorithm,
-        allow_row_stochastic=allow_row_stochastic,
-    )
-    return max(SecondMoments(part).growth() for part in question.components())
+    arguments: Any = {
+        "step_size": step_size,
+        "batch_size": batch_size,
+        "algorithm": algorithm,
+        "allow_row_stochastic": allow_row_stochastic,
+    }
+    if has_closed_law(problem, W, algorithm):
+        return max(SecondMoments(part).growth() for part in setting(problem, W, **arguments).components())
+    return recursion(problem, W, **arguments, at_infinity=True).growth()
 
 
 def stationary_covariance(
-    problem: GaussianRegression,
+    problem: Problem,
     W: ArrayLike | Any,
     *,
     step_size: ArrayLike,
@@ -115,8 +128,10 @@ def stationary_covariance(
 ) -> NDArray[np.float64]:
     """E⟨e_i, e_j⟩ of the stationary law, exactly.
 
-    The fixed point of P ↦ B P Bᵀ + diag(κ_i P_ii + η_i² s_i² σ_i² d / b_i), with the symbols of
-    :func:`second_moment_growth`.
+    For plain steps on isotropic Gaussian features the fixed point of
+    P ↦ B P Bᵀ + diag(κ_i P_ii + η_i² s_i² σ_i² d / b_i), with the symbols of :func:`second_moment_growth`.
+    Deviations are from the problem's optimum, which the mean differs from where nodes have optima of their
+    own or weights decay. Where rounds differ (local steps, turns), after the last step of a period.
 
     Parameters
     ----------
@@ -140,21 +155,20 @@ def stationary_covariance(
     >>> dsf.theory.stationary_covariance(problem, [[1.0]], step_size=0.1, batch_size=1)
     array([[0.125]])
     """
-    question = setting(
-        problem,
-        W,
-        step_size=step_size,
-        batch_size=batch_size,
-        algorithm=algorithm,
-        allow_row_stochastic=allow_row_stochastic,
-    )
-    growth = max(SecondMoments(part).growth() for part in question.components())
-    problems_checks.finite_variance("step_size", growth)
-    return SecondMoments(question).covariance()
+    arguments: Any = {
+        "step_size": step_size,
+        "batch_size": batch_size,
+        "algorithm": algorithm,
+        "allow_row_stochastic": allow_row_stochastic,
+    }
+    problems_checks.finite_variance("step_size", second_moment_growth(problem, W, **arguments))
+    if has_closed_law(problem, W, algorithm):
+        return SecondMoments(setting(problem, W, **arguments)).covariance()
+    return recursion(problem, W, **arguments, at_infinity=False).covariance()
 
 
 def critical_step_size(
-    problem: GaussianRegression,
+    problem: Problem,
     W: ArrayLike | Any,
     *,
     batch_size: ArrayLike,
@@ -207,16 +221,19 @@ def critical_step_size(
     >>> round(critical.value, 5)
     0.09458
     """
-    question = setting(
-        problem,
-        W,
-        step_size=1.0,
-        batch_size=batch_size,
-        algorithm=algorithm,
-        allow_row_stochastic=allow_row_stochastic,
-    )
     check.choice("at", at, ("infinite-variance", "divergence"))
     check.fraction("rtol", rtol)
+    arguments: Any = {
+        "step_size": 1.0,
+        "batch_size": batch_size,
+        "algorithm": algorithm,
+        "allow_row_stochastic": allow_row_stochastic,
+    }
+    if at == "infinite-variance" and not has_closed_law(problem, W, algorithm):
+        value, mean_value = recursion(problem, W, **arguments, at_infinity=True).critical_step_size()
+        binding = "mean" if mean_value <= value else "variance"
+        return CriticalStepSize(value, 0.0, at, binding, mean_value, "exact")
+    question = setting(problem, W, **arguments)
     key = common_rng.key_from(rng)
     with _ticker(progress) as tick:
 

@@ -289,10 +289,10 @@ def test_rho_is_the_slope_of_log_h_at_zero(dim):
         ({"step_size": 0.0}, ValueError, "step_size must be positive"),
         ({"step_size": [0.1, 0.1]}, ValueError, "step_size must be a scalar or have one entry per node"),
         ({"batch_size": 1.5}, TypeError, "batch_size must be an integer"),
-        ({"algorithm": algorithms.heavy_ball()}, ValueError, "algorithm must be plain"),
+        ({"algorithm": algorithms.clipped(1.0)}, ValueError, "algorithm must be linear"),
         ({"W": [[0.5, 0.4], [0.5, 0.6]]}, ValueError, "W must be doubly stochastic"),
         ({"W": [[1.0, 0.0]]}, ValueError, "W must be a square matrix"),
-        ({"problem": "mnist"}, TypeError, "problem must be a GaussianRegression.*only simulation applies"),
+        ({"problem": "mnist"}, TypeError, "problem must be a GaussianRegression or a data set"),
     ],
 )
 def test_bad_input_is_named(change, error, message):

@@ -1,0 +1,107 @@
+"""What exact second moments are checked for; the messages say what is missing."""
+
+from collections.abc import Callable
+from typing import Any
+
+from desgd_fast.kernels.gradients import losses
+from desgd_fast.problems.protocols import OwnRows
+
+
+def linear(name: str, algorithm: Any) -> None:
+    """An algorithm whose step is linear in iterates and gradients."""
+    if algorithm.degree != "linear":
+        what = "no exact moments are known" if algorithm.degree == "homogeneous" else "its steps are bounded"
+        raise ValueError(
+            f"{name} must be linear for exact second moments, got {algorithm!r}, which is "
+            f"{algorithm.degree}: {what}"
+        )
+    for part in (algorithm.aggregation, algorithm.attack):
+        if part is not None:
+            raise ValueError(f"{name} must take weighted means for exact second moments, got {part!r}")
+
+
+def linear_part(name: str, part: Any, linear: bool) -> None:
+    """A part that is what it says."""
+    if not linear:
+        raise ValueError(
+            f"{name} holds {part!r}, which says that it is linear; its function does not add up, or does not "
+            "treat all coordinates alike, so that its second moments are unknown"
+        )
+
+
+def known_outcomes(name: str, part: Any) -> Callable[..., Any]:
+    """A part that lists what its uniforms may decide."""
+    if part.outcomes is None:
+        raise ValueError(
+            f"{name} holds {part!r}, which draws uniforms and does not list its outcomes (Part.outcomes): "
+            "its second moments are unknown"
+        )
+    outcomes: Callable[..., Any] = part.outcomes
+    return outcomes
+
+
+def common_to_coordinates(name: str, part: Any) -> None:
+    """A random part that does the same to all coordinates."""
+    if part.variates(1)[1] and not part.equivariant:
+        raise ValueError(
+            f"{name} holds {part!r}, which treats coordinates differently at random: its second moments are "
+            "known for features with independent coordinates only"
+        )
+
+
+def memoryless(name: str, part: Any) -> None:
+    """A participation whose next turn does not depend on its last."""
+    if part.memory:
+        raise ValueError(f"{name} holds {part!r}, whose memory makes second moments unknown")
+
+
+def repeats(name: str, part: Any, repeats: bool) -> None:
+    """A participation that begins again after the steps it says."""
+    if not repeats:
+        raise ValueError(
+            f"{name} holds {part!r}, which does not repeat itself after {part.period} steps: state its "
+            "period for exact second moments"
+        )
+
+
+def quadratic(name: str, loss: Any) -> tuple[float, float]:
+    """Curvature in the prediction, and ridge, of a quadratic loss."""
+    if loss.slope is not losses.square_slope:
+        raise ValueError(f"{name} must have a quadratic loss for exact second moments, got {loss!r}")
+    return 1.0, loss.ridge
+
+
+def independent_batches(name: str, sampling: str) -> None:
+    """Minibatches that do not depend on the ones before."""
+    if sampling not in ("replacement", "without-replacement"):
+        raise ValueError(
+            f"{name} must draw its minibatches independently for exact second moments, got "
+            f"sampling={sampling!r}: the steps of an epoch depend on each other"
+        )
+
+
+def known_outcomes_of_process(name: str, process: Any) -> None:
+    """A mixing process that lists what may happen in a round."""
+    if process.outcomes is None:
+        raise ValueError(
+            f"{name} must be a matrix, or a process that states its quadratic or its outcomes, for "
+            f"exact second moments; {process.name} does not, or its matrix is met twice in a step, or a "
+            "participation reads its memory"
+        )
+
+
+def few(name: str, what: str, count: int, most: int) -> None:
+    """No more of something than can be enumerated."""
+    if count > most:
+        raise ValueError(
+            f"{name} has more than {most} {what}: too many to enumerate for exact second moments"
+        )
+
+
+def known_law(name: str, problem: Any) -> None:
+    """A problem whose gradients have known moments."""
+    if not isinstance(problem, OwnRows):
+        raise TypeError(
+            f"{name} must be a GaussianRegression or a data set for exact second moments, got "
+            f"{type(problem).__name__}"
+        )

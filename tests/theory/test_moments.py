@@ -1,0 +1,112 @@
+"""Exact second moments of algorithms, networks and data sets: published figures and refusals."""
+
+from pathlib import Path
+
+import networkx as nx
+import numpy as np
+import pytest
+
+import desgd_fast as dsf
+from desgd_fast import algorithms, mixing, theory
+
+DIABETES = Path(__file__).parents[2] / "examples" / "diabetes.csv"
+RING = nx.cycle_graph(8)
+THIRDS = mixing.mixing_matrix(RING, "laplacian", delta=1 / 3)
+HALVES = [nx.Graph([(i, (i + 1) % 8) for i in range(first, 8, 2)]) for first in (0, 1)]
+
+
+def turns():
+    """The two perfect matchings of the ring."""
+    graphs = [nx.Graph() for _ in HALVES]
+    for graph, half in zip(graphs, HALVES, strict=True):
+        graph.add_nodes_from(range(8))
+        graph.add_edges_from(half.edges)
+    return mixing.alternate(graphs)
+
+
+def frontier(W, algorithm=algorithms.sgd(), batch_size=5, problem=dsf.GaussianRegression(dim=100)):  # noqa: B008
+    critical = theory.critical_step_size(
+        problem, W, batch_size=batch_size, at="infinite-variance", algorithm=algorithm
+    )
+    assert critical.method == "exact"
+    return critical.value
+
+
+@pytest.mark.parametrize(
+    ("W", "expected"),
+    [
+        (mixing.link_failures(THIRDS, 0.1), 0.17965),
+        (mixing.link_failures(THIRDS, 0.3), 0.17191),
+        (mixing.link_failures(THIRDS, 0.5), 0.16078),
+        (turns(), 0.17444),
+        (mixing.random_matching(RING), 0.16584),
+        (mixing.pairwise_gossip(RING), 0.12511),
+        (mixing.one_peer_exponential(8, order="random"), 0.17078),
+        (mixing.one_peer_exponential(8), 0.17517),
+        (mixing.one_peer_exponential(8).mean, 0.19135),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_frontiers_of_networks_that_change(W, expected):
+    assert frontier(W) == pytest.approx(expected, abs=5e-6)
+
+
+@pytest.mark.parametrize(("momentum", "expected"), [(0.5, 0.2679), (0.9, 0.4577)])
+def test_momentum_moves_the_frontier_towards_the_centralized_one(momentum, expected):
+    step = frontier(THIRDS, algorithms.heavy_ball(momentum))
+    assert step / (1 - momentum) == pytest.approx(expected, abs=5e-5)
+
+
+@pytest.mark.parametrize(("dim", "batch", "momentum"), [(1, 1, 0.5), (10, 3, 0.9), (100, 5, 0.2)])
+def test_one_node_with_momentum_has_a_closed_form(dim, batch, momentum):
+    problem = dsf.GaussianRegression(dim, feature_std=1.5)
+    step = frontier([[1.0]], algorithms.heavy_ball(momentum), batch, problem)
+    expected = 2 * batch / (1.5**2 * (dim + 1 + batch * (1 - momentum) / (1 + momentum)))
+    assert step / (1 - momentum) == pytest.approx(expected, rel=1e-9)
+
+
+def test_tracking_has_its_frontier_where_its_invariant_subspace_has_it():
+    algorithm = algorithms.chain(algorithms.gradient_tracking(), algorithms.adapt_then_combine())
+    assert frontier(THIRDS, algorithm) == pytest.approx(0.30211, abs=5e-6)
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [(1, 0.56738), (2, 0.32195), (5, 0.20611), (10, 0.16108), (50, 0.11219), (200, 0.0993)],
+)
+def test_local_steps_move_the_frontier_from_centralized_to_disconnected(count, expected):
+    fedavg = algorithms.chain(algorithms.adapt_then_combine(), algorithms.local_steps(count))
+    digits = 5e-5 if count == 200 else 5e-6
+    assert frontier(mixing.server(8), fedavg) == pytest.approx(expected, abs=digits)
+
+
+def test_diabetes_records_on_a_ring():
+    problem = dsf.DatasetRegression.from_csv(DIABETES, "target", assignment=np.arange(442) % 8)
+    growth = theory.second_moment_growth(problem, THIRDS, step_size=0.11803, batch_size=1)
+    assert growth == pytest.approx(0.998086, abs=5e-7)
+
+
+def own(direction, iterate, memory, normals, uniforms, parameters):
+    for t in range(direction.size):
+        direction[t] = abs(direction[t])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"algorithm": algorithms.clipped(1.0)}, "algorithm must be linear .* bounded"),
+        ({"algorithm": algorithms.coordinate_median()}, "algorithm must be linear .* homogeneous"),
+        ({"algorithm": algorithms.local_rule(own, degree="linear")}, "algorithm holds own.*does not add up"),
+        ({"W": mixing.gilbert_elliott(nx.path_graph(2), 0.2, 0.3)}, "W must be .* its outcomes"),
+        ({"problem": dsf.EmpiricalRisk(dsf.losses.logistic(), [[1.0], [2.0]], [1, -1])}, "problem must have"),
+    ],
+)
+def test_what_is_not_known_is_refused_with_the_reason(change, message):
+    arguments = {
+        "problem": dsf.GaussianRegression(dim=2),
+        "W": [[0.5, 0.5], [0.5, 0.5]],
+        "step_size": 0.1,
+        "batch_size": 1,
+    } | change
+    with pytest.raises(ValueError, match=message):
+        theory.second_moment_growth(arguments.pop("problem"), arguments.pop("W"), **arguments)
