@@ -51,8 +51,11 @@ class Part:
     look : callable or None
         ``look(place, iterate, memory, uniforms, parameters)`` of a local rule moves ``place``, a copy of
         the iterate, to where the gradient is taken; memory and uniforms are those that the rule then gets.
+        It is called for nodes that take no part, too, and may change the memory.
     woken : bool
         Whether a participation asks the mixing process who is awake.
+    keeps_iterates : bool
+        Whether the vectors of a local rule that looks begin as the node's iterate, not as zeros.
     by_sample : bool
         Whether a local rule works on every sample's gradient before they are averaged; it then keeps and
         draws nothing, and comes before all that do not.
@@ -91,6 +94,7 @@ class Part:
     role: str = ""
     look: Callable[..., Any] | None = field(default=None, repr=False)
     woken: bool = False
+    keeps_iterates: bool = False
     by_sample: bool = False
     additive: bool = False
     outcomes: Callable[..., Any] | None = field(default=None, repr=False, compare=False)

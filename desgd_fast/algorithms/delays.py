@@ -1,7 +1,7 @@
 """Gradients that come late: taken where the node was some steps ago."""
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from desgd_fast.algorithms import checks
 from desgd_fast.algorithms.algorithm import Algorithm, Part
@@ -9,31 +9,27 @@ from desgd_fast.kernels.jit.compile import Matrix, Reals, inlined
 
 
 @inlined
-def _remember(place: Reals, iterate: Reals, memory: Matrix, delay: int) -> None:
-    """Go back so many steps, not beyond the first, and keep the iterate of this one.
-
-    The last vector of memory counts steps, the others are a ring.
-    """
-    length = memory.shape[0] - 1
-    step = int(memory[length, 0])
-    back = min(delay, step)
-    if back > 0:
+def _go_back(place: Reals, iterate: Reals, memory: Matrix, delay: int) -> None:
+    """To the iterate of so many steps ago; memory holds the last ones, the latest first."""
+    if delay > 0:
         for t in range(place.size):
-            place[t] = memory[(step - back) % length, t]
+            place[t] = memory[delay - 1, t]
+    for v in range(memory.shape[0] - 1, 0, -1):
+        for t in range(iterate.size):
+            memory[v, t] = memory[v - 1, t]
     for t in range(iterate.size):
-        memory[step % length, t] = iterate[t]
-    memory[length, 0] = step + 1.0
+        memory[0, t] = iterate[t]
 
 
 @inlined
 def _look_back(place: Reals, iterate: Reals, memory: Matrix, uniforms: Reals, parameters: Reals) -> None:
-    _remember(place, iterate, memory, int(parameters[0]))
+    _go_back(place, iterate, memory, int(parameters[0]))
 
 
 @inlined
-def _drawn(uniforms: Reals, parameters: Reals) -> int:
+def _drawn(uniforms: Reals, up_to: Reals, count: int) -> int:
     delay = 0
-    while delay < parameters.size - 1 and uniforms[0] > parameters[delay]:
+    while delay < count - 1 and uniforms[0] > up_to[delay]:
         delay += 1
     return delay
 
@@ -42,7 +38,7 @@ def _drawn(uniforms: Reals, parameters: Reals) -> int:
 def _look_back_at_random(
     place: Reals, iterate: Reals, memory: Matrix, uniforms: Reals, parameters: Reals
 ) -> None:
-    _remember(place, iterate, memory, _drawn(uniforms, parameters))
+    _go_back(place, iterate, memory, _drawn(uniforms, parameters, parameters.size))
 
 
 @inlined
@@ -79,10 +75,11 @@ def delayed(steps: ArrayLike) -> Algorithm:
         "delayed",
         _as_it_is,
         tuple(map(float, delays)),
-        int(delays.max()) + 1 if delays.max() > 0 else 2,
+        max(int(delays.max()), 1),
         role="delay",
         per_node=True,
         look=_look_back,
+        keeps_iterates=True,
     )
     return Algorithm((part,))
 
@@ -106,16 +103,23 @@ def randomly_delayed(probabilities: ArrayLike) -> Algorithm:
     --------
     >>> import desgd_fast as dsf
     >>> dsf.algorithms.randomly_delayed([0.5, 0.25, 0.25]).local[0].memory
-    3
+    2
     """
     law = checks.law("probabilities", probabilities)
     part = Part(
         "randomly_delayed",
         _as_it_is,
         tuple(map(float, np.cumsum(law))),
-        max(law.size, 2),
+        max(law.size - 1, 1),
         uniforms=1,
         role="delay",
         look=_look_back_at_random,
+        keeps_iterates=True,
+        outcomes=_delays,
     )
     return Algorithm((part,))
+
+
+def _delays(dim: int, *up_to: float) -> list[tuple[float, NDArray[np.float64]]]:
+    chances = np.diff(up_to, prepend=0.0)
+    return [(float(p), np.array([u - p / 2])) for p, u in zip(chances, up_to, strict=True)]

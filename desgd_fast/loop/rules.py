@@ -93,9 +93,9 @@ def _look(parts: tuple[Part, ...], dim: int) -> tuple[Part | None, NDArray[np.in
     for part in parts:
         drawn = part.variates(dim)[1]
         if part.look is not None:
-            return part, np.array([memory, part.memory, uniforms, drawn])
+            return part, np.array([memory, part.memory, uniforms, drawn, int(part.keeps_iterates)])
         memory, uniforms = memory + part.memory, uniforms + drawn
-    return None, np.zeros(4, np.int64)
+    return None, np.zeros(5, np.int64)
 
 
 class _Numbers(NamedTuple):

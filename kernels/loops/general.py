@@ -31,6 +31,7 @@ from desgd_fast.kernels.jit.arithmetic import (
 )
 from desgd_fast.kernels.jit.compile import Matrix, Reals, Word, Words, elementary, exact, kernel
 from desgd_fast.kernels.loops.slots import (
+    LOOK_KEEPS,
     LOOK_MEMORY,
     LOOK_UNIFORM,
     LOOK_UNIFORMS,
@@ -227,6 +228,10 @@ def choose_places(
             place[t] = iterate[t]
         draw_variates(RULES, counter, node, 0, rules.local_uniforms, uniforms, uniforms)
         kept = rows(memory, node * rules.local_memory + cuts[LOOK_MEMORY], cuts[LOOK_VECTORS])
+        if cuts[LOOK_KEEPS] and counter.step == 0:
+            for v in range(cuts[LOOK_VECTORS]):
+                for t in range(size):
+                    kept[v, t] = iterate[t]
         drawn = entries(uniforms, cuts[LOOK_UNIFORM], cuts[LOOK_UNIFORMS])
         numbers = of_node(borrow(rules.look_parameters), rules.look_numbers, node)
         rules.look(place, iterate, kept, drawn, numbers)

@@ -30,8 +30,9 @@ NO_LOOK, NO_ATTACK = Absent(LOOK), Absent(ATTACK)
 
 # Numbers of a part in ``cuts``: rows of memory, normals, uniforms and parameters that are its own.
 MEMORY, NORMALS, UNIFORMS, PARAMETERS = range(4)
-# And of the part that looks: its first vector of memory and how many, its first uniform and how many.
-LOOK_MEMORY, LOOK_VECTORS, LOOK_UNIFORM, LOOK_UNIFORMS = range(4)
+# And of the part that looks: its first vector of memory and how many, its first uniform and how many, and
+# whether its vectors begin as iterates.
+LOOK_MEMORY, LOOK_VECTORS, LOOK_UNIFORM, LOOK_UNIFORMS, LOOK_KEEPS = range(5)
 
 _0 = np.uint64(0)
 

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -75,8 +76,7 @@ class Recursion:
     @cached_property
     def _chain(self) -> rounds.Chain:
         participation = self.algorithm.participation
-        steps = 1 if participation is None else participation.period
-        period = rounds.period(self.process, self.algorithm.period, steps)
+        period = rounds.period(self.process, 1 if participation is None else participation.period)
         # One matrix that is met twice in a step cannot be averaged over, nor can what a participation reads.
         twice = self.algorithm.adapt_first and bool(self._rows.mixed)
         reads = participation is not None and parts.reads_links(participation, self.process)
@@ -112,9 +112,8 @@ class Recursion:
     def _moves(self) -> dict[Any, list[tuple[float, NodeStage]]]:
         return {}
 
-    def _move(self, step: int, memory: Array, mixed: bool) -> list[tuple[float, NodeStage]]:
+    def _move(self, factors: parts.Factors, mixed: bool) -> list[tuple[float, NodeStage]]:
         """The ways in which nodes move at a step, by the outcomes that all nodes share."""
-        factors = parts.factors(self.algorithm.participation, step, memory, self.process.n_nodes)
         if (factors, mixed) not in self._moves:
             laws = [
                 (p, parts.moving(self._rows, made, self.step_sizes, factors)) for p, made in self._directions
@@ -134,7 +133,14 @@ class Recursion:
         return NodeStage(parts.receiving(n, others), self.gradients).forward(mixed)
 
     def _round(self, turn: int, one: rounds.Round, moments: Moments) -> Moments:
-        """Local steps, the last of them with mixing."""
+        """Local steps, the last of them with mixing; who takes part is decided once for all of them."""
+        found = parts.factors(self.algorithm.participation, turn, one.memory, self.process.n_nodes)
+        ways = parts.decided(found, self.process.n_nodes) if self.algorithm.period > 1 else [(1.0, found)]
+        after = [self._steps(factors, one, moments).times(chance) for chance, factors in ways]
+        return reduce(add, after)
+
+    def _steps(self, factors: parts.Factors, one: rounds.Round, moments: Moments) -> Moments:
+        """The steps of a round."""
         period, mixed, adapt_first = self.algorithm.period, self._rows.mixed, self.algorithm.adapt_first
         for k in range(period):
             talking = k == period - 1
@@ -142,8 +148,8 @@ class Recursion:
                 moments = self._meet(one, moments, mixed)
             if talking and adapt_first and mixed:
                 moments = MixStage(one.weights, mixed, self._rows.n).forward(moments)
-            way = self._move(turn * period + k, one.memory, talking and not adapt_first)
-            moments = _either(way, moments)
+            moving = parts.not_waiting(factors, self.algorithm.local_steps, k)
+            moments = _either(self._move(moving, talking and not adapt_first), moments)
             if talking and adapt_first:
                 moments = self._meet(one, moments, ())
         return moments

@@ -51,9 +51,9 @@ class Chain:
         return [z for z, turn in enumerate(self.turns) if turn == 0]
 
 
-def period(process: MixingProcess, steps_per_round: int, steps: int) -> int:
-    """Rounds after which the process and something that repeats after so many steps both begin again."""
-    return math.lcm(max(len(process.turns), 1) * steps_per_round, steps) // steps_per_round
+def period(process: MixingProcess, rounds: int) -> int:
+    """Rounds after which the process and something that repeats after so many both begin again."""
+    return math.lcm(max(len(process.turns), 1), rounds)
 
 
 def chain(process: MixingProcess, period: int, *, outcomes: bool) -> Chain:
