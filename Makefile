@@ -1,6 +1,6 @@
 PYTHON ?= python
 
-.PHONY: install check lint types contracts test test-fast docs
+.PHONY: install check lint types contracts test test-fast docs site explore links
 
 install:
 	$(PYTHON) -m pip install --editable ".[test]"
@@ -22,6 +22,18 @@ test:
 
 test-fast:
 	$(PYTHON) -m pytest -m "not slow"
+
+# The site, in docs/_build; TUTORIALS=0 builds it without running them.
+site:
+	$(PYTHON) -m sphinx --builder html --jobs auto --fail-on-warning --keep-going docs docs/_build
+
+# Every link and anchor of the built site leads somewhere, and every picture says what it shows.
+links:
+	$(PYTHON) docs/extensions/links.py docs/_build
+
+# The numbers of the page that explores them: an hour, and only when the theory changes.
+explore:
+	$(PYTHON) docs/explore/compute.py
 
 docs:
 	desgd-fast run --data examples/diabetes.csv --target target --out docs/diabetes

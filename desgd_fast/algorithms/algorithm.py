@@ -78,6 +78,13 @@ class Part:
     array_form : callable or None
         array_form(direction, iterate, memory, parameters): the same on rows of arrays or tensors, one a
         node, for :func:`desgd_fast.torch.train`; ``memory`` is a list of arrays that it replaces.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf
+    >>> (part,) = dsf.algorithms.heavy_ball(0.9).local
+    >>> part.name, part.parameters, part.memory, part.degree
+    ('heavy_ball', (0.9,), 1, 'linear')
     """
 
     name: str

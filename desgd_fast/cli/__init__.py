@@ -12,7 +12,7 @@ except ImportError as error:
     raise ImportError("the command line needs typer: pip install 'desgd-fast[cli]'", name="typer") from error
 
 import desgd_fast
-from desgd_fast.cli import options
+from desgd_fast.cli import examples, options, output
 
 # Command -> module that holds the function of that name; none of them imports anything heavy.
 COMMANDS = {
@@ -23,6 +23,7 @@ COMMANDS = {
     "sweep": "cli.sweep",
     "show": "cli.sweep",
     "paper": "cli.paper",
+    "doctor": "cli.doctor",
 }
 
 # Click's class of all mistakes on a command line, wherever this version of typer keeps it.
@@ -30,13 +31,14 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     help="How heavy are the tails of decentralized stochastic gradient descent?",
-    epilog="Bad options print one line and exit with code 2.",
-    add_completion=False,
+    epilog="Every command takes --json and --quiet, and ends its --help with examples. "
+    "Bad options print one line and exit with code 2.",
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
 for _name, _module in COMMANDS.items():
-    app.command(_name)(getattr(import_module(f"desgd_fast.{_module}"), _name))
+    _function = getattr(import_module(f"desgd_fast.{_module}"), _name)
+    app.command(_name, epilog=examples.epilog(_name))(output.presented(_function))
 
 
 def _version(wanted: bool) -> None:

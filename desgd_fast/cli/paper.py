@@ -1,7 +1,7 @@
 """``desgd-fast paper``: the published figures done again."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -33,7 +33,7 @@ def paper(
         typer.Option(help="Folder with the files of MNIST: figure4a at its published size.", file_okay=False),
     ] = None,
     progress: Annotated[bool, typer.Option("--progress", help="Show a progress bar.")] = False,
-) -> None:
+) -> dict[str, Any]:
     """Compute a published figure again: alpha by theory, measured on simulated runs, and as printed.
 
     Ends with a table of published values, ours, and the difference in standard errors. Stopped halfway, the
@@ -63,5 +63,13 @@ def paper(
         mnist=mnist,
     )
     typer.echo(str(again.table))
-    for written in again.write(out):
-        typer.echo(f"  {out / written}")
+    files = [out / written for written in again.write(out)]
+    for file in files:
+        typer.echo(f"  {file}")
+    return {
+        "figure": name,
+        "title": experiment.title,
+        "quirks": list(experiment.quirks) if preset == "paper" else [],
+        "table": again.table,
+        "files": files,
+    }

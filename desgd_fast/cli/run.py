@@ -158,7 +158,7 @@ def run(
     progress: Annotated[
         bool | None, _panel("Output", "Show a progress bar; by default on a terminal.", show_default=False)
     ] = None,
-) -> None:
+) -> dict[str, Any]:
     """Run decentralized SGD many times and measure how heavy the tail of its iterates is.
 
     Without options: a small experiment on a ring of 8 nodes, some seconds. With --data and
@@ -268,6 +268,15 @@ def run(
     _write(out / "runs.nc", result, W, report, tail, settings)
     _draw(out / "tail.png", tail)
     _show("Files", [("every run", str(out / "runs.nc")), ("picture", str(out / "tail.png"))])
+    return {
+        "settings": settings,
+        "graph": report,
+        "stability": dict(theory),
+        "diverged": drift.n_diverged,
+        "tail": tail.all_nodes,
+        "tail_of_nodes": tail.per_node,
+        "files": [out / "runs.nc", out / "tail.png"],
+    }
 
 
 def _gaussian(problem: "GaussianRegression | DatasetRegression") -> "GaussianRegression":

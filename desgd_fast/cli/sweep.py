@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from desgd_fast.cli import options, sweep_config
+from desgd_fast.cli import options, output, sweep_config
 from desgd_fast.cli.sweep_config import Config
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray
+
+    from desgd_fast.sweeps.results import SweepEstimate
 
 
 def sweep(
@@ -40,7 +42,7 @@ def sweep(
     progress: Annotated[
         bool | None, typer.Option(help="Show a progress bar; by default on a terminal.", show_default=False)
     ] = None,
-) -> None:
+) -> dict[str, Any]:
     """Compute a function over a grid of parameters into a Zarr store, whatever interrupts it.
 
     Interrupt it, kill it, lose the machine: the same command with --resume goes on with what is missing, also
@@ -56,8 +58,7 @@ def sweep(
         "version": plan.version,
     }
     if dry_run:
-        _estimate(plan, n_workers, arguments)
-        return
+        return {"store": place, "cost": _estimate(plan, n_workers, arguments)}
     from desgd_fast.common.warnings import FailedCellsWarning
     from desgd_fast.sweeps import sweeping as sweeps
     from desgd_fast.sweeps.store import Folder
@@ -80,9 +81,11 @@ def sweep(
             **arguments,
         )
     typer.echo(f"{ds.attrs['cells_done']} cells done, {ds.attrs['cells_failed']} failed: {place}")
+    result = {"store": place} | {name: ds.attrs[name] for name in ("cells_done", "cells_failed")}
     if ds.attrs["cells_failed"]:
         _show_failures(ds, plan)
-        raise typer.Exit(1)
+        raise output.Incomplete(result)
+    return result
 
 
 def _team(cluster: str | None, n_workers: int) -> Any:
@@ -98,7 +101,7 @@ def _team(cluster: str | None, n_workers: int) -> Any:
         raise typer.BadParameter(f"--cluster: no dask scheduler answers at {cluster}: {error}") from None
 
 
-def _estimate(plan: Config, n_workers: int, arguments: dict[str, Any]) -> None:
+def _estimate(plan: Config, n_workers: int, arguments: dict[str, Any]) -> "SweepEstimate":
     from desgd_fast.sweeps import sweeping as sweeps
 
     try:
@@ -121,6 +124,7 @@ def _estimate(plan: Config, n_workers: int, arguments: dict[str, Any]) -> None:
     ]
     for label, value in rows:
         typer.echo(f"{label:<12} {value}")
+    return cost
 
 
 def _short(value: Any) -> str:
@@ -176,7 +180,7 @@ def show(
         Path | None,
         typer.Option(help="Draw the variable into this picture.", dir_okay=False, callback=options.drawable),
     ] = None,
-) -> None:
+) -> dict[str, Any]:
     """Show what is in the store of a sweep: a table of one variable, and a picture of it."""
     from desgd_fast.sweeps import sweeping as sweeps
     from desgd_fast.sweeps.store import Folder
@@ -193,8 +197,9 @@ def show(
     _show_failures(ds)
     axes = [str(dim) for dim in ds.cell_status.dims]
     names = [str(name) for name in ds.data_vars if name not in ("cell_status", "cell_failure")]
+    result: dict[str, Any] = {"attributes": attributes, "variables": names}
     if not names:
-        return
+        return result
     numbers = [name for name in names if ds[name].dtype.kind in "bif"]
     y = variable or ("alpha" if "alpha" in names else (numbers or names)[0])
     x = against or next((axis for axis in axes if ds[axis].dtype.kind in "if"), axes[0])
@@ -209,6 +214,13 @@ def show(
             raise typer.BadParameter(f"--variable must be numbers to be drawn, one of {', '.join(numbers)}")
         _draw(ds, y, x, plot)
         typer.echo(f"\npicture in {plot}")
+    shown = ds[y].load()
+    return result | {
+        "variable": y,
+        "axes": {str(dim): shown[dim].values for dim in shown.dims},
+        "values": shown.values,
+        "picture": plot,
+    }
 
 
 def _at(ds: "xarray.Dataset", axes: list[str], wanted: list[str]) -> "xarray.Dataset":

@@ -64,7 +64,7 @@ def tail(
         typer.Option("--output", "-o", help="Picture to write.", dir_okay=False, callback=options.drawable),
     ] = Path("tail.png"),
     picture: Annotated[bool, typer.Option(help="Whether to write the picture.")] = True,
-) -> None:
+) -> dict[str, Any]:
     """Tail index of a column of numbers, with intervals: prints a table, writes a picture."""
     from desgd_fast import tails
 
@@ -98,6 +98,14 @@ def tail(
     elif picture:
         _draw(values, given, output)
         typer.echo(f"picture: {output}")
+    return {
+        "file": table.describe(),
+        "column": table.called(position),
+        "notes": list(table.notes()),
+        "estimates": getattr(result, "estimates", {estimator: result}),
+        "refused": getattr(result, "reasons", {}),
+        "picture": output if picture and reason is None else None,
+    }
 
 
 def _read(file: str, header: bool | None, separator: str | None, decimal: str | None) -> "Table":

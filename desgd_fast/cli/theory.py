@@ -8,7 +8,7 @@ import typer
 
 from desgd_fast.cli import algorithms as cli_algorithms
 from desgd_fast.cli import graph as cli_graph
-from desgd_fast.cli import options
+from desgd_fast.cli import options, output
 from desgd_fast.cli.algorithms import Named
 from desgd_fast.cli.graph import Rule
 
@@ -66,7 +66,7 @@ def alpha(
     rng: Seed = 0,
     threads: Threads = None,
     progress: Progress = False,
-) -> None:
+) -> dict[str, Any]:
     """Tail index of streaming regression on a graph, for one step size or a range.
 
     Without options: the cycle of 8 nodes with d = 100 and b = 5 of the literature, across its frontier.
@@ -120,6 +120,11 @@ def alpha(
             plots.published_cycle_plot(ax=ax)
         figure.savefig(plot)
         typer.echo(f"picture in {plot}")
+    return {
+        "graph": graph,
+        "points": [{"step_size": step} | output.plain(tail) for step, tail in zip(steps, found, strict=True)],
+        "picture": plot,
+    }
 
 
 def frontier(
@@ -143,7 +148,7 @@ def frontier(
     rng: Seed = 0,
     threads: Threads = None,
     progress: Progress = False,
-) -> None:
+) -> dict[str, Any]:
     """Step sizes at which the variance becomes infinite and at which the stationary law disappears.
 
     For the graph, for one node with the joint minibatch (centralized) and for nodes that never talk
@@ -161,6 +166,7 @@ def frontier(
     ]
     typer.echo(f"{'':14} {'alpha = 2':>13} {'rho = 0':>13} {'±':>9} {'mean':>10}  binds")
     values = []
+    found = {}
     for name, matrix, batch in rows:
         shared: dict[str, Any] = {"batch_size": batch, "algorithm": cli_algorithms.read(algorithm)}
         exact = dsf.theory.critical_step_size(problem, matrix, at="infinite-variance", **shared)
@@ -168,6 +174,7 @@ def frontier(
             problem, matrix, at="divergence", rtol=rtol, rng=rng, threads=threads, progress=progress, **shared
         )
         values.append((exact.value, end.value))
+        found[name] = {"infinite-variance": exact, "divergence": end}
         typer.echo(
             f"{name:14} {exact.value:13.8g} {end.value:13.8g} {end.stderr:9.2g} {exact.mean_value:10.5g}  "
             f"{exact.binding}"
@@ -180,3 +187,4 @@ def frontier(
         plots.frontier_plot([name for name, _, _ in rows], values, ax=figure.subplots())
         figure.savefig(plot)
         typer.echo(f"picture in {plot}")
+    return found | {"picture": plot}

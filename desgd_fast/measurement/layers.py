@@ -63,6 +63,16 @@ def layer_tails(
     ------
     ValueError, TypeError
         If an argument is out of range, or the averages were not kept.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf, numpy as np
+    >>> features = np.random.default_rng(0).standard_normal((40, 3))
+    >>> network = dsf.NeuralNetwork(features, features[:, 0], hidden=(8,), loss="squared")
+    >>> steps = {"step_size": 0.01, "batch_size": 5, "n_steps": 20, "average_last": 10}
+    >>> training = dsf.train(network, [[1.0]], **steps, rng=0)
+    >>> [layer.estimator for layer in dsf.layer_tails(training, "tail_index")]
+    ['tail index', 'tail index']
     """
     check.instance("training", training, (Training,))
     check.choice("estimator", estimator, ("mmo", *POWER_TAILS))

@@ -28,7 +28,7 @@ Line = tuple[int, list[str]]
 
 @dataclass(frozen=True, eq=False)
 class GraphFile:
-    """A graph as a file has it.
+    r"""A graph as a file has it.
 
     Attributes
     ----------
@@ -38,6 +38,17 @@ class GraphFile:
         ``"weight"`` if edges have weights other than 1, as :func:`desgd_fast.mixing_matrix` takes it.
     description : str
         What was read, in a line.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from desgd_fast import mixing
+    >>> path = Path(tempfile.mkdtemp()) / "ring.edges"
+    >>> _ = path.write_text("a b 2.5\nb c 1\nc a 1\n")
+    >>> ring = mixing.read_graph(path)
+    >>> ring.graph.number_of_edges(), ring.weight
+    (3, 'weight')
     """
 
     graph: "nx.Graph[Any]"

@@ -154,6 +154,13 @@ class Replication:
         Every number, with the published ones and the settings.
     table : Table
         Published values, ours, and the difference in standard errors; prints as text.
+
+    Examples
+    --------
+    >>> from desgd_fast import paper
+    >>> again = paper.run("figure1", quick=True)
+    >>> again.name, again.table.rows[0].published < 1
+    ('figure1', True)
     """
 
     name: str

@@ -23,7 +23,14 @@ _NAMES = {
 
 
 def published(name: str) -> dict[str, NDArray[np.float64]]:
-    """Columns of one of the published tables in ``desgd_fast/paper/data``, by their header."""
+    """Columns of one of the published tables in ``desgd_fast/paper/data``, by their header.
+
+    Examples
+    --------
+    >>> from desgd_fast import plots
+    >>> plots.published("figure7_cycle")["step_size"].size
+    30
+    """
     text = resources.files("desgd_fast.paper").joinpath("data", f"{name}.csv").read_text(encoding="utf-8")
     header, *rows = text.splitlines()
     values = np.array([[float(x) for x in row.split(",")] for row in rows])
@@ -112,7 +119,16 @@ def parameter_plot(
 
 
 def mark_frontiers(ax: "Axes", variance: float, divergence: float) -> "Axes":
-    """Vertical lines at the step sizes where alpha = 2 and where rho = 0."""
+    """Vertical lines at the step sizes where alpha = 2 and where rho = 0.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from desgd_fast import plots
+    >>> ax = plots.mark_frontiers(Figure().subplots(), 0.46, 0.67)
+    >>> len(ax.lines)
+    2
+    """
     ax.axvline(variance, linestyle="--", linewidth=1, color="0.35", label=f"α = 2 at η = {variance:.5g}")
     ax.axvline(
         divergence, linestyle=":", linewidth=1.3, color="black", label=f"ρ = 0 at η = {divergence:.5g}"
@@ -121,7 +137,15 @@ def mark_frontiers(ax: "Axes", variance: float, divergence: float) -> "Axes":
 
 
 def shade_no_law(ax: "Axes", start: float, end: float, *, name: str = "no stationary law (ρ ≥ 0)") -> "Axes":
-    """Hatch the range of parameters in which there is no stationary law, and so no tail index."""
+    """Hatch the range of parameters in which there is no stationary law, and so no tail index.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from desgd_fast import plots
+    >>> plots.shade_no_law(Figure().subplots(), 0.67, 0.8).patches[0].get_label()
+    'no stationary law (ρ ≥ 0)'
+    """
     ax.axvspan(start, end, facecolor="0.93", edgecolor="0.75", hatch="///", linewidth=0, zorder=0, label=name)
     return ax
 
@@ -151,6 +175,14 @@ def tail_index_plot(
     Returns
     -------
     matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from desgd_fast import plots
+    >>> ax = Figure().subplots()
+    >>> plots.tail_index_plot([0.4, 0.5, 0.6], [2.7, 1.6, 0.7], [0.03, 0.02, 0.01], ax=ax).get_ylabel()
+    'tail index α'
     """
     ax = axes_or_new(ax)
     spread = 1.959963984540054 * np.nan_to_num(np.asarray(stderr, dtype=float))
@@ -166,7 +198,15 @@ def tail_index_plot(
 
 
 def published_cycle_plot(*, ax: "Axes | None" = None) -> "Axes":
-    """Published tail indices of the cycle (arXiv 2205.06689, figure 7), median and range over nodes."""
+    """Published tail indices of the cycle (arXiv 2205.06689, figure 7), median and range over nodes.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from desgd_fast import plots
+    >>> plots.published_cycle_plot(ax=Figure().subplots()).lines[0].get_label()
+    'published, measured'
+    """
     ax = axes_or_new(ax)
     table = published("figure7_cycle")
     nodes = np.stack([table[f"node{i}"] for i in range(8)])

@@ -18,6 +18,14 @@ class Images(NamedTuple):
     ----------
     features, test_features : (n_rows, n_pixels) array
     labels, test_labels : (n_rows,) integer array
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from desgd_fast import images
+    >>> few = images.Images(np.ones((2, 4)), np.array([0, 1]), np.ones((1, 4)), np.array([1]))
+    >>> few.test[1]
+    array([1])
     """
 
     features: NDArray[np.float64]
@@ -90,6 +98,21 @@ def mnist(folder: str | PathLike[str]) -> Images:
     ------
     ValueError
         If a file is missing or damaged, or images and labels differ in number.
+
+    Examples
+    --------
+    >>> import gzip, tempfile
+    >>> from pathlib import Path
+    >>> from desgd_fast import images
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("train", "t10k"):
+    ...     head = bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 2])
+    ...     _ = (folder / f"{name}-images-idx3-ubyte").write_bytes(head + bytes([0, 51, 102, 255]))
+    ...     label = bytes([0, 0, 8, 1, 0, 0, 0, 1, 7])
+    ...     _ = (folder / f"{name}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(label))
+    >>> read = images.mnist(folder)
+    >>> read.features, read.labels
+    (array([[0. , 0.2, 0.4, 1. ]]), array([7]))
     """
     parts: list[NDArray[Any]] = []
     for group in ("train", "t10k"):

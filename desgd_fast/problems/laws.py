@@ -108,7 +108,17 @@ class Law:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Distribution:
-    """The law of one number, independent from number to number; the functions of this module make them."""
+    """The law of one number, independent from number to number; the functions of this module make them.
+
+    Examples
+    --------
+    >>> from desgd_fast import laws
+    >>> features = laws.student_t(3.0)
+    >>> features
+    student_t(3, scale=1)
+    >>> laws.linear([1.0, -1.0], features=features).draw(5, rng=0)[0].shape
+    (5, 2)
+    """
 
     draw: Callable[..., Any]
     n_normals: int

@@ -31,6 +31,14 @@ class Partition(NamedTuple):
     offsets : (n_nodes + 1,) int64 array
     rows : int64 array
         Where each row stood in the data set; a row that several nodes hold is there once for each.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from desgd_fast import partitions
+    >>> held = partitions.group(np.ones((5, 2)), np.arange(5.0), "even", 2)
+    >>> held.shares, held.rows
+    (array([3, 2]), array([0, 2, 4, 1, 3]))
     """
 
     features: NDArray[np.float64]
@@ -211,6 +219,13 @@ def group(
     """Order the rows by the node that ``assignment`` gives them to, checked.
 
     So are minibatches, if given, which must fit the nodes' shares where their rows are ``distinct``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from desgd_fast import partitions
+    >>> partitions.group(np.eye(4), np.array([3.0, 1.0, 2.0, 0.0]), "sorted", 2).targets
+    array([1., 0., 3., 2.])
     """
     rows, offsets = deal(assignment, targets, n_nodes, batch_size, distinct)
     # mode="raise" would go through a buffer.
@@ -225,7 +240,15 @@ def deal(
     batch_size: ArrayLike | None = None,
     distinct: bool = False,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The ``rows`` and ``offsets`` of :func:`group`."""
+    """The ``rows`` and ``offsets`` of :func:`group`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from desgd_fast import partitions
+    >>> partitions.deal("even", np.arange(5.0), 2)
+    (array([0, 2, 4, 1, 3]), array([0, 3, 5]))
+    """
     n_nodes = check.positive_integer("n_nodes", n_nodes)
     checks.enough_rows("n_nodes", n_nodes, targets.size)
     nodes, rows = _holders(assignment, targets, n_nodes)

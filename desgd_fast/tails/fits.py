@@ -35,6 +35,14 @@ class ThresholdChoice:
         Double bootstraps run.
     warnings : tuple of str
         What a careful reader should know.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from desgd_fast import tails
+    >>> choice = tails.ks_threshold(1 + np.random.default_rng(0).pareto(2.0, 1000))
+    >>> choice.rule, round(choice.exponent - choice.alpha, 6), choice.k < choice.n_used
+    ('ks', 1.0, True)
     """
 
     rule: str
@@ -69,6 +77,15 @@ class GoodnessOfFit:
         Resamples behind the p-value.
     refitted : bool
         Whether the threshold was chosen anew in every resample.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from desgd_fast import tails
+    >>> sample = 1 + np.random.default_rng(0).pareto(2.0, 1000)
+    >>> fit = tails.goodness_of_fit(sample, k=200, n_resamples=100, rng=0)
+    >>> fit.p_value > 0.1, fit.k, fit.n_resamples
+    (True, 200, 100)
     """
 
     p_value: float
@@ -104,6 +121,14 @@ class LikelihoodRatio:
         The Pareto fit.
     test : str
         ``"Vuong"`` or ``"uniformly most powerful unbiased"``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from desgd_fast import tails
+    >>> sample = np.random.default_rng(0).exponential(size=1000)
+    >>> tails.likelihood_ratio(sample, "exponential", k=500).favours
+    'exponential'
     """
 
     log_ratio: float
@@ -136,6 +161,14 @@ class TailComparison:
         Pairs whose intervals do not meet.
     reasons : dict of str to str
         Why the others have none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from desgd_fast import tails
+    >>> comparison = tails.compare(np.random.default_rng(0).standard_t(3, 2000))
+    >>> sorted(comparison.estimates)
+    ['Hill', 'MMO', 'Pickands', 'bias-reduced Hill', 'moment']
     """
 
     estimates: dict[str, TailEstimate]

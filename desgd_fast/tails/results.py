@@ -55,6 +55,14 @@ class TailEstimate:
         Name of the estimator.
     warnings : tuple of str
         What a careful reader should know before using the number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from desgd_fast import tails
+    >>> estimate = tails.hill(1 + np.random.default_rng(0).pareto(2.0, 1000), 200)
+    >>> estimate.k, bool(estimate.ci_low < 2 < estimate.ci_high)
+    (200, True)
     """
 
     alpha: Floats
@@ -134,6 +142,15 @@ class TailPath:
         Name of the estimator.
     signed_xi : (n_used − 1,) array or None
         Extreme value index of estimators that tell light tails apart, whose alpha is inf; None of the others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from desgd_fast import tails
+    >>> path = tails.hill_path(1 + np.random.default_rng(0).pareto(2.0, 1000))
+    >>> k, alpha = path
+    >>> int(k[-1]), bool(path.interval([200])[0][0] < alpha[199])
+    (999, True)
     """
 
     alpha: NDArray[np.float64]

@@ -47,6 +47,13 @@ class LogNorm(NamedTuple):
         Of the sum, given that no layer is dead: that not all its units are below zero under ReLU.
     alive : float
         Probability of that; 1 for every other activation.
+
+    Examples
+    --------
+    >>> from desgd_fast import initialisation
+    >>> law = initialisation.log_norm([100] * 11, scale=1.4142)
+    >>> round(law.mean, 2), round(law.variance, 2), law.alive
+    (-0.13, 0.13, 1.0)
     """
 
     mean: float

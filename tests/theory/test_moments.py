@@ -80,6 +80,31 @@ def test_local_steps_move_the_frontier_from_centralized_to_disconnected(count, e
     assert frontier(mixing.server(8), fedavg) == pytest.approx(expected, abs=digits)
 
 
+@pytest.mark.parametrize(("k", "expected"), [(50, 0.11851), (10, 0.04086), (1, 0.00658)])
+def test_compressed_gradients(k, expected):
+    compressed = algorithms.compressed(algorithms.random_k(k))
+    assert frontier(THIRDS, compressed) == pytest.approx(expected, abs=5e-6)
+
+
+@pytest.mark.parametrize(
+    ("k", "consensus", "expected"), [(50, 0.4, 0.14284), (10, 0.08, 0.10125), (1, 0.01, 0.09434)]
+)
+def test_differences_of_messages(k, consensus, expected):
+    choco = algorithms.chain(
+        algorithms.compressed(algorithms.random_k(k, unbiased=False), "messages", memory="difference"),
+        algorithms.consensus_step(consensus),
+    )
+    assert frontier(THIRDS, choco) == pytest.approx(expected, abs=5e-6)
+
+
+@pytest.mark.parametrize("k", [1, 5])
+def test_one_node_that_compresses_has_the_share_of_the_plain_frontier(k):
+    problem = dsf.GaussianRegression(dim=10)
+    plain = frontier([[1.0]], batch_size=3, problem=problem)
+    compressed = frontier([[1.0]], algorithms.compressed(algorithms.random_k(k)), 3, problem)
+    assert compressed == pytest.approx(k / 10 * plain, rel=1e-9)
+
+
 def test_diabetes_records_on_a_ring():
     problem = dsf.DatasetRegression.from_csv(DIABETES, "target", assignment=np.arange(442) % 8)
     growth = theory.second_moment_growth(problem, THIRDS, step_size=0.11803, batch_size=1)

@@ -57,6 +57,13 @@ class MixingProcess:
         and the uniforms that bring it about; rounds from 1 on have one law, given the memory. Exact second
         moments follow the memory through them where there is no ``quadratic``, or where a participation
         reads the memory.
+
+    Examples
+    --------
+    >>> import networkx as nx, desgd_fast as dsf
+    >>> process = dsf.mixing.link_failures(nx.cycle_graph(4), 0.5)
+    >>> process.name, process.n_uniforms, process.mean.toarray()[0].round(3)
+    ('link_failures(0.5)', 4, array([0.667, 0.167, 0.   , 0.167]))
     """
 
     base: sparse.csr_array = field(repr=False)
