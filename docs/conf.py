@@ -23,7 +23,7 @@ extensions = [
     "mathml",
     "written",
 ]
-exclude_patterns = ["_build", "guide", "written/*.md", "sg_execution_times.rst"]
+exclude_patterns = ["_build", "guide", "written/*.md"]
 nitpicky = False
 
 # Names as users write them; types stand in the docstrings.
@@ -51,7 +51,8 @@ sphinx_gallery_conf = {
     # Without running the tutorials the site builds in seconds: what CI checks.
     "plot_gallery": os.environ.get("TUTORIALS", "1") != "0",
     "image_srcset": ["2x"],
-    "min_reported_time": 1000,
+    "write_computation_times": False,
+    "capture_repr": ("_repr_html_",),
     "reset_modules": ("matplotlib",),
 }
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
@@ -63,6 +64,21 @@ html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_js_files = [("explore.js", {"defer": "defer"})]
 html_show_sourcelink = False
+html_sidebars = {
+    page: []
+    for page in (
+        *(
+            "explore",
+            "mathematics",
+            "command_line",
+            "published",
+            "performance",
+            "calibration",
+            "contributing",
+        ),
+        *("changes", "search", "genindex"),
+    )
+}
 html_theme_options = {
     "show_prev_next": True,
     "navbar_align": "left",

@@ -15,7 +15,8 @@ def progress_bar(show: bool, **options: Any) -> Iterator[Any | None]:
         yield None
         return
     check.installed("progress=True needs", "cli", "tqdm")
-    from tqdm import tqdm
+    # A bar of the notebook's own kind where there is one.
+    from tqdm.auto import tqdm
 
     # Its default lock between processes is not needed here, and left behind at exit.
     if not hasattr(tqdm, "_lock"):

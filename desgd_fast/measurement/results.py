@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from desgd_fast.common import html
 from desgd_fast.common.forms import table
 from desgd_fast.tails.results import TailEstimate
 
@@ -34,6 +35,11 @@ class GradientNoise:
     def __str__(self) -> str:
         columns = ["node:>6", *(f"{name}:>24" for name in (*self.groups, "iterates"))]
         return "\n".join(table(columns, map(self._row, range(self.norms.shape[-1]))))
+
+    def _repr_html_(self) -> str:
+        columns = ("node", *self.groups, "iterates")
+        rows = map(self._row, range(self.norms.shape[-1]))
+        return html.grid("Tail index of the gradient noise", columns, rows, self.tail.warnings)
 
     def _row(self, node: int) -> list[int | str]:
         groups = [self._entry(self.tail, (group, node)) for group in range(len(self.groups))]

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse import csgraph, linalg
 
+from desgd_fast.common import html
 from desgd_fast.common.forms import dataset, scalars
 from desgd_fast.mixing.processes import MixingProcess, as_process
 from desgd_fast.mixing.rules import _DENSE, _TOLERANCE, _ends, second_eigenvalue
@@ -90,6 +91,9 @@ class MixingReport:
 
     def __str__(self) -> str:
         return "\n".join(f"{label:<30}{value:>11}" for label, value in self.rows())
+
+    def _repr_html_(self) -> str:
+        return html.card("Mixing matrix", self.rows())
 
     def to_xarray(self) -> "xarray.Dataset":
         """Every number as a scalar variable."""

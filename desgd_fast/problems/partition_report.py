@@ -1,15 +1,13 @@
 """How the rows of a data set lie on the nodes."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from desgd_fast.common import html
 from desgd_fast.common.forms import table
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +40,16 @@ class PartitionReport:
 
     def __str__(self) -> str:
         columns = ["node:>6", "rows:>8", "labels:>8", "label distance:>16.3f", "gradient distance:>19.4g"]
+        return "\n".join([*table(columns, self._rows()), self._sum()])
+
+    def _repr_html_(self) -> str:
+        columns = ("node", "rows", "labels", "label distance", "gradient distance")
+        return html.grid("Rows on the nodes", columns, self._rows(), [self._sum()])
+
+    def _rows(self) -> list[tuple[Any, ...]]:
         n_labels = np.count_nonzero(self.label_counts, axis=1)
         rows = zip(self.shares, n_labels, self.label_distance, self.gradient_distance, strict=True)
-        lines = [*table(columns, ((node, *row) for node, row in enumerate(rows)))]
-        lines.append(f"{self.shares.sum()} rows, effective sample size {self.effective_sample_size:.1f}")
-        return "\n".join(lines)
+        return [(node, *row) for node, row in enumerate(rows)]
+
+    def _sum(self) -> str:
+        return f"{self.shares.sum()} rows, effective sample size {self.effective_sample_size:.1f}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from desgd_fast.common import check
+from desgd_fast.common import check, html
 from desgd_fast.common.forms import dataset
 from desgd_fast.simulation import checks
 
@@ -53,6 +53,16 @@ class Runs:
             if getattr(self, name) is not None
         )
         return f"Runs({n_runs} runs of {n_nodes} nodes, {self.diverged.sum()} diverged; kept: {kept})"
+
+    def _repr_html_(self) -> str:
+        n_runs, n_nodes = self.final_norms.shape
+        rows = [
+            ("runs, nodes", f"{n_runs}, {n_nodes}"),
+            ("diverged", int(self.diverged.sum())),
+            ("median distance to the optimum", float(np.median(self.final_norms))),
+            ("largest", float(self.final_norms.max())),
+        ]
+        return html.card("Runs", rows, html.survival(self.norms(stacked=True)))
 
     def norms(self, of: str = "final", *, stacked: bool = False) -> NDArray[np.float64]:
         """Distance to the optimum.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from desgd_fast.common import html
 from desgd_fast.common.forms import dataset
 from desgd_fast.simulation.results import last_or_average
 
@@ -65,6 +66,19 @@ class Training:
         n_runs, n_nodes, size = self.final.shape
         count = self.diverged.sum()
         return f"Training({n_runs} runs of {n_nodes} nodes, {size} parameters each, {count} diverged)"
+
+    def _repr_html_(self) -> str:
+        n_runs, n_nodes, size = self.final.shape
+        rows = [
+            ("runs, nodes, parameters", f"{n_runs}, {n_nodes}, {size}"),
+            ("diverged", int(self.diverged.sum())),
+            ("steps", int(self.record_steps[-1])),
+            ("mean loss on training samples", float(self.train_loss[:, -1].mean())),
+            ("mean distance from consensus", float(self.consensus_distance[:, -1].mean())),
+        ]
+        if self.test_accuracy is not None:
+            rows.append(("mean accuracy on held-out samples", float(self.test_accuracy[:, -1].mean())))
+        return html.card("Training", rows)
 
     def parameters(self, of: str = "final") -> dict[str, NDArray[np.float64]]:
         """Every parameter by its name, with the axes run and node before its own.

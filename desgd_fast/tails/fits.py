@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from desgd_fast.common import html
 from desgd_fast.common.forms import dataset, table
 from desgd_fast.tails.results import TailEstimate
 
@@ -188,6 +189,16 @@ class TailComparison:
         lines += [f"disagree: {first} and {second}" for first, second in self.disagreements]
         lines += [f"{name}: {text}" for name, e in self.estimates.items() for text in e.warnings]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        rows: list[list[Any]] = [
+            [name, e.alpha, e.stderr, e.ci_low, e.ci_high, e.k or ""] for name, e in self.estimates.items()
+        ]
+        notes = [f"{name}: {reason}" for name, reason in self.reasons.items()]
+        notes += [f"disagree: {first} and {second}" for first, second in self.disagreements]
+        notes += [f"{name}: {text}" for name, e in self.estimates.items() for text in e.warnings]
+        columns = ("estimator", "alpha", "stderr", "ci_low", "ci_high", "k")
+        return html.grid("Tail indices of one sample", columns, rows, notes)
 
     def to_xarray(self) -> "xarray.Dataset":
         """The numbers over an axis of estimators; nan, and the reason, where there is none."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from desgd_fast.common import html
 from desgd_fast.common.forms import dataset
 
 if TYPE_CHECKING:
@@ -111,6 +112,20 @@ class TailEstimate:
             f"{self.estimator}: {alpha.size} samples, {answered.size} with an estimate\n"
             f"alpha median {quartiles[1]:.4g}, quartiles {quartiles[0]:.4g} and {quartiles[2]:.4g}"
         )
+
+    def _repr_html_(self) -> str:
+        if np.ndim(self.alpha):
+            first, *lines = self._bulk_head().splitlines()
+            return html.card(first, [("over all samples", line) for line in lines], notes=self.warnings)
+        rows = [
+            ("alpha", self.alpha),
+            (f"{100 * self.level:g}% interval", f"{self.ci_low:.4g} … {self.ci_high:.4g}"),
+            ("standard error", self.stderr),
+            ("values above the threshold", f"{self.k} of {self.n_used}"),
+            ("threshold", self.threshold),
+        ]
+        picture = html.interval(self.alpha, self.ci_low, self.ci_high)
+        return html.card(self.estimator, rows, picture, self.warnings)
 
     def to_xarray(self) -> "xarray.Dataset":
         """The numbers as a Dataset over axes sample_0, sample_1, …; warnings in its attributes."""

@@ -26,7 +26,8 @@ class Page(HTMLParser):
         source = found.get("href") if tag == "link" else found.get("src")
         if tag in ("img", "script", "link", "source") and source and found.get("rel") != "canonical":
             self.fetched.append(source)
-        if tag == "img" and not found.get("alt"):
+        # An empty text says that a picture adds nothing to the words beside it.
+        if tag == "img" and "alt" not in found:
             self.faults.append(f"no alternative text: {found.get('src')}")
 
 

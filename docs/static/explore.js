@@ -75,14 +75,18 @@
     known.sort((a, b) => a[0] - b[0]);
     const last = Math.max(data.moments.at(-1), point.bound ? 0 : point.alpha ?? 0);
     const low = Math.min(0, ...known.map(([, value]) => value), point.rho * 0.5);
-    const high = Math.max(0.02, ...known.map(([, value]) => value));
+    // The dip below 0 is what there is to see: what rises far above it is cut off.
+    const high = Math.max(0.02, Math.min(Math.max(...known.map(([, value]) => value)), -3 * low || Infinity));
     const x = scale(0, last, LEFT + 8, RIGHT - 8);
     const y = scale(low, high, BOTTOM, TOP);
     const parts = [axes(x, y, ticks(0, last, 5), ticks(low, high, 5), ["moment s", "log h(s)"])];
     parts.push(line([[LEFT, y(0)], [RIGHT, y(0)]], "guide"));
     parts.push(line([[x(0), y(0)], [x(0.5), y(0.5 * point.rho)]], "tangent"));
-    parts.push(line(known.map(([s, value]) => [x(s), y(value)]), "curve chosen"));
-    for (const [s, value] of known) parts.push(tag("circle", { cx: x(s), cy: y(value), r: 2.5, class: "known" }));
+    const inside = known.filter(([, value]) => value <= high);
+    const [end, beyond] = [inside.at(-1), known[inside.length]];
+    const cut = beyond && [end[0] + ((high - end[1]) / (beyond[1] - end[1])) * (beyond[0] - end[0]), high];
+    parts.push(line([...inside, ...(cut ? [cut] : [])].map(([s, value]) => [x(s), y(value)]), "curve chosen"));
+    for (const [s, value] of inside) parts.push(tag("circle", { cx: x(s), cy: y(value), r: 2.5, class: "known" }));
     if (point.alpha !== null && !point.bound)
       parts.push(tag("circle", { cx: x(point.alpha), cy: y(0), r: 5, class: "here" }));
     at("growth").innerHTML = parts.join("");
