@@ -36,6 +36,7 @@ from desgd_fast.algorithms.compression.sparsifiers import random_mask as random_
 from desgd_fast.algorithms.compression.sparsifiers import top_k as top_k
 from desgd_fast.algorithms.delays import delayed as delayed
 from desgd_fast.algorithms.delays import randomly_delayed as randomly_delayed
+from desgd_fast.algorithms.delays import stale_discount as stale_discount
 from desgd_fast.algorithms.local.adaptive import adabelief as adabelief
 from desgd_fast.algorithms.local.adaptive import adam as adam
 from desgd_fast.algorithms.local.adaptive import amsgrad as amsgrad
@@ -67,7 +68,10 @@ from desgd_fast.algorithms.participation import markov as markov
 from desgd_fast.algorithms.participation import poisson as poisson
 from desgd_fast.algorithms.participation import woken as woken
 from desgd_fast.algorithms.presets import dpsgd as dpsgd
+from desgd_fast.algorithms.presets import extra as extra
+from desgd_fast.algorithms.presets import fedau as fedau
 from desgd_fast.algorithms.presets import fedavg as fedavg
+from desgd_fast.algorithms.presets import fedbuff as fedbuff
 from desgd_fast.algorithms.presets import local_sgd as local_sgd
 from desgd_fast.algorithms.presets import token_sgd as token_sgd
 from desgd_fast.algorithms.privacy import dp_sgd as dp_sgd

@@ -5,6 +5,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from desgd_fast.algorithms import checks
 from desgd_fast.algorithms.algorithm import Algorithm, Part
+from desgd_fast.common import check
 from desgd_fast.kernels.jit.compile import Matrix, Reals, inlined
 
 
@@ -123,3 +124,45 @@ def randomly_delayed(probabilities: ArrayLike) -> Algorithm:
 def _delays(dim: int, *up_to: float) -> list[tuple[float, NDArray[np.float64]]]:
     chances = np.diff(up_to, prepend=0.0)
     return [(float(p), np.array([u - p / 2])) for p, u in zip(chances, up_to, strict=True)]
+
+
+@inlined
+def _look_back_stale(
+    place: Reals, iterate: Reals, memory: Matrix, uniforms: Reals, parameters: Reals
+) -> None:
+    _go_back(place, iterate, memory, _drawn(uniforms, parameters, parameters.size - 1))
+
+
+@inlined
+def _discount(
+    direction: Reals, iterate: Reals, memory: Matrix, normals: Reals, uniforms: Reals, parameters: Reals
+) -> None:
+    last = parameters.size - 1
+    weight = (1.0 + _drawn(uniforms, parameters, last)) ** -parameters[last]
+    for t in range(direction.size):
+        direction[t] *= weight
+
+
+def stale_discount(probabilities: ArrayLike, power: float) -> Algorithm:
+    """:func:`randomly_delayed`, with every gradient weighted by (1 + τ)^−power, τ its delay.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf
+    >>> dsf.algorithms.stale_discount([0.5, 0.5], 0.5)
+    stale_discount(0.5, 1, 0.5)
+    """
+    law = checks.law("probabilities", probabilities)
+    power = check.non_negative_number("power", power)
+    part = Part(
+        "stale_discount",
+        _discount,
+        (*map(float, np.cumsum(law)), power),
+        max(law.size - 1, 1),
+        uniforms=1,
+        role="delay",
+        look=_look_back_stale,
+        keeps_iterates=True,
+        outcomes=lambda dim, *numbers: _delays(dim, *numbers[:-1]),
+    )
+    return Algorithm((part,))

@@ -95,8 +95,9 @@ def reachable(sets, starts):
 def second_moments(ways, n_nodes, n_start):
     """h(2) per step, and E⟨e_i, e_j⟩ after the last one, of rounds that follow each other for ever.
 
-    A round goes one of several ways, (probability, steps), ``steps`` a list of (probabilities, matrices); the first ``n_start`` coordinates of a state are the
-    iterates' deviations, node after node, and memory begins at zero.
+    A round goes one of several ways, (probability, steps), ``steps`` a list of (probabilities, matrices); the
+    first ``n_start`` coordinates of a state are the iterates' deviations, node after node, and memory begins
+    at zero.
     """
     steps = [step for _, way in ways for step in way]
     size = steps[0][1].shape[1] - 1
