@@ -1,6 +1,6 @@
 PYTHON ?= python
 
-.PHONY: install check lint types contracts test test-fast docs site explore links
+.PHONY: install check lint types contracts test test-fast docs site explore links release
 
 install:
 	$(PYTHON) -m pip install --editable ".[test]"
@@ -34,6 +34,10 @@ links:
 # The numbers of the page that explores them: an hour, and only when the theory changes.
 explore:
 	$(PYTHON) docs/explore/compute.py
+
+# sdist and wheel in dist/, tried in fresh environments (needs the extra "release").
+release:
+	PYTHON=$(PYTHON) release/check.sh
 
 docs:
 	desgd-fast run --data examples/diabetes.csv --target target --out docs/diabetes

@@ -33,7 +33,8 @@ class Page(HTMLParser):
 
 def faults(root: Path) -> list[str]:
     """Every fault of every page, as "page: fault"."""
-    pages = {path: Page(path.read_text(encoding="utf-8")) for path in sorted(root.rglob("*.html"))}
+    paths = [path for path in sorted(root.rglob("*.html")) if "_static" not in path.parts]
+    pages = {path: Page(path.read_text(encoding="utf-8")) for path in paths}
     found = []
     for path, page in pages.items():
         name = path.relative_to(root)

@@ -23,6 +23,7 @@ TUTORIALS = (
     "own_data.py",
     "own_loss.py",
     "own_algorithm.py",
+    "neural_networks.py",
     "real_graphs.py",
     "sweeps.py",
 )
