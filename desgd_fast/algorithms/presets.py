@@ -149,8 +149,8 @@ def _extra(
 def extra() -> Algorithm:
     """EXTRA: x_{k+2} = (I + W) x_{k+1} − ½ (I + W) x_k − η (g_{k+1} − g_k) (Shi, Ling, Wu & Yin, 2015).
 
-    SIAM Journal on Optimization 25, equation 2.13, with W̃ = (I + W)/2, written without η: for nodes that start
-    from one iterate, and a constant step size, the same on all. Nodes with different data agree on one
+    SIAM Journal on Optimization 25, equation 2.13, with W̃ = (I + W)/2, written without η: for nodes that
+    start from one iterate, and a constant step size, the same on all. Nodes with different data agree on one
     optimum.
 
     Examples
