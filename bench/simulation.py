@@ -231,7 +231,7 @@ def sampled_clients() -> tuple[Timed, Timed]:
         algorithm=dsf.algorithms.fedavg(5),
     )
     # Ten gradients a step on both sides.
-    return Timed(fedavg.run, 80_000), Timed(ten.run, 80_000)
+    return Timed(fedavg.call, 80_000), Timed(ten.call, 80_000)
 
 
 def cases(quick: bool) -> list[Case]:
