@@ -6,6 +6,7 @@ first group of laws only; the second judges it. Peers join where they are instal
 
 import argparse
 import importlib
+import logging
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -117,7 +118,7 @@ def chosen_on() -> list[Law]:
 
 
 def judged_on() -> list[Law]:
-    """Laws that nothing was chosen on."""
+    """Laws that nothing was chosen on; the last four were drawn only once all constants were final."""
     return [
         _scipy("Student-t(2)", stats.t(2), 2.0),
         _scipy("Fréchet(4)", stats.invweibull(4), 4.0),
@@ -127,6 +128,10 @@ def judged_on() -> list[Law]:
         _scipy("inverse gamma(2)", stats.invgamma(2), 2.0),
         _mixture(2, 3, 0.3),
         _descent(0.3, 1),
+        Law("Student-t(2.5) + 1", 2.5, lambda g, s: g.standard_t(2.5, s) + 1),
+        Law("Pareto(2) times normal", 2.0, lambda g, s: (g.pareto(2, s) + 1) * g.normal(size=s)),
+        Law("three Lomax(2), added", 2.0, lambda g, s: g.pareto(2, (3, *s)).sum(axis=0)),
+        _descent(0.4, 1),
     ]
 
 
@@ -155,12 +160,13 @@ def _peer(name: str, package: str, one: Callable[[Any, Array], tuple[float, floa
         return
 
     def interval(x: Array) -> tuple[Array, Array]:
+        logging.disable(logging.WARNING)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             low, high = zip(*(one(module, np.abs(row)) for row in x), strict=True)
         return np.array(low), np.array(high)
 
-    yield Method(name, interval, largest=1_000, replications=50)
+    yield Method(name, interval, largest=1_000, replications=20)
 
 
 def _powerlaw(module: Any, x: Array) -> tuple[float, float]:
@@ -169,10 +175,13 @@ def _powerlaw(module: Any, x: Array) -> tuple[float, float]:
 
 
 def _tailestim(module: Any, x: Array) -> tuple[float, float]:
-    estimator = module.TailEstimator(method="hill")
-    estimator.fit(x)
+    estimator = module.HillEstimator(base_seed=1)
+    try:
+        estimator.fit(x)
+    except RuntimeError:  # its bootstrap found no k
+        return np.nan, np.nan
     found = estimator.get_result()
-    xi, error = found.xi_, found.xi_ / np.sqrt(found.k_star_)
+    xi, error = found.xi_star_, found.xi_star_ / np.sqrt(found.k_star_)
     return 1 / (xi + 1.96 * error), 1 / (xi - 1.96 * error)
 
 
@@ -217,16 +226,16 @@ def measure(law: Law, n: int, replications: int, seed: int, compared: list[Metho
             low, high = (np.concatenate(side) for side in zip(*parts, strict=True))
             held = (low <= law.alpha) & (law.alpha <= high)
             width = np.where(np.isinf(high), np.inf, high) - np.where(np.isinf(high), 0, low)
-            cells[name] = Cell(float(held.mean()), float(np.median(width)) / law.alpha)
+            cells[name] = Cell(float(held.mean()), float(np.nanmedian(width)) / law.alpha)
     return cells
 
 
-def table(title: str, laws: list[Law], sizes: list[int], replications: int, seed: int) -> Iterator[str]:
-    """A markdown table: coverage and median width/alpha, law by law."""
+def table(title: str, laws: list[Law], sizes: dict[int, int], seed: int) -> Iterator[str]:
+    """A markdown table: coverage and median width/alpha, law by law, of so many samples of each size."""
     compared = methods()
     yield f"## {title}"
-    for n in sizes:
-        yield from ("", f"### n = {n:,}", "")
+    for n, replications in sizes.items():
+        yield from ("", f"### n = {n:,}, {replications} samples", "")
         yield "| law (alpha) | " + " | ".join(method.name for method in compared) + " |"
         yield "|---" * (len(compared) + 1) + "|"
         columns: dict[str, list[Cell]] = {method.name: [] for method in compared}
@@ -275,39 +284,59 @@ def light(replications: int, seed: int) -> Iterator[str]:
     yield ""
 
 
+FRONTIER = """\
+## What was tried, at n = 10,000
+
+Mean width/alpha and least coverage over the laws chosen on; 300 to 400 samples each, by prototypes.
+
+| method | width | least coverage |
+|---|---|---|
+| this one, posterior deviations as they are | .50 | .95 |
+| **times .85, the default** | **.42** | **.90** |
+| times .8 | .40 | .87 |
+| the same with the quantiles of the mixture in place of a normal law's, times .8 | .45 | .86 |
+| known biases and a remainder of deviation .1, no other | .42 | .94; .07 on laws not among the known |
+| one of a few powers, A·u^r, known to no law, and a remainder | .71 | .83 |
+| no known biases: a sum of powers with normal coefficients (the default before) | .62 | .89 |
+| the same, deviations cut until .40 wide | .40 | .79 |
+| extended Pareto (Beirlant, Joossens & Segers 2009), union over rho = −½, −1, −2 | .55 | .70 at n = 100,000 |
+
+Everything between is bought with coverage: what the data say about a bias that they do not show is little,
+so that the prior decides, and the one that knows laws is shorter at the same coverage.
+"""
+
+
 def main() -> None:
     """Measure, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--replications", type=int, default=1000)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--replications", type=int, nargs="+", default=(1000, 1000, 100), help="one a size")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=Path, default=PAGE)
     options = parser.parse_args()
+    sizes = dict(zip(options.sizes, options.replications, strict=True))
+    command = (
+        f"python -m bench.calibration --sizes {' '.join(map(str, sizes))} "
+        f"--replications {' '.join(map(str, sizes.values()))}"
+    )
     lines = [
         "# How often the intervals hold the truth",
         "",
-        f"Written by `python -m bench.calibration --replications {options.replications} "
-        f"--sizes {' '.join(map(str, options.sizes))}`.",
-        "Each entry: the",
-        "share of intervals at nominal 95 % that hold alpha, and their median width over alpha. Every method",
-        f"at its defaults, on the same samples; a share of .95 has a standard error of "
-        f"{np.sqrt(0.95 * 0.05 / options.replications):.3f}.",
+        f"Written by `{command}`.",
         "",
-        *table(
-            "Laws that the constants of tail_index were chosen on",
-            chosen_on(),
-            options.sizes,
-            options.replications,
-            options.seed,
-        ),
-        *table(
-            "Laws that nothing was chosen on",
-            judged_on(),
-            options.sizes,
-            options.replications,
-            options.seed + 1000,
-        ),
-        *light(min(options.replications, 500), options.seed),
+        "Each entry is the share of intervals at nominal 95 % that hold alpha, and their median width over",
+        "alpha. Every method is at its defaults, on the same samples; of peers, which are slow, the first 20",
+        "samples of 1,000 values. A share of .95 has a standard error of "
+        + ", ".join(f"{np.sqrt(0.95 * 0.05 / m):.3f} at n = {n:,}" for n, m in sizes.items())
+        + ".",
+        "",
+        *table("Laws that the constants of tail_index were chosen on", chosen_on(), sizes, options.seed),
+        *table("Laws that nothing was chosen on", judged_on(), sizes, options.seed + 1000),
+        "The last four were drawn for the first time when every constant was final; the others had been",
+        "looked at while prototypes were compared.",
+        "",
+        *light(min(options.replications[0], 500), options.seed),
+        FRONTIER,
     ]
     options.output.write_text("\n".join(lines), encoding="utf-8")
 

@@ -302,7 +302,9 @@ def _package(
         variance = xi**2 if estimator.variance is None else estimator.variance(xi)
         xi_stderr = np.sqrt(variance / n_exponentials)
         stderr = np.where(xi > 0, xi_stderr * alpha**2, np.where(np.isnan(xi), np.nan, np.inf))
-    if estimator.variance is None:
+    if estimator.variance is None and dependent:
+        low, high = intervals.logarithmic_interval(xi, n_exponentials, out.quantile)
+    elif estimator.variance is None:
         low, high = intervals.chi_square_interval(xi, n_exponentials, out.quantile)
     else:
         low, high = intervals.normal_interval(xi, xi_stderr, out.quantile)

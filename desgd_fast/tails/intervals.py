@@ -59,6 +59,15 @@ def chi_square_interval(
         )
 
 
+def logarithmic_interval(
+    xi: NDArray[np.float64], n_exponentials: NDArray[np.float64], t: NDArray[np.float64]
+) -> Interval:
+    """For alpha, from log xi ± t/√n: finite however few the blocks that t was estimated from."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        factor = np.exp(np.asarray(t) / np.sqrt(n_exponentials))
+        return 1 / (xi * factor), factor / xi
+
+
 def normal_interval(
     xi: NDArray[np.float64], xi_stderr: NDArray[np.float64], z: NDArray[np.float64] | float
 ) -> Interval:

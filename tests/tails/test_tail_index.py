@@ -8,7 +8,7 @@ from scipy import special, stats
 
 from desgd_fast import tails
 from desgd_fast.kernels.tails import spacings as kernels
-from desgd_fast.tails import second_order
+from desgd_fast.tails import biases, second_order
 from desgd_fast.tails.thresholds import minimal_error
 
 FIELDS = ("alpha", "xi", "stderr", "xi_stderr", "ci_low", "ci_high", "k", "threshold", "n_used", "n_ties")
@@ -39,31 +39,54 @@ def test_posterior_is_that_of_the_dense_gaussian_model(inflation):
     edges = second_order.bin_edges(n, 0)
     assert models.n_bins.tolist() == [edges.size - 1]
     totals = np.random.default_rng(1).gamma(np.diff(edges))[np.newaxis]
-    found = np.empty((1, 5))
-    kernels.weigh_biases(totals, models, 1.0, 1.0, 0.025, found)
+    found = np.empty((1, 3))
+    kernels.weigh_biases(totals, models, 1.0, found)
 
     masses = np.diff(edges) / inflation
     y = np.log(totals[0] / np.diff(edges)) - (special.digamma(masses) - np.log(masses))
-    basis = ((edges[:-1] + edges[1:] + 1) / 2 / edges[-1])[:, np.newaxis] ** second_order.POWERS
+    middle = (edges[:-1] + edges[1:] + 1) / 2
+    basis = (middle / edges[-1])[:, np.newaxis] ** second_order.POWERS
+    shapes, shares = biases.known(n, tuple(middle))
     means, variances, weights = [], [], []
-    for scale in second_order.SCALES:
+    for scale, (shape, share) in itertools.product(second_order.SCALES, zip(shapes, shares, strict=True)):
         covariance = scale**2 * (basis * second_order.SHARES) @ basis.T + np.diag(
             special.polygamma(1, masses)
         )
         precision = np.linalg.inv(covariance)
         variance = 1 / precision.sum()
-        mean = variance * (precision @ y).sum()
-        misfit = (y - mean) @ precision @ (y - mean)
+        mean = variance * (precision @ (y - shape)).sum()
+        misfit = (y - shape - mean) @ precision @ (y - shape - mean)
         means.append(mean)
         variances.append(variance)
-        weights.append(scale * np.exp(-misfit / 2) * np.sqrt(variance / np.linalg.det(covariance)))
+        weights.append(share * np.exp(-misfit / 2) * np.sqrt(variance / np.linalg.det(covariance)))
     weights = np.array(weights) / np.sum(weights)
     mean = weights @ means
     spread = np.sqrt(weights @ (np.array(variances) + (np.array(means) - mean) ** 2))
+    assert found[0, kernels.CENTRE] == pytest.approx(mean, abs=1e-9)
     assert found[0, kernels.SPREAD] == pytest.approx(spread, rel=1e-9)
-    for column, probability in ((kernels.CENTRE, 0.5), (kernels.LOW, 0.025), (kernels.HIGH, 0.975)):
-        below = weights @ stats.norm.cdf(found[0, column], means, np.sqrt(variances))
-        assert below == pytest.approx(probability, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("bias", "law", "alpha"),
+    [
+        (lambda u: biases.beta_prime(u, 0.5, 1.5), lambda u: stats.t.isf(u / 2, 3), 3),
+        (lambda u: biases.beta_prime(u, 1.0, 2.0), lambda u: stats.burr12.isf(u, 1.3, 2), 2.6),
+        (lambda u: biases.log_gamma(u, 2.0), lambda u: np.exp(stats.gamma.isf(u, 2)), 1),
+        (lambda u: biases.stable(u, 1.999), lambda u: stats.norm.isf(u / 2, scale=2**0.5), 1.999),
+    ],
+)
+def test_biases_are_those_of_their_laws(bias, law, alpha):
+    u = np.array([0.03, 0.1, 0.3])
+    index = 2e-4 / np.log(law(u * np.exp(-1e-4)) / law(u * np.exp(1e-4)))
+    # The last is the normal law, which a stable one approaches as alpha → 2, and not yet far out.
+    np.testing.assert_allclose(bias(u), np.log(alpha / index), atol=0.03 if alpha == 1.999 else 1e-6)
+
+
+def test_bias_of_a_mixture_is_that_of_two_exponentials():
+    y = np.linspace(0.5, 9, 7)
+    slow, fast = 0.3 * np.exp(-y), 0.7 * np.exp(-2 * y)
+    index = (slow + 2 * fast) / (slow + fast)
+    np.testing.assert_allclose(biases.mixture(slow + fast, 2, 0.3), -np.log(index), atol=1e-5)
 
 
 def test_bulk_is_single_to_the_bit():
