@@ -109,7 +109,7 @@ def tail_plot(
     x : array_like
         One sample.
     estimate : TailEstimate, optional
-        The fit to draw; Hill's with its default k unless given.
+        The fit to draw; :func:`desgd_fast.tails.tail_index` unless given.
     ax : matplotlib.axes.Axes, optional
         Where to draw; new axes by default.
     **sample
@@ -128,7 +128,7 @@ def tail_plot(
     ('log', 'log')
     """
     if estimate is None:
-        estimate = tails.hill(x, **sample)
+        estimate = tails.tail_index(x, **sample)
     path = tails.hill_path(x, **sample)
     ax = axes_or_new(ax)
     n = path.n_used
@@ -178,7 +178,7 @@ def qq_plot(
     Parameters
     ----------
     x, estimate, ax, **sample
-        As for :func:`tail_plot`.
+        As for :func:`tail_plot`, but that the estimate is Hill's with its default k unless given.
 
     Returns
     -------
