@@ -205,14 +205,18 @@ class SecondMoments:
         R_ab = 1/(θ − β_a β_b) with the spectrum β of the step without gradient variance: the sum over all
         steps is one division. ``power=2`` squares the divisor, minus the derivative in θ.
         """
-        values, vectors, shrink = self._values, self._vectors, 1 - float(self._contraction[0, 0])
+        vectors = self._vectors
+        response = self._response(growth, power)
+        return np.asarray(vectors @ (((vectors.T * spread.ravel()) @ vectors) * response))
+
+    def _response(self, growth: float, power: int = 1) -> Array:
+        """The matrix R."""
+        values, shrink = self._values, 1 - float(self._contraction[0, 0])
         if self.setting.adapt_first:
             products = np.outer(values, values)
-            response = products / (growth - shrink**2 * products) ** power
-        else:
-            beta = values - 1 + shrink
-            response = 1 / (growth - np.outer(beta, beta)) ** power
-        return np.asarray(vectors @ (((vectors.T * spread.ravel()) @ vectors) * response))
+            return np.asarray(products / (growth - shrink**2 * products) ** power)
+        beta = values - 1 + shrink
+        return np.asarray(1 / (growth - np.outer(beta, beta)) ** power)
 
     def _sustained_diagonal(self, spread: Array, growth: float, power: int = 1) -> Array:
         half = self._sustained(spread, growth, power)
@@ -234,12 +238,23 @@ class SecondMoments:
             (n, n), matvec=lambda f: self._sustained_diagonal(f, growth), dtype=np.float64
         )
         # The eigenvalue errs by the square of the residual.
-        top, vectors = sparse_linalg.eigsh(operator, k=1, which="LA", v0=start, ncv=min(n, 10), tol=1e-8)
+        top, vectors = sparse_linalg.eigsh(operator, k=1, which="LA", v0=start, ncv=min(n, 8), tol=1e-7)
         return float(self._gain * top[0]), np.asarray(vectors[:, 0])
 
-    def instability(self) -> float:
-        """The factor of :meth:`_top_diagonal` at growth 1: 1 where h(2) = 1. Needs a contracting mean."""
-        return self._top_diagonal(1.0, np.ones(self.setting.n_nodes))[0]
+    def top_diagonal(self, start: Array) -> Array:
+        """The diagonal of :meth:`_top_diagonal` at growth 1, where the mean contracts."""
+        return self._top_diagonal(1.0, start)[1]
+
+    def pairs(self, diagonal: Array) -> Array:
+        """(Vᵀ diag(f) V)², entry by entry: how strongly a diagonal f drives pairs of eigenvectors of W."""
+        return np.asarray(np.square((self._vectors.T * diagonal) @ self._vectors))
+
+    def instability(self, pairs: Array) -> float:
+        """How far gradients multiply the diagonal of these pairs, as a quadratic form, at growth 1.
+
+        At the top diagonal it is 1 where h(2) = 1, and stationary: a diagonal's error counts squared.
+        """
+        return self._gain * float((pairs * self._response(1.0)).sum())
 
     def _diagonal_growth(self) -> float:
         """h(2) by Newton's method from below, which convexity makes monotone."""
@@ -398,19 +413,10 @@ def critical_step_size(setting: Setting, mean_step: float) -> float:
     def excess(step: float) -> float:
         return SecondMoments(setting.at_step_size(step)).growth() - 1
 
-    def diagonal_excess(step: float) -> float:
-        return SecondMoments(setting.at_step_size(step)).instability() - 1
-
     low = mean_step / 2
     start = SecondMoments(setting.at_step_size(low))
     if low > 0 and start.acts_on_diagonal and not start.has_closed_form:
-        highest = mean_step * (1 - 1e-9)
-        if diagonal_excess(highest) <= 0:
-            return mean_step
-        lowest = low
-        while diagonal_excess(lowest) >= 0:
-            lowest /= 2
-        return float(optimize.toms748(diagonal_excess, lowest, highest, xtol=1e-300, rtol=1e-14))
+        return _critical_by_diagonal(setting, mean_step)
     while low > mean_step * 1e-12 and excess(low) >= 0:
         low /= 2
     if low <= mean_step * 1e-12:
@@ -421,3 +427,26 @@ def critical_step_size(setting: Setting, mean_step: float) -> float:
     # An iterated eigenvalue is good to about 1e-13: asking the root for more would chase its rounding.
     exact = SecondMoments(setting.at_step_size(low)).has_closed_form
     return float(optimize.toms748(excess, low, high, xtol=1e-300, rtol=1e-15 if exact else 1e-11))
+
+
+def _critical_by_diagonal(setting: Setting, mean_step: float) -> float:
+    """The same from N unknowns: the root for a diagonal, then the top diagonal there, and again."""
+    n_nodes = setting.n_nodes
+    diagonal, step, before = np.full(n_nodes, n_nodes**-0.5), math.nan, math.nan
+    for _ in range(_MOST_NEWTON_STEPS):
+        pairs = SecondMoments(setting).pairs(diagonal)
+
+        def excess(step: float, pairs: Array = pairs) -> float:
+            return SecondMoments(setting.at_step_size(step)).instability(pairs) - 1
+
+        low = mean_step / 2
+        while excess(low) >= 0:
+            low /= 2
+        before, step = (
+            step,
+            float(optimize.toms748(excess, low, mean_step * (1 - 1e-12), xtol=1e-300, rtol=1e-14)),
+        )
+        if abs(step - before) <= 1e-13 * step:
+            break
+        diagonal = SecondMoments(setting.at_step_size(step)).top_diagonal(diagonal)
+    return step

@@ -149,6 +149,5 @@ def test_one_random_matrix_met_twice_in_a_step():
     problem, samples = gaussian(np.ones(2))
     graph = nx.path_graph(2)
     gossip = mixing.pairwise_gossip(graph)
-    halves = np.full((2, 2), 0.5)
     expected = of_system(samples, "tracking", adapt_first=True, failure=0.0, weights=np.full((2, 2), 0.5))
     agree(problem, gossip, algorithms.chain(RULES["tracking"][3], ATC), expected)

@@ -1,9 +1,11 @@
 """Leading eigenvalues and fixed points of linear maps that are only ever applied."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import linalg
 from scipy.sparse import linalg as sparse_linalg
 
 Array = NDArray[np.float64]
@@ -11,7 +13,7 @@ Operator = Callable[[Array], Array]
 
 # Vectors kept at a time, at most, and numbers that they may fill together.
 _MOST_VECTORS, _MOST_NUMBERS = 120, 2**27
-_MOST_RESTARTS = 400
+_MOST_RESTARTS, _MOST_STEPS = 400, 4000
 # Unknowns up to which all eigenvalues are cheap.
 _DENSE = 200
 
@@ -20,16 +22,43 @@ def _n_vectors(size: int) -> int:
     return max(8, min(_MOST_VECTORS, _MOST_NUMBERS // size))
 
 
-def leading(operator: Operator, start: Array, tolerance: float = 1e-13) -> float:
-    """The largest real eigenvalue that ``start`` has a part in, by Arnoldi's method, restarted.
+def leading(operator: Operator, start: Array, self_adjoint: bool) -> float:
+    """The largest real eigenvalue that ``start`` has a part in; inf where it overflows.
 
-    Nothing is found outside the space that the operator reaches from ``start``.
+    Nothing is found outside the space that the operator reaches from ``start``. Lanczos where the operator is
+    self-adjoint, which keeps three vectors; else Arnoldi, restarted.
     """
-    size, vector = start.size, start / np.linalg.norm(start)
-    most = min(size, _n_vectors(size))
-    value = 0.0
+    vector = start / np.linalg.norm(start)
+    if not np.isfinite(operator(vector)).all():
+        return math.inf
+    return _lanczos(operator, vector) if self_adjoint else _arnoldi(operator, vector)
+
+
+def _lanczos(operator: Operator, vector: Array) -> float:
+    """Without orthogonalisation: repeated eigenvalues do no harm, and errors are squares of residuals."""
+    before, coupling, value = np.zeros_like(vector), 0.0, 0.0
+    diagonal: list[float] = []
+    beside: list[float] = []
+    for k in range(_MOST_STEPS):
+        image = operator(vector) - coupling * before
+        diagonal.append(float(vector @ image))
+        image -= diagonal[-1] * vector
+        coupling, before = float(np.linalg.norm(image)), vector
+        if coupling <= 1e-11 * abs(diagonal[0]) or k % 8 == 7:
+            top = (k, k)
+            values, vectors = linalg.eigh_tridiagonal(diagonal, beside, select="i", select_range=top)
+            value = float(values[0])
+            if coupling * abs(vectors[-1, 0]) <= 1e-7 * abs(value):
+                break
+        beside.append(coupling)
+        vector = image / coupling
+    return value
+
+
+def _arnoldi(operator: Operator, vector: Array) -> float:
+    most, value = min(vector.size, _n_vectors(vector.size)), 0.0
     for _ in range(_MOST_RESTARTS):
-        basis, square = np.zeros((most + 1, size)), np.zeros((most + 1, most))
+        basis, square = np.zeros((most + 1, vector.size)), np.zeros((most + 1, most))
         basis[0] = vector
         for k in range(most):
             image = operator(basis[k])
@@ -37,16 +66,17 @@ def leading(operator: Operator, start: Array, tolerance: float = 1e-13) -> float
                 parts = basis[: k + 1] @ image
                 image -= parts @ basis[: k + 1]
                 square[: k + 1, k] += parts
-            rest = float(np.linalg.norm(image))
-            scale = float(np.linalg.norm(square[: k + 1, k]))
-            if not np.isfinite(rest + scale):
-                return np.inf
-            values, vectors = np.linalg.eig(square[: k + 1, : k + 1])
-            top = int(np.argmax(values.real))
-            value, ritz = float(values[top].real), vectors[:, top].real
-            residual = rest * abs(ritz[-1]) / max(float(np.linalg.norm(ritz)), 1e-300)
-            if rest <= 1e-14 * scale or residual <= tolerance * abs(value):
-                return value
+            rest, scale = float(np.linalg.norm(image)), float(np.linalg.norm(square[: k + 1, k]))
+            if not math.isfinite(rest + scale):
+                return math.inf
+            ended = rest <= 1e-13 * scale
+            if ended or k % 4 == 3 or k == most - 1:
+                values, vectors = np.linalg.eig(square[: k + 1, : k + 1])
+                top = int(np.argmax(values.real))
+                value, ritz = float(values[top].real), vectors[:, top].real
+                residual = rest * abs(ritz[-1]) / max(float(np.linalg.norm(ritz)), 1e-300)
+                if ended or residual <= 1e-13 * abs(value):
+                    return value
             square[k + 1, k], basis[k + 1] = rest, image / rest
         vector = ritz @ basis[:most]
         vector /= np.linalg.norm(vector)
@@ -57,7 +87,7 @@ def radius(operator: Operator, size: int) -> float:
     """The spectral radius of any linear map."""
     if size <= _DENSE:
         dense = np.stack([operator(unit) for unit in np.eye(size)], axis=1)
-        return float(np.abs(np.linalg.eigvals(dense)).max()) if np.isfinite(dense).all() else np.inf
+        return float(np.abs(np.linalg.eigvals(dense)).max()) if np.isfinite(dense).all() else math.inf
     wrapped = sparse_linalg.LinearOperator((size, size), matvec=operator, dtype=np.float64)
     start = np.random.default_rng(0).standard_normal(size)
     values = sparse_linalg.eigs(wrapped, k=2, v0=start, return_eigenvectors=False, tol=1e-11)

@@ -38,13 +38,22 @@ class NodeLaw:
         return int(self.maps.shape[3]) - 2
 
     @cached_property
-    def gradients_taken(self) -> list[tuple[Array, Array]]:
-        """Every place at which gradients are taken, and E[column columnᵀ] of how they enter the rows."""
-        column = self.maps[..., self.n_rows]
-        square = self.probabilities[..., None, None] * column[..., :, None] * column[..., None, :]
+    def mean_maps(self) -> Array:
+        """(nodes or 1, n', n + 2)."""
+        return np.asarray((self.probabilities[..., None, None] * self.maps).sum(axis=0))
+
+    @cached_property
+    def gradients_taken(self) -> list[tuple[Array, Array, Array]]:
+        """Every place at which gradients are taken; E[column columnᵀ] and E[column] of how they enter."""
+        column = self.probabilities[..., None] * self.maps[..., self.n_rows]
+        square = column[..., :, None] * self.maps[..., None, :, self.n_rows]
         places, which = np.unique(self.places, axis=0, return_inverse=True)
-        sums = ((place, square[which.ravel() == k].sum(axis=0)) for k, place in enumerate(places))
-        return [(place, taken) for place, taken in sums if taken.any()]
+        here = [which.ravel() == k for k in range(len(places))]
+        sums = (
+            (place, square[one].sum(axis=0), column[one].sum(axis=0))
+            for place, one in zip(places, here, strict=True)
+        )
+        return [(place, taken, mean) for place, taken, mean in sums if taken.any()]
 
 
 @cache
@@ -301,6 +310,13 @@ def remembering(law: NodeLaw) -> NodeLaw:
     """The same, and the iterate as it was on a last row of its own."""
     before = np.broadcast_to(np.eye(law.maps.shape[3])[0], (*law.maps.shape[:2], 1, law.maps.shape[3]))
     return replace(law, maps=np.concatenate([law.maps, before], axis=2))
+
+
+def without_iterate(law: NodeLaw) -> NodeLaw:
+    """The same less the iterate, which is added once it has mixed."""
+    maps = law.maps.copy()
+    maps[:, :, 0, 0] -= 1.0
+    return replace(law, maps=maps)
 
 
 def from_memory(law: NodeLaw) -> NodeLaw:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
@@ -92,9 +92,18 @@ class Recursion:
         listed: Any = [(1.0, parts.staying(self._rows.n))]
         if self._sends:
             listed = parts.sending(self._rows, self._dim)
+        elif self.algorithm.adapt_first:
+            return []
         if not self.algorithm.adapt_first:
             listed = [(chance, parts.remembering(law)) for chance, law in listed]
         return [(chance, NodeStage(law, self.gradients)) for chance, law in listed]
+
+    @cached_property
+    def _receiving(self) -> NodeStage:
+        """What happens after nodes have mixed what they sent."""
+        return NodeStage(
+            parts.receiving(self._rows.n, 0 if self.algorithm.adapt_first else 1), self.gradients
+        )
 
     @property
     def _sends(self) -> bool:
@@ -112,41 +121,42 @@ class Recursion:
     def _moves(self) -> dict[Any, list[tuple[float, NodeStage]]]:
         return {}
 
-    def _move(self, step: int, memory: Array, mixed: bool) -> list[tuple[float, NodeStage]]:
+    def _move(self, step: int, memory: Array, change: Any) -> list[tuple[float, NodeStage]]:
         """The ways in which nodes move at a step, by the outcomes that all nodes share."""
         factors = parts.factors(self.algorithm.participation, step, memory, self.process.n_nodes)
-        if (factors, mixed) not in self._moves:
-            laws = [
-                (p, parts.moving(self._rows, made, self.step_sizes, factors)) for p, made in self._directions
-            ]
-            self._moves[factors, mixed] = [
-                (p, NodeStage(parts.from_memory(law) if mixed else law, self.gradients)) for p, law in laws
-            ]
-        return self._moves[factors, mixed]
+        if (factors, change) not in self._moves:
+            listed = []
+            for chance, made in self._directions:
+                law = parts.moving(self._rows, made, self.step_sizes, factors)
+                listed.append((chance, NodeStage(change(law) if change else law, self.gradients)))
+            self._moves[factors, change] = listed
+        return self._moves[factors, change]
 
     def _meet(self, one: rounds.Round, moments: Moments, memory: tuple[int, ...]) -> Moments:
-        """Iterates, and these rows of memory, mixed with one matrix."""
+        """Iterates and these rows of memory mixed with one matrix; before adapting, the old ones kept."""
         n, others = self._rows.n, 0 if self.algorithm.adapt_first else 1
-        sent = _either(self._sendings, moments)
+        sent = _either(self._sendings, moments) if self._sendings else moments
         if not self._sends:
             return MixStage(one.weights, (0, *memory), n + others, one.quadratic).forward(sent)
         mixed = MixStage(one.weights, (n, *memory), n + 1 + others, one.quadratic).forward(sent)
-        return NodeStage(parts.receiving(n, others), self.gradients).forward(mixed)
+        return self._receiving.forward(mixed)
 
     def _round(self, turn: int, one: rounds.Round, moments: Moments) -> Moments:
         """Local steps, the last of them with mixing."""
-        period, mixed, adapt_first = self.algorithm.period, self._rows.mixed, self.algorithm.adapt_first
-        for k in range(period):
-            talking = k == period - 1
-            if talking and not adapt_first:
-                moments = self._meet(one, moments, mixed)
-            if talking and adapt_first and mixed:
-                moments = MixStage(one.weights, mixed, self._rows.n).forward(moments)
-            way = self._move(turn * period + k, one.memory, talking and not adapt_first)
-            moments = _either(way, moments)
-            if talking and adapt_first:
-                moments = self._meet(one, moments, ())
-        return moments
+        first, last = turn * self.algorithm.period, (turn + 1) * self.algorithm.period - 1
+        for step in range(first, last):
+            moments = _either(self._move(step, one.memory, None), moments)
+        mixed, n = self._rows.mixed, self._rows.n
+        together = self._sends or (one.quadratic is not None and bool(mixed))
+        if mixed and (self.algorithm.adapt_first or not together):
+            moments = MixStage(one.weights, mixed, n).forward(moments)
+        if self.algorithm.adapt_first:
+            return self._meet(one, _either(self._move(last, one.memory, None), moments), ())
+        if together:
+            moments = self._meet(one, moments, mixed)
+            return _either(self._move(last, one.memory, parts.from_memory), moments)
+        mixing = MixStage(one.weights, (0,), n, one.quadratic)
+        return _either(self._move(last, one.memory, parts.without_iterate), moments, mixing)
 
     def _turns(self, starts: dict[int, Moments]) -> dict[int, Moments]:
         """From the situations at which turns begin, once around."""
@@ -209,8 +219,19 @@ class Recursion:
         nodes = np.arange(n_nodes)
         start[:, :, nodes[:, None], coordinates, nodes[:, None], coordinates] = 1.0
         with np.errstate(over="ignore", invalid="ignore"):  # far beyond any critical step
-            value = leading(self._step, start.ravel())
+            value = leading(self._step, start.ravel(), self._self_adjoint())
         return float(max(value, 0.0) ** (1 / self._n_steps)) if math.isfinite(value) else math.inf
+
+    def _self_adjoint(self) -> bool:
+        """Whether a step is its own adjoint among second moments, as two random ones tell."""
+        generator = np.random.default_rng(0)
+        flat = []
+        for _ in range(2):
+            raw = generator.standard_normal((*self._shape, *self._shape[2:]))
+            flat.append((raw + raw.transpose(0, 1, 4, 5, 2, 3)).ravel())
+        one, other = (self._conserved.removed_twice(x.reshape(raw.shape)).ravel() for x in flat)
+        there, back = float(one @ self._step(other)), float(other @ self._step(one))
+        return abs(there - back) <= 1e-11 * float(np.linalg.norm(one) * np.linalg.norm(other))
 
     def mean_growth(self) -> float:
         """The factor by which the mean state grows per step."""
@@ -279,9 +300,9 @@ def _crossing(excess: Callable[[float], float], unit: float, below: float = math
     return float(optimize.toms748(excess, low, high, xtol=1e-300, rtol=1e-12))
 
 
-def _either(stages: Sequence[tuple[float, NodeStage]], moments: Moments) -> Moments:
+def _either(
+    stages: Sequence[tuple[float, NodeStage]], moments: Moments, mixing: MixStage | None = None
+) -> Moments:
     """One of some stages, at random."""
-    result = stages[0][1].forward(moments).times(stages[0][0])
-    for chance, stage in stages[1:]:
-        result = result + stage.forward(moments).times(chance)
-    return result
+    results = [stage.forward(moments, mixing).times(chance) for chance, stage in stages]
+    return reduce(Moments.__add__, results)

@@ -99,16 +99,37 @@ class NodeStage:
         chance = self.law.probabilities[:, None, :, None]
         return (chance[..., None] * maps).sum(axis=0), (chance * drift).sum(axis=0)
 
-    def forward(self, moments: Moments) -> Moments:
-        maps, drift = self._average
-        moved = (maps @ moments.mean[..., None])[..., 0]
+    @cached_property
+    def _drift(self) -> Array:
+        return self._average[1]
+
+    def _side(self, array: Array, mixing: "MixStage | None") -> Array:
+        """The mean map on the first axis of nodes of (groups, nodes, n·c, …) arrays."""
+        law, (groups, n_nodes, _, *rest) = self.law, array.shape
+        wide = array.reshape(groups, n_nodes, law.n_rows, self.gradients.size, -1)
+        rows = law.mean_maps[:, :, : law.n_rows]
+        result = (rows @ wide.reshape(groups, n_nodes, law.n_rows, -1)).reshape(
+            groups, n_nodes, -1, *wide.shape[3:]
+        )
+        for place, _, column in law.gradients_taken:
+            used = np.flatnonzero(place[:-1])
+            at = sum(place[r] * wide[:, :, r] for r in used)
+            result += column[:, :, None, None] * (self.gradients.slopes @ at)[:, :, None]
+        if mixing is not None:
+            mixing.add(wide, result)
+        return np.asarray(result.reshape(groups, n_nodes, -1, *rest))
+
+    def forward(self, moments: Moments, mixing: "MixStage | None" = None) -> Moments:
+        """The moments after it; ``mixing`` adds W x to what the maps make of the iterates x before."""
+        drift = self._drift
+        moved = self._side(moments.mean, mixing)
         if moments.raw is None:
             return Moments(moments.weight, moved + moments.weight * drift, None)
         raw = moments.raw
         for _ in range(2):  # twice, for K raw Kᵀ is symmetric: its transpose is itself
-            groups, n_nodes, size, *rest = raw.shape
-            half = (maps @ raw.reshape(groups, n_nodes, size, -1)).reshape(groups, n_nodes, -1, *rest)
-            raw = np.ascontiguousarray(half.transpose(0, 3, 4, 1, 2))
+            raw = np.ascontiguousarray(self._side(raw, mixing).transpose(0, 3, 4, 1, 2))
+        if mixing is not None:
+            mixing.vary(moments.raw, raw)
         if moments.weight or moments.mean.any():
             far = np.broadcast_to(drift, moved.shape)
             cross = np.einsum("pir,pjs->pirjs", moved, far)
@@ -129,7 +150,7 @@ class NodeStage:
             result = (chance * _second(maps, drift, weight, mean, own)).sum(axis=0)
             result = result - _second(*self._average, weight, mean, own)
         rows, optimum = own.reshape(groups, n_nodes, n, size, n, size), source.optimum[:, None]
-        for place, taken in law.gradients_taken:
+        for place, taken, _ in law.gradients_taken:
             at = np.einsum("r,pirs->pis", place[:n], mean.reshape(groups, n_nodes, n, size))
             square = np.einsum("r,q,pirsqt->pist", place[:n], place[:n], rows, optimize=True)
             cross = place[n] * _outer(at, optimum)
@@ -161,13 +182,11 @@ class MixStage:
 
     def _mix(self, array: Array) -> Array:
         """W on the first axis of nodes."""
-        rows, shape = list(self.rows), array.shape
-        wide = array.reshape(shape[0], shape[1], self.n_rows, -1)
-        mixed = np.moveaxis(wide[:, :, rows], 1, 0)
-        averaged = (self.weights @ mixed.reshape(shape[1], -1)).reshape(mixed.shape)
+        wide = array.reshape(*array.shape[:2], self.n_rows, -1)
         result = wide.copy()
-        result[:, :, rows] = np.moveaxis(averaged, 0, 1)
-        return result.reshape(shape)
+        result[:, :, list(self.rows)] = 0.0
+        self.add(wide, result)
+        return result.reshape(array.shape)
 
     def forward(self, moments: Moments) -> Moments:
         raw = moments.raw
@@ -175,11 +194,24 @@ class MixStage:
             return Moments(moments.weight, self._mix(moments.mean), None)
         for _ in range(2):
             raw = np.ascontiguousarray(self._mix(raw).transpose(0, 3, 4, 1, 2))
-        if self.quadratic is not None:
-            groups, n_nodes, size = moments.mean.shape
-            shape = (groups, n_nodes, self.n_rows, size // self.n_rows, n_nodes, self.n_rows, -1)
-            assert moments.raw is not None
-            before, after = moments.raw.reshape(shape), raw.reshape(shape)
-            for p, r, s, c, t in product(range(groups), self.rows, self.rows, *2 * [range(shape[3])]):
-                after[p, :, r, c, :, s, t] = self.quadratic(before[p, :, r, c, :, s, t])
+        assert moments.raw is not None
+        self.vary(moments.raw, raw)
         return Moments(moments.weight, self._mix(moments.mean), raw)
+
+    def add(self, wide: Array, out: Array) -> None:
+        """Add W on the mixed rows to (groups, nodes, n, …) arrays."""
+        rows = list(self.rows)
+        mixed = np.moveaxis(wide[:, :, rows], 1, 0)
+        averaged = (self.weights @ mixed.reshape(wide.shape[1], -1)).reshape(mixed.shape)
+        out[:, :, rows] += np.moveaxis(averaged, 0, 1)
+
+    def vary(self, raw: Array, out: Array) -> None:
+        """Add what W's own randomness makes of moments to those after the mixing."""
+        if self.quadratic is None:
+            return
+        groups, n_nodes, size, *_ = raw.shape
+        shape = (groups, n_nodes, self.n_rows, size // self.n_rows, n_nodes, self.n_rows, -1)
+        before, after = raw.reshape(shape), out.reshape(shape)
+        for p, r, s, c, t in product(range(groups), self.rows, self.rows, *2 * [range(shape[3])]):
+            block = before[p, :, r, c, :, s, t]
+            after[p, :, r, c, :, s, t] += self.quadratic(block) - (self.weights @ (self.weights @ block).T).T
