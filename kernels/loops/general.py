@@ -41,7 +41,13 @@ from desgd_fast.kernels.loops.slots import (
     local_of,
     message_of,
 )
-from desgd_fast.kernels.loops.sources import add_by_sample_of, add_gradients_of, epochs_of, room_for
+from desgd_fast.kernels.loops.sources import (
+    add_by_sample_of,
+    add_gradients_of,
+    epochs_of,
+    room_again,
+    room_for,
+)
 from desgd_fast.kernels.loops.steps import Span, copy_nodes, filled, mix_row
 
 # Nodes whose gradients are taken together, at most, and doubles that these may fill.
@@ -100,6 +106,14 @@ class Post(NamedTuple):
     sent: Matrix
     spare: Matrix
     before: Matrix
+
+
+class Office(NamedTuple):
+    """All that one run needs on its way: where iterates move, what mixing needs, and what gradients need."""
+
+    spare: Matrix
+    post: Post
+    work: Work
 
 
 @exact
@@ -479,29 +493,44 @@ def nodes_of(state: State, run: int, spare: Matrix) -> Nodes:
 
 
 @exact
-def advance_run(
-    state: State, source: Any, rules: Rules, step_sizes: Reals, dim: int, key: Words, span: Span, run: int
-) -> None:
-    """Advance one run by ``span``."""
-    wide_vectors()
-    kept_apart()
-    n_nodes, size = state.iterates.shape[1], state.iterates.shape[2]
+def reserve_office(state: State, source: Any, rules: Rules, run: Word) -> Office:
+    """Room for one run at a time, now for the one of this number."""
+    n_nodes, size, like = state.iterates.shape[1], state.iterates.shape[2], state.iterates[0]
     together = min(nodes_together(size), n_nodes)
-    like, label = state.iterates[0], np.uint64(span.first_run + run)
-    spare, desk = aligned_empty(n_nodes, size, like), reserve_desk(rules, together, size, like)
-    owned = (
+    return Office(
+        aligned_empty(n_nodes, size, like),
         reserve_post(rules, n_nodes, size, like),
-        nodes_of(state, run, spare),
         Work(
             source,
             epochs_of(source),
-            room_for(source, together, size, label, like),
-            desk,
+            room_for(source, together, size, run, like),
+            reserve_desk(rules, together, size, like),
             aligned_empty(n_nodes if rules.looks else 0, size, like),
         ),
-        state.sums[run],
     )
-    post, nodes, work, total = borrow(owned)
+
+
+@exact
+def next_run(office: Office, run: Word) -> Office:
+    """The same room for the run of another number."""
+    work, current = office.work, borrow(office.work.epochs.current)
+    for node in range(current.size):
+        current[node] = -1
+    room = room_again(work.source, work.room, run)
+    return Office(office.spare, office.post, Work(work.source, work.epochs, room, work.desk, work.places))
+
+
+@exact
+def advance_in(
+    office: Office, state: State, rules: Rules, step_sizes: Reals, dim: int, key: Words, span: Span, run: int
+) -> None:
+    """Advance one run by ``span`` in the room reserved for it."""
+    wide_vectors()
+    kept_apart()
+    n_nodes, size, label = state.iterates.shape[1], state.iterates.shape[2], np.uint64(span.first_run + run)
+    together = min(nodes_together(size), n_nodes)
+    owned = nodes_of(state, run, office.spare), state.sums[run], office.post, office.work
+    nodes, total, post, work = borrow(owned)
     for k in range(span.n_steps):
         step: Any = span.first_step + k
         counter = Counter(key, np.uint64(step), label)
@@ -522,6 +551,16 @@ def advance_run(
     if span.n_steps % 2:
         copy_nodes(nodes.x, nodes.y)
     outlive(owned)
+
+
+@exact
+def advance_run(
+    state: State, source: Any, rules: Rules, step_sizes: Reals, dim: int, key: Words, span: Span, run: int
+) -> None:
+    """Advance one run by ``span``."""
+    office = reserve_office(state, source, rules, np.uint64(span.first_run + run))
+    advance_in(office, state, rules, step_sizes, dim, key, span, run)
+    outlive(office)
 
 
 @kernel(parallel=True)
