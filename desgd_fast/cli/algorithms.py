@@ -1,11 +1,12 @@
 """What commands say about algorithms: names with numbers, such as heavy_ball(0.9)."""
 
-import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from desgd_fast.cli import calls
 
 if TYPE_CHECKING:
     from desgd_fast.algorithms import Algorithm
@@ -16,21 +17,46 @@ HELP = (
     "step along the gradient."
 )
 
+PARTICIPATION_HELP = (
+    "Who takes gradients in a round: bernoulli(0.5), markov(0.1, 0.2), cyclic(8), poisson(0.1), or woken by "
+    "--mixing."
+)
+DELAY_HELP = "Steps that gradients come late: a number, or randomly_delayed([0.5, 0.3, 0.2])."
+
 Named = Annotated[list[str] | None, typer.Option("--algorithm", help=HELP)]
+Participation = Annotated[str | None, typer.Option(help=PARTICIPATION_HELP)]
+Delay = Annotated[str | None, typer.Option(help=DELAY_HELP)]
 
-# Functions that make no algorithm of numbers alone.
+# Functions of the module that make no algorithm or compressor of numbers.
 _OTHERS = ("chain", "compressor", "privacy_spent", "outvoted")
+PARTICIPATIONS = ("always", "bernoulli", "cyclic", "markov", "poisson", "woken")
+DELAYS = ("delayed", "randomly_delayed", "stale_discount")
 
 
-def read(texts: list[str] | None) -> "Algorithm":
+def read(texts: list[str] | None, participation: str | None = None, delay: str | None = None) -> "Algorithm":
     """The algorithm of these names, chained."""
     from desgd_fast import algorithms
 
-    return algorithms.chain(*(_one(text) for text in texts or []))
+    makers = _makers()
+    if delay is not None and delay.strip().isdecimal():
+        delay = f"delayed({delay.strip()})"
+    chosen: list[tuple[str, str, Iterable[str]]] = [("--algorithm", text, makers) for text in texts or []]
+    chosen += [] if delay is None else [("--delay", delay, DELAYS)]
+    chosen += [] if participation is None else [("--participation", participation, PARTICIPATIONS)]
+    parts = [
+        calls.made(option, text, {name: makers[name] for name in names}, nested=option == "--algorithm")
+        for option, text, names in chosen
+    ]
+    for (option, text, _), part in zip(chosen, parts, strict=True):
+        if not isinstance(part, algorithms.Algorithm):
+            raise typer.BadParameter(
+                f"{option} must be an algorithm, such as compressed({text}), got {text!r}"
+            )
+    return algorithms.chain(*parts)
 
 
 def _makers() -> dict[str, Callable[..., Any]]:
-    """The functions that a command may name."""
+    """The functions that ``--algorithm`` may name."""
     from desgd_fast import algorithms
 
     return {
@@ -38,41 +64,3 @@ def _makers() -> dict[str, Callable[..., Any]]:
         for name, function in vars(algorithms).items()
         if isinstance(function, FunctionType) and not (name in _OTHERS or name.endswith("_rule"))
     }
-
-
-def _one(text: str) -> "Algorithm":
-    from desgd_fast.algorithms import Algorithm
-
-    shown = text.strip()
-    try:
-        made = _value(ast.parse(shown if "(" in shown else shown.replace("-", "_"), mode="eval").body)
-        if not isinstance(made, Algorithm):
-            raise _Unnamed
-    except (SyntaxError, _Unnamed):
-        raise typer.BadParameter(
-            f"--algorithm must be one of {', '.join(sorted(_makers()))}, with numbers in parentheses, or "
-            f"such a name around another, as compressed(top_k(3)), got {text!r}"
-        ) from None
-    except TypeError as error:
-        raise typer.BadParameter(f"--algorithm {text}: {error}") from None
-    return made
-
-
-class _Unnamed(Exception):
-    """Something that is no maker's call, and no number or text."""
-
-
-def _value(node: ast.expr) -> Any:
-    """What a maker's call makes, of numbers, texts, lists of them and other calls."""
-    if isinstance(node, ast.Name | ast.Call):
-        called = node.func if isinstance(node, ast.Call) else node
-        makers = _makers()
-        if not isinstance(called, ast.Name) or called.id not in makers:
-            raise _Unnamed
-        arguments, named = (node.args, node.keywords) if isinstance(node, ast.Call) else ([], [])
-        given = {str(keyword.arg): _value(keyword.value) for keyword in named}
-        return makers[called.id](*(_value(argument) for argument in arguments), **given)
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
-        raise _Unnamed from None
