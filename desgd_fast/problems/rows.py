@@ -140,6 +140,11 @@ class EmpiricalRisk:
             return np.asarray(self.reference)
         return _minimiser(self)
 
+    def at_infinity(self) -> "EmpiricalRisk":
+        """What is left far from the optimum: the loss at infinity, on the same features of the same nodes."""
+        far, origin = self.loss.at_infinity(), np.zeros(self.dim)
+        return EmpiricalRisk(far, self.features, self.targets, self.assignment, self.sampling, origin)
+
     def partition(self, n_nodes: int, batch_size: ArrayLike | None = None) -> Partition:
         """Group the rows by the node that holds them.
 
