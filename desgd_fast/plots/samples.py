@@ -115,7 +115,7 @@ def tail_plot(
     x : array_like or Runs
         One sample; of runs the norms of all nodes' deviations, stacked.
     estimate : TailEstimate, optional
-        The fit to draw; Hill's with its default k unless given.
+        The fit to draw; :func:`desgd_fast.tails.tail_index` unless given.
     exceedance : Exceedance, optional
         From :func:`desgd_fast.theory.exceedance`, drawn with its 95% intervals.
     ax : matplotlib.axes.Axes, optional
@@ -138,7 +138,7 @@ def tail_plot(
     if isinstance(x, Runs):
         x = x.norms(stacked=True)
     if estimate is None:
-        estimate = tails.hill(x, **sample)
+        estimate = tails.tail_index(x, **sample)
     path = tails.hill_path(x, **sample)
     from scipy.special import ndtri
 
@@ -203,7 +203,7 @@ def qq_plot(
     Parameters
     ----------
     x, estimate, ax, **sample
-        As for :func:`tail_plot`.
+        As for :func:`tail_plot`, but that the estimate is Hill's with its default k unless given.
 
     Returns
     -------

@@ -38,6 +38,14 @@ class Exceedance:
         Particles of all rounds, and steps that ordinary runs and particles have taken.
     warnings : tuple of str
         What a reader of the numbers must know.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf
+    >>> problem = dsf.GaussianRegression(dim=1)
+    >>> found = dsf.theory.exceedance(problem, [[1.0]], [3, 1e4], step_size=0.5, batch_size=1, rng=0)
+    >>> found.thresholds, bool(found.return_time[1] > 1e12)
+    (array([3.e+00, 1.e+04]), True)
     """
 
     thresholds: Real
