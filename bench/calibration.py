@@ -292,17 +292,21 @@ Mean width/alpha and least coverage over the laws chosen on; 300 to 400 samples 
 | method | width | least coverage |
 |---|---|---|
 | this one, posterior deviations as they are | .50 | .95 |
-| **times .85, the default** | **.42** | **.90** |
+| **times .9, the default** | **.45** | **.94** |
+| times .85 | .42 | .91 |
 | times .8 | .40 | .87 |
-| the same with the quantiles of the mixture in place of a normal law's, times .8 | .45 | .86 |
+| the same by the mixture's own quantiles, times .8 | .45 | .86 |
+| bodies that are normal among the known biases too | .51 | .93; sums of heavy values gain .03 to .14 |
 | known biases and a remainder of deviation .1, no other | .42 | .94; .07 on laws not among the known |
-| one of a few powers, A·u^r, known to no law, and a remainder | .71 | .83 |
+| biases −log(1 ± (c·u)^r) on a grid of (c, r) in place of laws', and a remainder | .71 | .83 |
 | no known biases: a sum of powers with normal coefficients (the default before) | .62 | .89 |
 | the same, deviations cut until .40 wide | .40 | .79 |
 | extended Pareto (Beirlant, Joossens & Segers 2009), union over rho = −½, −1, −2 | .55 | .70 at n = 100,000 |
 
-Everything between is bought with coverage: what the data say about a bias that they do not show is little,
-so that the prior decides, and the one that knows laws is shorter at the same coverage.
+Sums of several heavy values are hardest: of three Lomax(2) values, the default holds alpha in .83 of samples,
+of eight Student-t(3) in .6. That is why it is not shorter. Everything between is bought with coverage: what
+the data say about a bias that they do not show is little, so that the prior decides, and the one that knows
+laws is shorter at the same coverage.
 """
 
 

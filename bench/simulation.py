@@ -168,7 +168,9 @@ GENERAL = (
     ("heavy-ball", dsf.algorithms.heavy_ball(0.9), W, "≤ 1.25"),
     ("nesterov", dsf.algorithms.nesterov(0.9), W, "≤ 1.25"),
     ("gradient-tracking", dsf.algorithms.gradient_tracking(), W, "≤ 1.45"),
-    ("link-failures", dsf.algorithms.sgd(), dsf.mixing.link_failures(W, 0.1), ""),
+    ("link-failures", dsf.algorithms.sgd(), dsf.mixing.link_failures(W, 0.1), "≤ 1.3"),
+    ("pairwise-gossip", dsf.algorithms.sgd(), dsf.mixing.pairwise_gossip(nx.cycle_graph(8)), "≤ 1.3"),
+    ("random-matching", dsf.algorithms.sgd(), dsf.mixing.random_matching(nx.cycle_graph(8)), "≤ 1.3"),
 )
 
 
@@ -187,6 +189,49 @@ def general_cases() -> list[Case]:
         )
         for name, algorithm, weights, goal in GENERAL
     ]
+
+
+def large_ring(name: str, n_nodes: int) -> Prepare:
+    """Prepare one run on a large ring whose links change, over the same with a fixed matrix."""
+
+    def prepare() -> tuple[Timed, Timed]:
+        ends = np.arange(n_nodes)
+        edges = np.stack([ends, (ends + 1) % n_nodes], axis=1)
+        fixed = dsf.mixing_matrix(edges)
+        makers = {
+            "link failures": lambda: dsf.mixing.link_failures(fixed, 0.1),
+            "pairwise gossip": lambda: dsf.mixing.pairwise_gossip(edges),
+            "random matching": lambda: dsf.mixing.random_matching(edges),
+        }
+        options: dict[str, Any] = {"dim": 10, "step_size": 0.1}
+        return (
+            simulation("collapsed", 1, 50, weights=makers[name](), **options),
+            simulation("collapsed", 1, 50, weights=fixed, **options),
+        )
+
+    return prepare
+
+
+def sampled_clients() -> tuple[Timed, Timed]:
+    """Prepare FedAvg, 10 of 1000 clients a round, over ten nodes that all take part: work of one gradient."""
+    fedavg = simulation(
+        "collapsed",
+        8,
+        1000,
+        weights=dsf.mixing.server(1000, 10),
+        step_size=0.01,
+        algorithm=dsf.algorithms.fedavg(5),
+    )
+    ten = simulation(
+        "collapsed",
+        8,
+        1000,
+        weights=dsf.mixing.server(10),
+        step_size=0.01,
+        algorithm=dsf.algorithms.fedavg(5),
+    )
+    # Ten gradients a step on both sides.
+    return Timed(fedavg.call, 80_000), Timed(ten.call, 80_000)
 
 
 def cases(quick: bool) -> list[Case]:
@@ -379,5 +424,21 @@ def cases(quick: bool) -> list[Case]:
             unit="normal",
         ),
         *general_cases(),
+        *(
+            Case(
+                f"large-ring-{name.replace(' ', '-')}",
+                f"{name}, ring of {big:,}, d=10, one run",
+                "collapsed",
+                large_ring(name, big),
+                "≤ 1.3",
+            )
+            for name in ("link failures", "pairwise gossip", "random matching")
+        ),
+        Case(
+            "sampled-clients",
+            "FedAvg, 10 of 1000 clients, 5 local steps, d=100",
+            "10 clients",
+            sampled_clients,
+        ),
     ]
     return [case for case in listed if "2 threads" not in case.denominator or (os.cpu_count() or 1) > 1]

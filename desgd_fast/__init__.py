@@ -73,6 +73,7 @@ _MODULES = {
     "schedules": "algorithms.schedules",
     "tails": "tails",
     "theory": "theory",
+    "walltime": "walltime",
     "warnings": "common.warnings",
 }
 # Needs an extra, so that "from desgd_fast import *" must not load it.

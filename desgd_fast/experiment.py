@@ -92,6 +92,7 @@ def experiment(
     )
     check.instance("algorithm", algorithm, (Algorithm,))
     algorithm_checks.fits_nodes(algorithm, process.n_nodes)
+    algorithm_checks.fits_process(algorithm, process)
     batch_sizes = check.counts_per_node("batch_size", batch_size, process.n_nodes)
     n_steps = check.integer("n_steps", n_steps, 1, 2**32 - 1)
     n_runs = check.integer("n_runs", n_runs, 1, 2**32 - 1)

@@ -42,12 +42,20 @@ class Part:
         Whether rotating iterates and gradients rotates what it makes; inner products are, coordinates are
         not.
     per_node : bool
-        Whether ``parameters`` hold one number for all nodes or one for each.
+        Whether ``parameters`` hold one number for all nodes or one for each; a participation is given all,
+        anything else its node's.
+    width : int
+        How many numbers of a node these are.
     role : str
         Parts with the same role exclude each other.
     look : callable or None
         ``look(place, iterate, memory, uniforms, parameters)`` of a local rule moves ``place``, a copy of
         the iterate, to where the gradient is taken; memory and uniforms are those that the rule then gets.
+        It is called for nodes that take no part, too, and may change the memory.
+    woken : bool
+        Whether a participation asks the mixing process who is awake.
+    keeps_iterates : bool
+        Whether the vectors of a local rule that looks begin as the node's iterate, not as zeros.
     by_sample : bool
         Whether a local rule works on every sample's gradient before they are averaged; it then keeps and
         draws nothing, and comes before all that do not.
@@ -56,7 +64,7 @@ class Part:
         as pairs of a probability and the uniforms that bring it about; with one parameter for each node it is
         asked for every node's. Exact second moments need it of a linear part that draws uniforms.
     period : int
-        Of a participation: steps after which it begins again, if it depends on the step's number.
+        Of a participation: rounds after which it begins again, if it depends on their number.
     additive : bool
         Whether all that a local rule does is to add noise that does not depend on iterates and gradients,
         which changes no tail index unless it is heavy-tailed itself.
@@ -89,8 +97,11 @@ class Part:
     degree: str = "linear"
     equivariant: bool = True
     per_node: bool = False
+    width: int = 1
     role: str = ""
     look: Callable[..., Any] | None = field(default=None, repr=False)
+    woken: bool = False
+    keeps_iterates: bool = False
     by_sample: bool = False
     additive: bool = False
     outcomes: Callable[..., Any] | None = field(default=None, repr=False, compare=False)
@@ -123,8 +134,8 @@ class Algorithm:
         What a node makes of its gradient, one part after the other; none takes the gradient itself.
     order : {None, "combine-then-adapt", "adapt-then-combine"}
         x_i ← Σ_j W_ij x_j − η d_i, which None is too, or x_i ← Σ_j W_ij (x_j − η d_j).
-    local_steps : int or None
-        Steps from one mixing to the next; None is 1.
+    local_steps : int, tuple of int or None
+        Steps from one mixing to the next, of all nodes or of each, who then wait for the others; None is 1.
     participation : Part or None
         Who takes a gradient at a step; None is everybody.
     message : Part or None
@@ -147,7 +158,7 @@ class Algorithm:
 
     local: tuple[Part, ...] = ()
     order: str | None = None
-    local_steps: int | None = None
+    local_steps: int | tuple[int, ...] | None = None
     participation: Part | None = None
     message: Part | None = None
     consensus_step: float | None = None
@@ -158,7 +169,8 @@ class Algorithm:
     def __repr__(self) -> str:
         parts = [repr(part) for part in self.parts]
         if self.local_steps is not None:
-            parts.append(f"local_steps({self.local_steps})")
+            steps = self.local_steps
+            parts.append(f"local_steps({list(steps) if isinstance(steps, tuple) else steps})")
         if self.consensus_step is not None:
             parts.append(f"consensus_step({self.consensus_step:g})")
         if self.order is not None:
@@ -183,7 +195,7 @@ class Algorithm:
     @property
     def period(self) -> int:
         """Steps from one mixing to the next."""
-        return self.local_steps or 1
+        return max(self.local_steps) if isinstance(self.local_steps, tuple) else self.local_steps or 1
 
     @property
     def plain(self) -> bool:

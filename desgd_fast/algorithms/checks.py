@@ -29,8 +29,11 @@ def part(part: Any) -> None:
     check.flag("by_sample", part.by_sample)
     check.flag("additive", part.additive)
     check.positive_integer("period", part.period)
-    if part.by_sample and (part.memory or part.normals or part.uniforms):
-        raise ValueError("by_sample must be False for a part that keeps vectors or draws variates")
+    check.positive_integer("width", part.width)
+    if part.by_sample and (part.memory or part.normals or part.uniforms or part.per_node):
+        raise ValueError(
+            "by_sample must be False for a part that keeps vectors, draws variates or has numbers per node"
+        )
 
 
 def compatible(parts: Sequence[Any]) -> None:
@@ -57,13 +60,32 @@ def filled_once(slot: str, values: Sequence[Any]) -> Any:
 def fits_nodes(algorithm: Any, n_nodes: int) -> None:
     """Parts with one number for all nodes, or one for each of them."""
     for part in algorithm.parts:
-        if part.per_node and len(part.parameters) not in (1, n_nodes):
+        if part.per_node and len(part.parameters) not in (part.width, part.width * n_nodes):
             raise ValueError(
                 f"algorithm must hold one number or one for each of the {n_nodes} nodes, got {part!r}"
             )
+    if isinstance(algorithm.local_steps, tuple) and len(algorithm.local_steps) != n_nodes:
+        raise ValueError(
+            f"algorithm must have local steps for each of the {n_nodes} nodes, "
+            f"got {len(algorithm.local_steps)} numbers"
+        )
     if algorithm.byzantine is not None and max(algorithm.byzantine) >= n_nodes:
         raise ValueError(
             f"algorithm must name Byzantine nodes below {n_nodes}, got node {max(algorithm.byzantine)}"
+        )
+
+
+def fits_process(algorithm: Any, process: Any) -> None:
+    """Participations that ask who is awake where somebody is woken, and nodes that move before they meet."""
+    participation = algorithm.participation
+    if participation is not None and participation.woken and not process.wakes:
+        raise ValueError(
+            f"algorithm must not be {algorithm!r} under W={process.name}, which wakes no nodes; "
+            "pairwise_gossip, node_dropout, server and token do"
+        )
+    if process.common and process.function is not None and not algorithm.adapt_first:
+        raise ValueError(
+            f"algorithm must adapt before it combines under W={process.name}: add adapt_then_combine()"
         )
 
 
@@ -130,4 +152,41 @@ def probabilities(name: str, value: Any) -> NDArray[np.float64]:
         raise ValueError(
             f"{name} must hold probabilities above 0, for all nodes or for each, got {given(value)}"
         )
+    return array
+
+
+def positive_numbers(name: str, value: Any) -> NDArray[np.float64]:
+    """One positive number, or one for each node."""
+    array = np.atleast_1d(real_array(name, value))
+    if array.ndim != 1 or array.size == 0 or not (array > 0).all():
+        raise ValueError(f"{name} must hold positive numbers, for all nodes or for each, got {given(value)}")
+    return array
+
+
+def rounds(name: str, value: Any, least: int, most: int) -> NDArray[np.float64]:
+    """One whole number between these, or one for each node."""
+    array = np.atleast_1d(np.asarray(value))
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must hold integers from {least} to {most}, got {given(value)}")
+    if array.ndim != 1 or array.size == 0 or array.min() < least or array.max() > most:
+        raise ValueError(f"{name} must hold integers from {least} to {most}, got {given(value)}")
+    return array.astype(np.float64)
+
+
+def together(**arrays: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Numbers of every node side by side; arrays of one number serve all."""
+    sizes = {array.size for array in arrays.values()} - {1}
+    if len(sizes) > 1:
+        raise ValueError(
+            f"{' and '.join(arrays)} must have one number or one for each node, "
+            f"got {', '.join(str(array.size) for array in arrays.values())}"
+        )
+    return np.stack(np.broadcast_arrays(*arrays.values()), axis=1)
+
+
+def law(name: str, value: Any) -> NDArray[np.float64]:
+    """Probabilities that sum to one."""
+    array = real_array(name, value)
+    if array.ndim != 1 or array.size == 0 or (array < 0).any() or abs(array.sum() - 1) > 1e-9:
+        raise ValueError(f"{name} must be probabilities that sum to one, got {given(value)}")
     return array

@@ -70,8 +70,9 @@ def aggregation_rule(function: Callable[..., Any], **options: Any) -> Algorithm:
 def participation_rule(function: Callable[..., Any], **options: Any) -> Algorithm:
     """A participation of your own: a factor of the node's step size.
 
-    ``function(step, node, uniforms, memory, links, parameters)`` returns it; at 0 the node takes no step and
-    its local rule remembers nothing. ``memory`` is the node's own, ``links`` that of the mixing process.
+    ``function(round, node, uniforms, memory, links, parameters)`` returns it for all steps of a round; at 0
+    the node takes none and its local rule remembers nothing. ``memory`` is the node's own, ``links`` that of
+    the mixing process. ``parameters`` are the same for all nodes.
 
     Examples
     --------

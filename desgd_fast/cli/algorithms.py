@@ -1,9 +1,10 @@
 """What commands say about algorithms: names with numbers, such as heavy_ball(0.9)."""
 
-import ast
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from desgd_fast.cli import calls
 
 if TYPE_CHECKING:
     from desgd_fast.algorithms import Algorithm
@@ -13,9 +14,19 @@ HELP = (
     "or adapt_then_combine; several are chained in the order given. By default they step along the gradient."
 )
 
+PARTICIPATION_HELP = (
+    "Who takes gradients in a round: bernoulli(0.5), markov(0.1, 0.2), cyclic(8), poisson(0.1), or woken by "
+    "--mixing."
+)
+DELAY_HELP = "Steps that gradients come late: a number, or randomly_delayed([0.5, 0.3, 0.2])."
+
 Named = Annotated[list[str] | None, typer.Option("--algorithm", help=HELP)]
+Participation = Annotated[str | None, typer.Option(help=PARTICIPATION_HELP)]
+Delay = Annotated[str | None, typer.Option(help=DELAY_HELP)]
 
 # Makers whose arguments are numbers.
+PARTICIPATIONS = ("always", "bernoulli", "cyclic", "markov", "poisson", "woken")
+DELAYS = ("delayed", "randomly_delayed", "stale_discount")
 NAMES = (
     "sgd",
     "heavy_ball",
@@ -26,44 +37,29 @@ NAMES = (
     "combine_then_adapt",
     "adapt_then_combine",
     "local_steps",
-    "bernoulli",
     "coordinate_median",
+    "dpsgd",
+    "extra",
+    "fedau",
+    "fedavg",
+    "fedbuff",
+    "local_sgd",
+    "token_sgd",
+    *PARTICIPATIONS,
+    *DELAYS,
 )
 
 
-def read(texts: list[str] | None) -> "Algorithm":
+def read(texts: list[str] | None, participation: str | None = None, delay: str | None = None) -> "Algorithm":
     """The algorithm of these names, chained."""
     from desgd_fast import algorithms
 
-    return algorithms.chain(*(_one(text) for text in texts or []))
-
-
-def _one(text: str) -> "Algorithm":
-    from desgd_fast import algorithms
-
-    try:
-        call = ast.parse(
-            text.strip().replace("-", "_") if "(" not in text else text.strip(), mode="eval"
-        ).body
-        name, arguments, named = _parts(call)
-        if name not in NAMES:
-            raise ValueError
-    except (SyntaxError, ValueError):
-        raise typer.BadParameter(
-            f"--algorithm must be one of {', '.join(NAMES)}, with numbers in parentheses, got {text!r}"
-        ) from None
-    try:
-        made: Algorithm = getattr(algorithms, name)(*arguments, **named)
-    except TypeError as error:
-        raise typer.BadParameter(f"--algorithm {text}: {error}") from None
-    return made
-
-
-def _parts(call: ast.expr) -> tuple[str, list[Any], dict[str, Any]]:
-    """Name, numbers and named numbers of a call; ValueError for anything else."""
-    if isinstance(call, ast.Name):
-        return call.id, [], {}
-    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
-        raise ValueError
-    named = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
-    return call.func.id, [ast.literal_eval(argument) for argument in call.args], named
+    if delay is not None and delay.strip().isdecimal():
+        delay = f"delayed({delay.strip()})"
+    chosen: list[tuple[str, str, tuple[str, ...]]] = [("--algorithm", text, NAMES) for text in texts or []]
+    chosen += [] if delay is None else [("--delay", delay, DELAYS)]
+    chosen += [] if participation is None else [("--participation", participation, PARTICIPATIONS)]
+    makers = ({name: getattr(algorithms, name) for name in names} for _, _, names in chosen)
+    return algorithms.chain(
+        *(calls.made(option, text, named) for (option, text, _), named in zip(chosen, makers, strict=True))
+    )

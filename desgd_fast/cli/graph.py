@@ -5,17 +5,33 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from desgd_fast.cli import options
+from desgd_fast.cli import calls, options
 
 if TYPE_CHECKING:
     import networkx as nx
     from scipy import sparse
 
+    from desgd_fast.mixing import MixingProcess
     from desgd_fast.mixing.files import GraphFile
 
 Rule = Literal["metropolis", "laplacian", "max-degree", "best-constant", "uniform"]
 
+_ON_GRAPHS = (
+    "link_failures",
+    "gilbert_elliott",
+    "node_dropout",
+    "pairwise_gossip",
+    "random_matching",
+    "token",
+    "self_repellent_token",
+)
+_ON_NODES = ("one_peer_exponential", "server")
 NAMES = ("cycle", "path", "star", "complete", "grid", "hypercube", "bipartite", "regular", "disconnected")
+MIXING_HELP = (
+    "How the links of the graph change: link_failures(0.1), gilbert_elliott(0.1, 0.3), node_dropout(0.1), "
+    "pairwise_gossip, random_matching, one_peer_exponential, server(10), token, self_repellent_token(5). By "
+    "default they stay."
+)
 HELP = (
     f"Who talks to whom: {', '.join(NAMES)}, or a file: .graphml, .gml, .gexf, .adjlist, else an edge list, "
     "two nodes a line or two and a weight."
@@ -31,9 +47,12 @@ def matrix(
     *,
     delta: float | None = None,
     lazy: bool = False,
+    mixing: str | None = None,
     context: typer.Context | None = None,
-) -> "sparse.csr_array":
+) -> "sparse.csr_array | MixingProcess":
     """Mixing matrix of the named graph on n_nodes nodes, or of the one in a file, which is described aloud.
+
+    With ``mixing`` it is the process of that name on the graph.
 
     With the context of a command, options that the graph does not have are refused.
     """
@@ -43,12 +62,26 @@ def matrix(
     if context is not None:
         options.refuse(context, ignored, f"changes nothing with --graph {name}")
     if name in NAMES:
-        return mixing_matrix(build(name, n_nodes, degree, rng), rule, delta=delta, lazy=lazy)
+        W = mixing_matrix(build(name, n_nodes, degree, rng), rule, delta=delta, lazy=lazy)
+        return W if mixing is None else process(mixing, W)
     file = read(name)
     if file.weight is not None and rule == "uniform":
         raise typer.BadParameter(f"--rule uniform weighs all edges alike, but '{name}' has weights")
     typer.echo(f"graph: {file.description}")
-    return mixing_matrix(file.graph, rule, delta=delta, lazy=lazy, weight=file.weight)
+    W = mixing_matrix(file.graph, rule, delta=delta, lazy=lazy, weight=file.weight)
+    return W if mixing is None else process(mixing, W)
+
+
+def process(text: str, W: "sparse.csr_array") -> "MixingProcess":
+    """The named process on the graph of a mixing matrix: with its weights, or on its links alone."""
+    from functools import partial
+
+    from desgd_fast import mixing
+
+    makers = {name: partial(getattr(mixing, name), W) for name in _ON_GRAPHS}
+    makers |= {name: partial(getattr(mixing, name), W.shape[0]) for name in _ON_NODES}
+    result: MixingProcess = calls.made("--mixing", text, makers)
+    return result
 
 
 def build(name: str, n_nodes: int, degree: int, rng: int) -> "nx.Graph[Any]":

@@ -17,9 +17,9 @@ from desgd_fast.cli.graph import Rule
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from scipy import sparse
 
     from desgd_fast.algorithms import Algorithm
+    from desgd_fast.mixing import MixingProcess
     from desgd_fast.mixing.report import MixingReport
     from desgd_fast.problems.gaussian import GaussianRegression
     from desgd_fast.problems.rows import DatasetRegression
@@ -122,6 +122,7 @@ def run(
     rule: Annotated[Rule, _panel("Graph", "How edges are weighted.")] = "metropolis",
     delta: Annotated[float | None, _panel("Graph", "Weight of an edge for --rule laplacian.")] = None,
     lazy: Annotated[bool, _panel("Graph", "Mix with (I + W)/2.")] = False,
+    mixing: Annotated[str | None, _panel("Graph", cli_graph.MIXING_HELP)] = None,
     step_size: Annotated[
         float | None,
         _panel(
@@ -137,6 +138,8 @@ def run(
         int, _panel("Descent", "Measure the average of this many last iterates; 0 measures the last one.")
     ] = 0,
     algorithm: Annotated[list[str] | None, _panel("Descent", cli_algorithms.HELP)] = None,
+    participation: Annotated[str | None, _panel("Descent", cli_algorithms.PARTICIPATION_HELP)] = None,
+    delay: Annotated[str | None, _panel("Descent", cli_algorithms.DELAY_HELP)] = None,
     engine: Annotated[Engine, _panel("Descent", "How gradients are drawn; auto takes the fastest.")] = "auto",
     rng: Annotated[int, _panel("Descent", "Seed: the same one gives the same numbers.")] = 0,
     threads: Annotated[int | None, _panel("Descent", "Most threads to use; all by default.")] = None,
@@ -182,7 +185,10 @@ def run(
     if top is not None:
         tails_checks.threshold_count("k", top, thresholds.RULES, ())
     check.fraction("level", level)
-    W = cli_graph.matrix(graph, n_nodes, degree, rng, rule, delta=delta, lazy=lazy, context=context)
+    named = cli_graph.matrix(
+        graph, n_nodes, degree, rng, rule, delta=delta, lazy=lazy, mixing=mixing, context=context
+    )
+    W = dsf.mixing.as_process("W", named)
     report = dsf.mixing_report(W)
     problem: GaussianRegression | DatasetRegression
     if data is not None and target is not None:
@@ -200,7 +206,7 @@ def run(
     else:
         problem = dsf.GaussianRegression(dim, feature_std, noise_std)
     gaussian = _gaussian(problem)
-    rule_of_nodes = cli_algorithms.read(algorithm)
+    rule_of_nodes = cli_algorithms.read(algorithm, participation, delay)
     step_size, theory = _theory(gaussian, W, report, step_size, batch_size, rule_of_nodes)
     shared: dict[str, Any] = {"step_size": step_size, "batch_size": batch_size, "algorithm": rule_of_nodes}
     # A run that starts at the optimum has only its tail to build up, and no start to forget.
@@ -256,6 +262,7 @@ def run(
         "problem": _describe(problem),
         "graph": graph,
         "rule": rule,
+        "mixing": W.name,
         "algorithm": repr(rule_of_nodes),
         "engine": engine,
         "step_size": step_size,
@@ -294,7 +301,7 @@ def _gaussian(problem: "GaussianRegression | DatasetRegression") -> "GaussianReg
 
 def _theory(
     gaussian: "GaussianRegression",
-    W: "sparse.csr_array",
+    W: "MixingProcess",
     report: "MixingReport",
     step_size: float | None,
     batch_size: int,
@@ -303,12 +310,11 @@ def _theory(
     """The step size to take, and what the exact second moments say about it."""
     from desgd_fast import theory
 
-    if not algorithm.plain:
+    if not (algorithm.plain and W.fixed):
+        what = repr(algorithm) if W.fixed else f"{algorithm!r} under {W.name}"
         if step_size is None:
-            raise typer.BadParameter(
-                f"--step-size is needed with {algorithm!r}: its frontier is not computed yet"
-            )
-        return step_size, [("step size of infinite variance", f"not computed yet for {algorithm!r}")]
+            raise typer.BadParameter(f"--step-size is needed with {what}: its frontier is not computed yet")
+        return step_size, [("step size of infinite variance", f"not computed yet for {what}")]
     law: dict[str, Any] = {"batch_size": batch_size, "algorithm": algorithm}
     label = "step size of infinite variance"
     if report.n_nodes > EXACT_NODES:
@@ -446,7 +452,7 @@ def _show_tail(title: str, tail: _Tail, drift: _Drift, level: float) -> None:
 def _write(
     path: Path,
     result: "Runs",
-    W: "sparse.csr_array",
+    W: "MixingProcess",
     report: "MixingReport",
     tail: _Tail,
     settings: dict[str, Any],
@@ -454,12 +460,13 @@ def _write(
     """One netCDF file: the runs, the tail estimates, the matrix entry by entry, and every setting."""
     import numpy as np
 
-    row, column = W.tocoo().coords
+    mean = W.mean.tocoo()
+    row, column = mean.coords
     dataset = result.to_xarray().assign(
         stacked_norms=("run", tail.stacked),
         mixing_row=("entry", row.astype(np.int64)),
         mixing_column=("entry", column.astype(np.int64)),
-        mixing_weight=("entry", W.tocoo().data),
+        mixing_weight=("entry", mean.data),
     )
     if tail.per_node is not None and tail.all_nodes is not None:
         for name in ("alpha", "stderr", "ci_low", "ci_high", "k", "threshold"):

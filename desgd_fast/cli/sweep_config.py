@@ -28,7 +28,7 @@ FUNCTIONS = {
 _COMPUTING = ("desgd_fast", "desgd_fast.theory", "desgd_fast.tails", "desgd_fast.mixing")
 
 _TOP = ("function", "version", "store", "workers", "cluster", "rng", "problem", "graph", "fixed", "grid")
-_GRAPH = ("name", "n_nodes", "degree", "rule", "delta", "lazy", "rng")
+_GRAPH = ("name", "n_nodes", "degree", "rule", "delta", "lazy", "mixing", "rng")
 _GAUSSIAN = ("dim", "feature_std", "noise_std", "covariance", "optimum")
 _DATA = (
     "data",
@@ -271,6 +271,7 @@ def _graph(source: Source, keys: Keys, given: Any, shared: Mapping[str, Any]) ->
             *(choice[key] for key in ("n_nodes", "degree", "rng", "rule")),
             delta=choice.get("delta"),
             lazy=choice.get("lazy", False),
+            mixing=choice.get("mixing"),
         )
 
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from desgd_fast.common.tables import Table
 
-Estimator = Literal["compare", "hill", "moment", "pickands", "smoothed_hill", "bias_reduced_hill", "mmo"]
+Estimator = Literal[
+    "compare", "tail_index", "hill", "moment", "pickands", "smoothed_hill", "bias_reduced_hill", "mmo"
+]
 
 # The estimators' arguments, by what the command's function calls them.
 ARGUMENTS = {
@@ -92,7 +94,7 @@ def tail(
     for note in table.notes():
         typer.echo(f"note: {note}")
     typer.echo(str(result))
-    reason = getattr(result, "reasons", {}).get("Hill")
+    reason = getattr(result, "reasons", {}).get("tail index" if k is None else "Hill")
     if picture and reason is not None:
         typer.echo(f"no picture: {reason}")
     elif picture:
@@ -118,11 +120,12 @@ def _read(file: str, header: bool | None, separator: str | None, decimal: str | 
 
 
 def _draw(values: "NDArray[np.float64]", given: dict[str, Any], output: Path) -> None:
-    """The tail beside the Hill plot, whose estimate is Hill's whatever the table shows."""
+    """The tail beside the Hill plot; the estimate is Hill's where k is given, whatever the table shows."""
     from desgd_fast import plots, tails
     from desgd_fast.plots.axes import new_figure
 
-    estimate = tails.hill(values, **options.taken_by(tails.hill, given))
+    function: Callable[..., Any] = tails.hill if "k" in given else tails.tail_index
+    estimate = function(values, **options.taken_by(function, given))
     sample = {name: given[name] for name in ("tail", "nan_policy", "on_infinite")}
     figure = new_figure(10, 4.2)
     left, right = figure.subplots(1, 2)

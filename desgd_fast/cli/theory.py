@@ -9,7 +9,7 @@ import typer
 from desgd_fast.cli import algorithms as cli_algorithms
 from desgd_fast.cli import graph as cli_graph
 from desgd_fast.cli import options, output
-from desgd_fast.cli.algorithms import Named
+from desgd_fast.cli.algorithms import Delay, Named, Participation
 from desgd_fast.cli.graph import Rule
 
 Graph = Annotated[str, typer.Option(help=cli_graph.HELP)]
@@ -17,6 +17,7 @@ Nodes = Annotated[int, typer.Option(help="Number of nodes of a named graph.")]
 Degree = Annotated[int, typer.Option(help="Neighbours of each node of --graph regular.")]
 WeightRule = Annotated[Rule, typer.Option(help="How edges are weighted.")]
 Delta = Annotated[float | None, typer.Option(help="Weight of an edge for --rule laplacian.")]
+Mixing = Annotated[str | None, typer.Option(help=cli_graph.MIXING_HELP)]
 Dim = Annotated[int, typer.Option(help="Coordinates of an iterate.")]
 FeatureStd = Annotated[float, typer.Option(help="Standard deviation of a feature.")]
 Batch = Annotated[int, typer.Option(help="Samples per node and step.")]
@@ -51,10 +52,13 @@ def alpha(
     degree: Degree = 4,
     rule: WeightRule = "metropolis",
     delta: Delta = None,
+    mixing: Mixing = None,
     dim: Dim = 100,
     feature_std: FeatureStd = 1.0,
     batch_size: Batch = 5,
     algorithm: Named = None,
+    participation: Participation = None,
+    delay: Delay = None,
     rtol: Annotated[float, typer.Option(help="Relative standard error to stop at.")] = 0.01,
     plot: Annotated[
         Path | None,
@@ -76,10 +80,13 @@ def alpha(
 
     if plot is None:
         options.refuse(context, ["published"], "changes nothing without --plot")
-    W = cli_graph.matrix(graph, n_nodes, degree, rng, rule, delta=delta, context=context)
+    W = cli_graph.matrix(graph, n_nodes, degree, rng, rule, delta=delta, mixing=mixing, context=context)
     problem = dsf.GaussianRegression(dim, feature_std)
     steps = step_sizes(step_size)
-    shared: dict[str, Any] = {"batch_size": batch_size, "algorithm": cli_algorithms.read(algorithm)}
+    shared: dict[str, Any] = {
+        "batch_size": batch_size,
+        "algorithm": cli_algorithms.read(algorithm, participation, delay),
+    }
     common: dict[str, Any] = {"rng": rng, "threads": threads, "progress": progress}
     typer.echo(f"{'step size':>12} {'alpha':>10} {'±':>9} {'rho':>12} {'±':>9}  verdict")
     found = []
@@ -134,10 +141,13 @@ def frontier(
     degree: Degree = 4,
     rule: WeightRule = "metropolis",
     delta: Delta = None,
+    mixing: Mixing = None,
     dim: Dim = 100,
     feature_std: FeatureStd = 1.0,
     batch_size: Batch = 5,
     algorithm: Named = None,
+    participation: Participation = None,
+    delay: Delay = None,
     rtol: Annotated[float, typer.Option(help="Relative standard error of the divergence.")] = 1e-3,
     plot: Annotated[
         Path | None,
@@ -156,8 +166,8 @@ def frontier(
     """
     import desgd_fast as dsf
 
-    W = cli_graph.matrix(graph, n_nodes, degree, rng, rule, delta=delta, context=context)
-    n = int(W.shape[0])
+    W = cli_graph.matrix(graph, n_nodes, degree, rng, rule, delta=delta, mixing=mixing, context=context)
+    n = dsf.mixing.as_process("W", W).n_nodes
     problem = dsf.GaussianRegression(dim, feature_std)
     rows: list[tuple[str, Any, int]] = [
         (graph, W, batch_size),
@@ -168,7 +178,10 @@ def frontier(
     values = []
     found = {}
     for name, matrix, batch in rows:
-        shared: dict[str, Any] = {"batch_size": batch, "algorithm": cli_algorithms.read(algorithm)}
+        shared: dict[str, Any] = {
+            "batch_size": batch,
+            "algorithm": cli_algorithms.read(algorithm, participation, delay),
+        }
         exact = dsf.theory.critical_step_size(problem, matrix, at="infinite-variance", **shared)
         end = dsf.theory.critical_step_size(
             problem, matrix, at="divergence", rtol=rtol, rng=rng, threads=threads, progress=progress, **shared

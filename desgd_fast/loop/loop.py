@@ -28,11 +28,17 @@ class Loop:
     rules: Rules
 
     @classmethod
-    def of(cls, problem: Any, experiment: Experiment, direct: bool = False) -> "Loop":
-        """The loop of a problem: gradients from their closed law, unless every sample is to be drawn."""
+    def of(
+        cls, problem: Any, experiment: Experiment, direct: bool = False, *, at_infinity: bool = False
+    ) -> "Loop":
+        """The loop of a problem: gradients from their closed law, unless every sample is to be drawn.
+
+        At infinity additive noise is left out.
+        """
         layout = Layout.of(experiment.n_nodes, problem.dim, most_lanes=1)
         source = source_of(problem, experiment, layout, direct)
-        return cls(experiment, problem.dim, layout.size, source, rules_of(experiment, problem.dim))
+        rules = rules_of(experiment, problem.dim, at_infinity=at_infinity)
+        return cls(experiment, problem.dim, layout.size, source, rules)
 
     @property
     def memory_bytes(self) -> int:

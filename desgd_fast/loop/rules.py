@@ -12,7 +12,7 @@ from desgd_fast.kernels.loops import slots
 
 def rules_of(experiment: Experiment, dim: int, *, at_infinity: bool = False) -> slots.Rules:
     """The algorithm and the mixing process as the loop takes them; at infinity without additive noise."""
-    algorithm, process = experiment.algorithm, experiment.process
+    algorithm, process, n_nodes = experiment.algorithm, experiment.process, experiment.n_nodes
     checks.fits_sizes(algorithm, dim, np.diff(process.base.indptr).tolist())
     chain = tuple(part for part in algorithm.local if not (at_infinity and part.additive))
     local = _numbers(tuple(part for part in chain if not part.by_sample), dim)
@@ -25,11 +25,12 @@ def rules_of(experiment: Experiment, dim: int, *, at_infinity: bool = False) -> 
         participates=participation is not None,
         participate=slots.participation(participation.function) if participation else slots.NO_PARTICIPATE,
         participation_parameters=_parameters(participation),
-        presence=participation.memory if participation else 0,
+        presence=participation.memory + 1 if participation else 0,
         participation_uniforms=participation.variates(1)[1] if participation else 0,
         transforms=bool(local.parts),
         transform=_transform(local.parts),
         local_parameters=local.parameters,
+        local_numbers=local.numbers,
         local_cuts=local.cuts,
         local_memory=local.memory,
         local_mixed=sum(part.mixed for part in local.parts),
@@ -38,6 +39,7 @@ def rules_of(experiment: Experiment, dim: int, *, at_infinity: bool = False) -> 
         looks=look is not None,
         look=slots.looking(look.look) if look is not None and look.look else slots.NO_LOOK,
         look_parameters=_parameters(look),
+        look_numbers=_count(look) if look else 0,
         look_cuts=look_cuts,
         by_sample=bool(samples.parts),
         sample_transform=_transform(samples.parts),
@@ -47,6 +49,7 @@ def rules_of(experiment: Experiment, dim: int, *, at_infinity: bool = False) -> 
         encodes=bool(sent.parts),
         send=_transform(sent.parts),
         message_parameters=sent.parameters,
+        message_numbers=sent.numbers,
         message_cuts=sent.cuts,
         message_memory=sent.memory,
         message_normals=sent.normals,
@@ -54,7 +57,7 @@ def rules_of(experiment: Experiment, dim: int, *, at_infinity: bool = False) -> 
         attacks=attack is not None,
         attack=slots.attacking(attack.function) if attack else slots.NO_ATTACK,
         attack_parameters=_parameters(attack),
-        byzantine=algorithm.byzantine_nodes(experiment.n_nodes),
+        byzantine=algorithm.byzantine_nodes(n_nodes),
         attack_normals=attack.variates(dim)[0] if attack else 0,
         indptr=base.indptr,
         indices=base.indices,
@@ -70,6 +73,8 @@ def rules_of(experiment: Experiment, dim: int, *, at_infinity: bool = False) -> 
         aggregation_parameters=_parameters(aggregation),
         adapt_first=algorithm.adapt_first,
         period=algorithm.period,
+        waits=isinstance(algorithm.local_steps, tuple),
+        local_steps=np.broadcast_to(algorithm.local_steps or 1, n_nodes).astype(np.int64),
         consensus_step=1.0 if algorithm.consensus_step is None else algorithm.consensus_step,
     )
 
@@ -88,9 +93,9 @@ def _look(parts: tuple[Part, ...], dim: int) -> tuple[Part | None, NDArray[np.in
     for part in parts:
         drawn = part.variates(dim)[1]
         if part.look is not None:
-            return part, np.array([memory, part.memory, uniforms, drawn])
+            return part, np.array([memory, part.memory, uniforms, drawn, int(part.keeps_iterates)])
         memory, uniforms = memory + part.memory, uniforms + drawn
-    return None, np.zeros(4, np.int64)
+    return None, np.zeros(5, np.int64)
 
 
 class _Numbers(NamedTuple):
@@ -98,14 +103,27 @@ class _Numbers(NamedTuple):
 
     parts: tuple[Part, ...]
     parameters: NDArray[np.float64]
+    numbers: int
     cuts: NDArray[np.int64]
     memory: int
     normals: int
     uniforms: int
 
 
+def _count(part: Part) -> int:
+    """Numbers of a part that one node has."""
+    return part.width if part.per_node else len(part.parameters)
+
+
 def _numbers(parts: tuple[Part, ...], dim: int) -> _Numbers:
-    counts = [(part.memory, *part.variates(dim), len(part.parameters)) for part in parts]
-    parameters = np.array([value for part in parts for value in part.parameters], float)
-    memory, normals, uniforms = (sum(count[i] for count in counts) for i in range(3))
-    return _Numbers(parts, parameters, np.array(counts, np.int64).reshape(-1), memory, normals, uniforms)
+    counts = [(part.memory, *part.variates(dim), _count(part)) for part in parts]
+    memory, normals, uniforms, numbers = (sum(count[i] for count in counts) for i in range(4))
+    lists = [
+        np.reshape(part.parameters, (max(len(part.parameters) // max(count[-1], 1), 1), count[-1]))
+        for part, count in zip(parts, counts, strict=True)
+    ]
+    n_rows = max((len(listed) for listed in lists), default=1)
+    each = [np.broadcast_to(listed, (n_rows, listed.shape[1])) for listed in lists]
+    parameters = np.concatenate([np.empty((n_rows, 0)), *each], axis=1).ravel()
+    cuts = np.array(counts, np.int64).reshape(-1)
+    return _Numbers(parts, parameters, numbers, cuts, memory, normals, uniforms)

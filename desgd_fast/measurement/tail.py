@@ -1,11 +1,13 @@
 """Run it and measure it: the tail index of simulated iterates, in one call."""
 
+import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from desgd_fast import tails
+from desgd_fast import tails, theory
 from desgd_fast.algorithms import Algorithm
 from desgd_fast.common import check
 from desgd_fast.common.rng import RNG
@@ -30,6 +32,7 @@ def measure_tail(
     stacked: bool = True,
     k: Any = None,
     level: float = 0.95,
+    compare_with_theory: bool = False,
     rng: RNG = None,
     threads: int | None = None,
 ) -> TailEstimate:
@@ -52,6 +55,9 @@ def measure_tail(
         Hill's estimate there, as in :func:`desgd_fast.tails.hill`.
     level : float
         Level of the interval.
+    compare_with_theory : bool
+        Whether to compute the alpha of the last iterates' stationary law
+        (:func:`desgd_fast.theory.tail_index`, some seconds) and set it beside the estimate.
     rng : None, int, Generator, ...
         As in :func:`desgd_fast.simulate`.
 
@@ -59,7 +65,9 @@ def measure_tail(
     -------
     TailEstimate
         Where runs overflowed there is no stationary law to speak of: every estimate is nan, ``n_censored``
-        is the number of those runs, and ``warnings`` says so.
+        is the number of those runs, and ``warnings`` says so. Elsewhere, with ``compare_with_theory``,
+        ``warnings`` holds the computed alpha and by how many standard errors each estimate differs from it,
+        or why there is none.
 
     Raises
     ------
@@ -84,6 +92,7 @@ def measure_tail(
     True
     """
     check.flag("stacked", stacked)
+    check.flag("compare_with_theory", compare_with_theory)
     runs = simulate(
         problem,
         W,
@@ -105,8 +114,37 @@ def measure_tail(
         return _no_estimate(n_diverged, n_runs, norms.shape[1:], level, "tail index" if k is None else "Hill")
     axis = None if stacked else 0
     if k is None:
-        return tails.tail_index(norms, axis=axis, level=level, threads=threads)
-    return tails.hill(norms, k, axis=axis, level=level, threads=threads, rng=0)
+        found = tails.tail_index(norms, axis=axis, level=level, threads=threads)
+    else:
+        found = tails.hill(norms, k, axis=axis, level=level, threads=threads, rng=0)
+    if not compare_with_theory:
+        return found
+    task: dict[str, Any] = {"step_size": step_size, "batch_size": batch_size, "algorithm": algorithm}
+    beside = _beside_theory(found, problem, W, task, threads)
+    return replace(found, warnings=(beside, *found.warnings))
+
+
+def _beside_theory(
+    found: TailEstimate, problem: Any, W: Any, task: dict[str, Any], threads: int | None
+) -> str:
+    """The computed alpha, and how far the estimates are from it; or why it is not computed."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            exact = theory.tail_index(problem, W, **task, rng=0, threads=threads)
+    except (TypeError, ValueError, NotImplementedError) as refusal:
+        return f"no computed alpha to compare with: {refusal}"
+    if not exact.stationary:
+        return "computed: no stationary law, hence no alpha"
+    if exact.lower_bound:
+        return f"computed alpha is at least {exact.alpha:.4g}"
+    with np.errstate(invalid="ignore"):
+        distance = np.asarray((found.alpha - exact.alpha) / np.hypot(found.stderr, exact.stderr))
+    shown = ", ".join(f"{entry:+.1f}" for entry in distance.ravel())
+    return (
+        f"computed alpha = {exact.alpha:.4g} ± {exact.stderr:.1g}: "
+        f"the estimate differs by {shown} standard errors"
+    )
 
 
 def _no_estimate(

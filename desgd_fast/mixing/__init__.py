@@ -4,6 +4,7 @@ from desgd_fast.mixing.files import GraphFile as GraphFile
 from desgd_fast.mixing.files import read_graph as read_graph
 from desgd_fast.mixing.processes import MixingProcess as MixingProcess
 from desgd_fast.mixing.processes import alternate as alternate
+from desgd_fast.mixing.processes import as_process as as_process
 from desgd_fast.mixing.processes import gilbert_elliott as gilbert_elliott
 from desgd_fast.mixing.processes import link_failures as link_failures
 from desgd_fast.mixing.processes import node_dropout as node_dropout

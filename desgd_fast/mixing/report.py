@@ -149,6 +149,8 @@ def mixing_report(W: ArrayLike | sparse.sparray | MixingProcess) -> MixingReport
     0.963388
     """
     process = as_process("W", W, allow_row_stochastic=True, allow_negative=True)
+    if process.common:
+        return _of_one_row(process)
     matrix = process.mean
     n_nodes = matrix.shape[0]
     off_diagonal = sparse.coo_array(matrix - sparse.diags_array(matrix.diagonal()))
@@ -174,6 +176,25 @@ def mixing_report(W: ArrayLike | sparse.sparray | MixingProcess) -> MixingReport
         smallest_eigenvalue=smallest,
         second_eigenvalue_modulus=modulus,
         mean_square_contraction=contraction,
+    )
+
+
+def _of_one_row(process: MixingProcess) -> MixingReport:
+    """W = 1 wᵀ: nobody disagrees after one round."""
+    row, n_nodes = process.mean.toarray().ravel(), process.n_nodes
+    heard = int(np.count_nonzero(row))
+    column_sum_error = float(np.abs(n_nodes * row - 1).max())
+    return MixingReport(
+        n_nodes=n_nodes,
+        n_edges=heard * (n_nodes - heard) + heard * (heard - 1) // 2,
+        n_components=1,
+        row_sum_error=float(abs(row.sum() - 1)),
+        column_sum_error=column_sum_error,
+        symmetric=bool(np.ptp(row) <= _TOLERANCE),
+        smallest_weight=float(row.min()),
+        smallest_eigenvalue=0.0 if n_nodes > 1 else 1.0,
+        second_eigenvalue_modulus=0.0,
+        mean_square_contraction=0.0 if column_sum_error <= _TOLERANCE else np.nan,
     )
 
 

@@ -7,6 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from desgd_fast import tails
 from desgd_fast.plots.axes import axes_or_new
+from desgd_fast.simulation.results import Runs
+from desgd_fast.theory.excursions.results import Exceedance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -96,20 +98,26 @@ def hill_plot(
 
 
 def tail_plot(
-    x: ArrayLike,
+    x: ArrayLike | Runs,
     *,
     estimate: tails.TailEstimate | None = None,
+    exceedance: Exceedance | None = None,
     ax: "Axes | None" = None,
     **sample: Any,
 ) -> "Axes":
     """Empirical survival function on logarithmic axes, with the fitted power law above the threshold.
 
+    With an ``exceedance`` three instruments are in one picture: what was simulated, what was estimated from
+    it, and what theory computes of the same law without it; all should lie on one line.
+
     Parameters
     ----------
-    x : array_like
-        One sample.
+    x : array_like or Runs
+        One sample; of runs the norms of all nodes' deviations, stacked.
     estimate : TailEstimate, optional
-        The fit to draw; Hill's with its default k unless given.
+        The fit to draw; :func:`desgd_fast.tails.tail_index` unless given.
+    exceedance : Exceedance, optional
+        From :func:`desgd_fast.theory.exceedance`, drawn with its 95% intervals.
     ax : matplotlib.axes.Axes, optional
         Where to draw; new axes by default.
     **sample
@@ -127,9 +135,13 @@ def tail_plot(
     >>> ax.get_xscale(), ax.get_yscale()
     ('log', 'log')
     """
+    if isinstance(x, Runs):
+        x = x.norms(stacked=True)
     if estimate is None:
-        estimate = tails.hill(x, **sample)
+        estimate = tails.tail_index(x, **sample)
     path = tails.hill_path(x, **sample)
+    from scipy.special import ndtri
+
     ax = axes_or_new(ax)
     n = path.n_used
     rank = _thinned(n)
@@ -151,7 +163,7 @@ def tail_plot(
         agreeing = np.flatnonzero(inside[: int(estimate.k)]) + 1
         k = int(agreeing[-1]) if agreeing.size else int(estimate.k)
         start = path.ordered[path.ordered.size - 1 - k] if k < estimate.k else estimate.threshold
-        ends = np.array([start, largest])
+        ends = np.array([start, largest if exceedance is None else max(largest, exceedance.thresholds[-1])])
         ax.plot(
             ends,
             k / n * (ends / start) ** -estimate.alpha,
@@ -160,6 +172,19 @@ def tail_plot(
             label=f"power law, alpha = {estimate.alpha:.3g}",
         )
         ax.axvline(estimate.threshold, color="black", linestyle=":", linewidth=1, label="threshold")
+    if exceedance is not None:
+        # An interval that reaches 0 would leave a logarithmic axis.
+        reach = ndtri(0.975) * exceedance.stderr
+        ax.errorbar(
+            exceedance.thresholds,
+            exceedance.probability,
+            yerr=[np.minimum(reach, 0.99 * exceedance.probability), reach],
+            fmt="s",
+            markersize=4,
+            color="black",
+            capsize=3,
+            label=f"computed, alpha = {exceedance.alpha:.3g}",
+        )
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_xlabel("x")
@@ -178,7 +203,7 @@ def qq_plot(
     Parameters
     ----------
     x, estimate, ax, **sample
-        As for :func:`tail_plot`.
+        As for :func:`tail_plot`, but that the estimate is Hill's with its default k unless given.
 
     Returns
     -------

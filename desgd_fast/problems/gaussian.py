@@ -1,6 +1,6 @@
 """Streaming least squares on Gaussian features, whose gradients have a closed law."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,6 +70,10 @@ class GaussianRegression:
     def isotropic(self) -> bool:
         """Whether Σ is a multiple of the identity, so that only inner products matter."""
         return bool((self.eigenvalues == self.eigenvalues[0]).all())
+
+    def at_infinity(self) -> "GaussianRegression":
+        """The same without noise, from its optimum: what is left far from it."""
+        return replace(self, noise_std=0.0, optimum=0.0)
 
     def stds(self, n_nodes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(s_i), (σ_i) for a graph of n_nodes nodes, each of shape (n_nodes,)."""

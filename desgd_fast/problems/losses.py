@@ -6,7 +6,7 @@ Loss(logistic(ridge=0.01))
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from desgd_fast.common import check
@@ -53,6 +53,11 @@ class Loss:
         take several samples at a time. With several ``outputs``, ``slope(scores, y)`` turns the scores of
         x as a matrix into the factors of a in place.
 
+    curvature_at_infinity : float, optional
+        The limit c of slope(s, y) / s for large scores of either sign: far from the optimum the gradient is
+        c·(aᵀx)·a + ridge·x, and the tail of the stationary law depends on nothing else. 0 for a slope that
+        stays bounded; without it :mod:`desgd_fast.theory` has no answer for the loss.
+
     Raises
     ------
     TypeError
@@ -81,6 +86,7 @@ class Loss:
     name: str = ""
     slope: Callable[..., Any] | None = None
     ridge: float = 0.0
+    curvature_at_infinity: float | None = None
 
     def __post_init__(self) -> None:
         check.compiled_function("gradient", self.gradient, GRADIENT)
@@ -91,6 +97,9 @@ class Loss:
         if self.slope is not None:
             check.compiled_function("slope", self.slope, SLOPE if self.outputs == 1 else SLOPES)
         object.__setattr__(self, "ridge", check.non_negative_number("ridge", self.ridge))
+        if self.curvature_at_infinity is not None:
+            curvature = check.non_negative_number("curvature_at_infinity", self.curvature_at_infinity)
+            object.__setattr__(self, "curvature_at_infinity", curvature)
         if self.labels is not None:
             labels = tuple(check.real_array("labels", list(self.labels)).ravel().tolist())
             object.__setattr__(self, "labels", labels)
@@ -99,6 +108,32 @@ class Loss:
 
     def __repr__(self) -> str:
         return f"Loss({self.name})"
+
+    def at_infinity(self) -> "Loss":
+        """What is left of the loss far from its optimum: ½ c (aᵀx)² + ½ ridge ‖x‖², c its curvature there.
+
+        Raises
+        ------
+        ValueError
+            If ``curvature_at_infinity`` is not stated, or positive with several outputs.
+
+        Examples
+        --------
+        >>> import desgd_fast as dsf
+        >>> dsf.losses.huber(ridge=0.1).at_infinity()
+        Loss(0/2 (aᵀx)² + 0.1/2 ‖x‖²)
+        """
+        curvature = self.curvature_at_infinity
+        if curvature is None or (curvature > 0 and self.outputs > 1):
+            raise ValueError(
+                f"loss must state its curvature_at_infinity, the limit of slope(s, y) / s, got {self!r}"
+            )
+        name = f"{curvature:g}/2 (aᵀx)² + {self.ridge:g}/2 ‖x‖²"
+        if curvature == 0:
+            value, gradient = compiled.penalty(self.ridge)
+            return Loss(gradient, value, outputs=self.outputs, name=name, curvature_at_infinity=0.0)
+        far = linear_model(*compiled.pure_square(curvature), ridge=self.ridge, name=name)
+        return replace(far, curvature_at_infinity=curvature)
 
     @property
     def oracle(self) -> oracles.Oracle:
@@ -117,6 +152,7 @@ def linear_model(
     ridge: float = 0.0,
     labels: tuple[float, ...] | None = None,
     name: str = "",
+    curvature_at_infinity: float | None = None,
 ) -> Loss:
     """The loss phi(aᵀx, y) + ½ ridge ‖x‖², from phi and its derivatives: as fast as the ready losses.
 
@@ -127,7 +163,7 @@ def linear_model(
         ``curvature(s, y)`` the second one, which is optional.
     ridge : float
         Weight of the penalty, at least 0.
-    labels, name
+    labels, name, curvature_at_infinity
         As in :class:`Loss`.
 
     Raises
@@ -161,11 +197,15 @@ def linear_model(
         name=name or getattr(slope, "__name__", "slope"),
         slope=slope,
         ridge=ridge,
+        curvature_at_infinity=curvature_at_infinity,
     )
 
 
-def _ready(phi: compiled.Three, ridge: float, name: str, labels: tuple[float, ...] | None = None) -> Loss:
-    return linear_model(*phi, ridge=ridge, labels=labels, name=f"{name}ridge={ridge:g})")
+def _ready(
+    phi: compiled.Three, ridge: float, name: str, labels: tuple[float, ...] | None = None, far: float = 0.0
+) -> Loss:
+    shown = f"{name}ridge={ridge:g})"
+    return linear_model(*phi, ridge=ridge, labels=labels, name=shown, curvature_at_infinity=far)
 
 
 def least_squares() -> Loss:
@@ -177,7 +217,7 @@ def least_squares() -> Loss:
     >>> dsf.losses.least_squares()
     Loss(least_squares())
     """
-    return linear_model(*_SQUARE, name="least_squares()")
+    return linear_model(*_SQUARE, name="least_squares()", curvature_at_infinity=1.0)
 
 
 def ridge(ridge: float) -> Loss:
@@ -194,7 +234,7 @@ def ridge(ridge: float) -> Loss:
     >>> dsf.losses.ridge(0.1)
     Loss(ridge(ridge=0.1))
     """
-    return _ready(_SQUARE, ridge, "ridge(")
+    return _ready(_SQUARE, ridge, "ridge(", far=1.0)
 
 
 def logistic(ridge: float = 0.0) -> Loss:
@@ -238,6 +278,7 @@ def multinomial(n_classes: int, ridge: float = 0.0) -> Loss:
         name=f"multinomial({n_classes}, ridge={ridge:g})",
         slope=compiled.softmax_slopes,
         ridge=ridge,
+        curvature_at_infinity=0.0,
     )
 
 

@@ -24,6 +24,14 @@ class Problem(Protocol):
 
 
 @runtime_checkable
+class Homogeneous(Problem, Protocol):
+    """Gradients that are homogeneous far from the optimum, which is all that tails depend on."""
+
+    def at_infinity(self) -> Any:
+        """The problem with those gradients everywhere, and no noise."""
+
+
+@runtime_checkable
 class ClosedLaw(Problem, Protocol):
     """Gaussian features: minibatch gradients have a closed law."""
 

@@ -71,6 +71,10 @@ class StreamingRisk:
         """Number of coordinates of an iterate."""
         return self.loss.outputs * self.law.n_features
 
+    def at_infinity(self) -> "StreamingRisk":
+        """What is left far from the optimum: the loss at infinity, on the same features."""
+        return StreamingRisk(self.loss.at_infinity(), self.law, np.zeros(self.dim))
+
     @property
     def optimum(self) -> Real:
         """The point that distances are measured from, (dim,)."""

@@ -17,7 +17,17 @@ from desgd_fast.common import check
 from desgd_fast.common import threads as common_threads
 from desgd_fast.common.rng import RNG, generator_from, key_from
 from desgd_fast.kernels.tails import selection as kernels
-from desgd_fast.tails import blocks, checks, comparison, engine, fit, rivals, thresholds, weighted
+from desgd_fast.tails import (
+    blocks,
+    checks,
+    comparison,
+    engine,
+    fit,
+    rivals,
+    second_order,
+    thresholds,
+    weighted,
+)
 from desgd_fast.tails import samples as tails_samples
 from desgd_fast.tails.fits import GoodnessOfFit, LikelihoodRatio, TailComparison, ThresholdChoice
 from desgd_fast.tails.results import TailEstimate, TailPath
@@ -811,9 +821,10 @@ def compare(
     rng: RNG = None,
     threads: int | None = None,
 ) -> TailComparison:
-    """Hill, moment, Pickands, bias-reduced Hill and MMO side by side, and where they disagree.
+    """Tail index, Hill, moment, Pickands, bias-reduced Hill and MMO side by side, and where they disagree.
 
-    Two estimates disagree where their intervals do not meet. What the sample does not admit has a reason in
+    The first is :func:`tail_index`, whose interval alone counts the bias and which chooses its own k. Two
+    estimates disagree where their intervals do not meet. What the sample does not admit has a reason in
     place of a number (``reasons``); where it admits none at all, the first reason is raised. Pickands takes
     its own default k; MMO, made for stable laws, gets the values themselves with their median subtracted,
     whatever ``tail`` is, and blocks of 8.
@@ -824,7 +835,7 @@ def compare(
     >>> from desgd_fast import tails
     >>> table = tails.compare(np.random.default_rng(0).standard_t(3, 10_000))
     >>> sorted(table.estimates)
-    ['Hill', 'MMO', 'Pickands', 'bias-reduced Hill', 'moment']
+    ['Hill', 'MMO', 'Pickands', 'bias-reduced Hill', 'moment', 'tail index']
     """
     samples = tails_samples.read(x, None, tail=tail, nan_policy=nan_policy, on_infinite=None)
     n_nan = int(np.isnan(samples.rows).sum())
@@ -853,6 +864,7 @@ def compare(
 
     return comparison.collect(
         {
+            "tail index": lambda: second_order.tail_index(x, **series),
             "Hill": first,
             "moment": lambda: moment(x, place[0], **series, rng=generator),
             "Pickands": lambda: pickands(x, **common),

@@ -15,6 +15,12 @@ from desgd_fast.theory.comparison import (
 from desgd_fast.theory.comparison import (
     regime_map as regime_map,
 )
+from desgd_fast.theory.exceedance import (
+    exceedance as exceedance,
+)
+from desgd_fast.theory.excursions.results import (
+    Exceedance as Exceedance,
+)
 from desgd_fast.theory.results import (
     CriticalStepSize as CriticalStepSize,
 )

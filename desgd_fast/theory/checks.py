@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from desgd_fast.algorithms import Algorithm
 from desgd_fast.common import check
 
@@ -16,3 +18,31 @@ def plain_algorithm(name: str, value: Any) -> Algorithm:
         )
     assert isinstance(value, Algorithm)
     return value
+
+
+def step_size_that_stays(name: str, value: Any) -> None:
+    """A step size for all runs and steps: no schedule, and none for each run."""
+    if callable(value) or np.ndim(value) > 1:
+        raise ValueError(
+            f"{name} must be a number or one for each node, the same at every step, got {value!r}"
+        )
+
+
+def homogeneous_at_infinity(name: str, problem: Any, protocol: type) -> None:
+    """A problem that knows what is left of it far from its optimum."""
+    if not isinstance(problem, protocol):
+        raise TypeError(f"{name} must know its gradients far from the optimum, got {type(problem).__name__}")
+
+
+def own_coordinates(name: str, problem: Any, algorithm: Algorithm) -> None:
+    """Coordinates of their own, where a part looks at coordinates."""
+    if getattr(problem, "basis", None) is not None and not algorithm.equivariant:
+        part = next(part for part in algorithm.parts if not part.equivariant)
+        raise ValueError(f"{name} must have a diagonal covariance: {part!r} acts on coordinates")
+
+
+def grows(name: str, asked: Any) -> None:
+    """Steps that grow with the distance, so that there is a rate of growth."""
+    reason = getattr(asked, "bounded", None)
+    if reason:
+        raise ValueError(f"{name} must be linear or homogeneous for a rate of growth: {reason}")

@@ -32,9 +32,9 @@ Array = NDArray[np.float64]
 _BATCHES = 32
 # Relative standard error of a variance from that many batches, and so of the bias.
 BIAS_ERROR = math.sqrt(2 / (_BATCHES - 1))
-# Steps between resamplings never exceed this, nor let log weights spread further than _SPREAD.
-_LONGEST_INTERVAL = 16
-_SPREAD = 0.5
+# Steps between resamplings never exceed this, nor let log weights spread further than SPREAD.
+LONGEST_INTERVAL = 16
+SPREAD = 0.5
 # The shape of the population counts as forgotten when its second moments have relaxed to this.
 _FORGOTTEN = 0.01
 # It starts from the shape that is stationary at s = 2, so a long memory need not be waited out in full.
@@ -57,7 +57,11 @@ class Estimate:
 
 @dataclass(eq=False)
 class Population:
-    """A population in progress; every call of ``grow`` continues where the last one stopped."""
+    """A population in progress; every call of ``grow`` continues where the last one stopped.
+
+    Its sums are over ``stride`` steps each; a first look takes ``look`` of them, the most patient one
+    ``patience`` times as many.
+    """
 
     setting: Setting
     key: NDArray[np.uint64]
@@ -65,6 +69,9 @@ class Population:
     threads: int | None = None
     step: int = 0
     interval: int = 1
+    stride: int = 1
+    look: int = 256
+    patience: int = 256
     growth2: float = field(init=False)
     burn_in: int = field(init=False)
 
@@ -181,7 +188,7 @@ class Population:
         probe = self._advance(s, 8)
         variance = probe[:, growth.WEIGHTED_SQUARED] * self.n_particles / probe[:, growth.WEIGHTED] ** 2 - 1
         spread = max(float(variance.mean()), 1e-12)
-        self.interval = int(min(max(_SPREAD**2 / spread, 1), _LONGEST_INTERVAL))
+        self.interval = int(min(max(SPREAD**2 / spread, 1), LONGEST_INTERVAL))
         self._advance(s, self.burn_in)
 
     def grow(self, s: float, n_steps: int) -> Array:
@@ -189,8 +196,8 @@ class Population:
         return self._advance(s, n_steps)
 
 
-def estimate(s: float, sums: Array) -> Estimate:
-    """The growth exponent from the sums of a stretch of steps at s."""
+def estimate(s: float, sums: Array, interval: int = 1) -> Estimate:
+    """The growth exponent per step from sums at s, each over ``interval`` steps."""
     weight = sums[:, growth.WEIGHT]
     ratio, control = sums[:, growth.WEIGHTED] / weight, sums[:, growth.CONTROL] / weight
     total = sums.sum(axis=0)
@@ -198,6 +205,8 @@ def estimate(s: float, sums: Array) -> Estimate:
     def regression(observed: int, product: int) -> float:
         # Without centring, the sample mean of the control would enter squared: a bias of one over the draws.
         mean = total[observed] / total[growth.WEIGHT]
+        if total[growth.CONTROL_SQUARED] == 0:  # nothing to control with
+            return 0.0
         return float((total[product] - mean * total[growth.CONTROL]) / total[growth.CONTROL_SQUARED])
 
     raw, mean_ratio = np.log(ratio), float(ratio.mean())
@@ -207,12 +216,12 @@ def estimate(s: float, sums: Array) -> Estimate:
     bias = -0.5 * len(raw) * _batch_variance(raw)
     return Estimate(
         s=s,
-        value=float(reduced.mean()) - bias,
-        stderr=math.hypot(math.sqrt(_batch_variance(reduced)), BIAS_ERROR * bias),
-        slope=float(slopes.mean()),
-        slope_stderr=math.sqrt(_batch_variance(slopes)),
-        bias=bias,
-        n_steps=len(raw),
+        value=(float(reduced.mean()) - bias) / interval,
+        stderr=math.hypot(math.sqrt(_batch_variance(reduced)), BIAS_ERROR * bias) / interval,
+        slope=float(slopes.mean()) / interval,
+        slope_stderr=math.sqrt(_batch_variance(slopes)) / interval,
+        bias=bias / interval,
+        n_steps=len(raw) * interval,
         largest_share=float(sums[:, growth.LARGEST].max() / sums[:, growth.WEIGHTED].sum()),
     )
 

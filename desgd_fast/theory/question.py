@@ -11,9 +11,11 @@ from scipy.sparse.csgraph import connected_components
 
 from desgd_fast.algorithms import Algorithm
 from desgd_fast.common import check
+from desgd_fast.experiment import Experiment, experiment
 from desgd_fast.mixing import checks as mixing_checks
 from desgd_fast.problems import checks as problems_checks
 from desgd_fast.problems.gaussian import GaussianRegression
+from desgd_fast.problems.protocols import ClosedLaw, Homogeneous, offers
 from desgd_fast.theory import checks
 
 
@@ -109,6 +111,60 @@ class Setting:
             batch_size=self.batch_size[:1] * n_nodes,
             step_size=self.step_size[:1],
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Distant:
+    """Any homogeneous algorithm on any problem, as it is far from the optimum."""
+
+    problem: Any
+    far: Any
+    experiment: Experiment
+
+    @property
+    def bounded(self) -> str | None:
+        """Why steps stay bounded however far nodes are, so that every moment is finite; None if they grow."""
+        bounded = [repr(part) for part in self.experiment.algorithm.parts if part.degree == "bounded"]
+        if bounded:
+            return f"steps under {bounded[0]} stay bounded"
+        loss = getattr(self.far, "loss", None)
+        if loss is not None and loss.curvature_at_infinity == 0 and loss.ridge == 0:
+            return f"gradients of {self.problem.loss!r} stay bounded"
+        return None
+
+
+def question(
+    problem: Any,
+    weights: Any,
+    *,
+    step_size: ArrayLike,
+    batch_size: ArrayLike,
+    algorithm: Algorithm,
+    allow_row_stochastic: bool,
+    rng: Any = None,
+) -> Setting | Distant:
+    """Check every argument that the questions of theory share: a setting where its formulas hold."""
+    problems_checks.offers_gradients("problem", problem, offers(problem))
+    check.instance("algorithm", algorithm, (Algorithm,))
+    arguments: dict[str, Any] = {"step_size": step_size, "batch_size": batch_size, "algorithm": algorithm}
+    asked = experiment(
+        weights,
+        **arguments,
+        n_steps=1,
+        n_runs=1,
+        first_run=0,
+        average_last=0,
+        allow_row_stochastic=allow_row_stochastic,
+        allow_negative=True,
+        rng=rng,
+    )
+    checks.step_size_that_stays("step_size", step_size)
+    if isinstance(problem, ClosedLaw) and asked.plain:
+        matrix = asked.process.base
+        return setting(problem, matrix, **arguments, allow_row_stochastic=allow_row_stochastic)
+    checks.homogeneous_at_infinity("problem", problem, Homogeneous)
+    checks.own_coordinates("problem", problem, algorithm)
+    return Distant(problem, problem.at_infinity(), asked)
 
 
 def setting(

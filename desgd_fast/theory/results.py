@@ -110,6 +110,29 @@ class Growth(_Measured):
 
 
 @dataclass(frozen=True)
+class DominatingRow:
+    """The row of a data set that makes the tail: large excursions draw it again and again.
+
+    Attributes
+    ----------
+    node, row : int
+        The node that holds it, and its number in the data set.
+    contraction : float
+        η‖a‖²/b: beyond 2 a step along this row alone overshoots by more than it corrects.
+    share : float
+        Share of steps of a large excursion in whose minibatch it is.
+    chance : float
+        The same of all steps.
+    """
+
+    node: int
+    row: int
+    contraction: float
+    share: float
+    chance: float
+
+
+@dataclass(frozen=True)
 class TailIndex(_Measured):
     """The tail index alpha of the stationary law: h(alpha) = 1.
 
@@ -129,9 +152,11 @@ class TailIndex(_Measured):
     n_particles, n_steps, burn_in : int
         Population, steps averaged over in the last stage, and steps thrown away; 0 by quadrature.
     method : str
-        ``"quadrature"`` or ``"population"``.
+        ``"quadrature"``, ``"population"``, or ``"bounded"`` where every moment is finite.
     warnings : tuple of str
         What a reader of the number must know.
+    dominating_row : DominatingRow or None
+        The row that makes the tail, where nodes hold rows and one of them does.
     """
 
     alpha: float
@@ -146,6 +171,7 @@ class TailIndex(_Measured):
     burn_in: int
     method: str
     warnings: tuple[str, ...] = ()
+    dominating_row: DominatingRow | None = None
 
     def __float__(self) -> float:
         return self.alpha

@@ -12,15 +12,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from desgd_fast.theory.particles import Particles
 from desgd_fast.theory.population import BIAS_ERROR, Estimate, Population, estimate
 from desgd_fast.theory.question import Setting
 from desgd_fast.theory.second_moments import SecondMoments
 
 Array = NDArray[np.float64]
 
-# Steps of a first look, and of the most patient one as a multiple of it.
-_LOOK = 256
-_MOST_LOOKS = 256
 # The most looks at a moment that rests on single draws.
 _LUCKY_LOOKS = 8
 # Values of s, or of the step size, to look at before taking the best so far.
@@ -39,30 +37,33 @@ _EXACT = 1e-6
 class Walk:
     """A population with the sums of its current stretch, so that a stretch can be made longer."""
 
-    population: Population
+    population: Population | Particles
     tick: Callable[[int, float], object]
     s: float = math.nan
     sums: Array = field(default_factory=lambda: np.empty((0, 0)))
 
-    def look(self, s: float, n_steps: int = _LOOK) -> Estimate:
-        """Settle at s and look for n_steps."""
+    def look(self, s: float) -> Estimate:
+        """Settle at s and take a first look."""
         self.s = s
         self.population.settle(s)
-        self.sums = self.population.grow(s, n_steps)
-        self.tick(n_steps + self.population.burn_in, s)
-        return estimate(s, self.sums)
+        self.sums = self.population.grow(s, self.population.look)
+        self.tick(self.population.look * self.population.stride + self.population.burn_in, s)
+        return self._seen()
 
     def look_longer(self) -> Estimate:
         """Double the current stretch."""
         further = self.population.grow(self.s, len(self.sums))
-        self.tick(len(further), self.s)
+        self.tick(len(further) * self.population.stride, self.s)
         self.sums = np.concatenate([self.sums, further])
-        return estimate(self.s, self.sums)
+        return self._seen()
+
+    def _seen(self) -> Estimate:
+        return estimate(self.s, self.sums, self.population.stride)
 
     @property
     def patient(self) -> bool:
         """Whether the stretch may still grow."""
-        return len(self.sums) < _LOOK * _MOST_LOOKS
+        return len(self.sums) < self.population.look * self.population.patience
 
     def worth_longer(self, seen: Estimate, target: float) -> bool:
         """Whether more steps can bring the error to the target; the share of the bias in it they leave."""
@@ -136,6 +137,7 @@ def tail_index(walk: Walk, rtol: float, cap: float) -> Root:
     "found", "not stationary" (rho not below 0 beyond doubt), "light" (alpha above the cap), "luck" (a larger
     moment would rest on single draws), or "slow" (the error stayed above rtol).
     """
+    assert isinstance(walk.population, Population)
     log_two = math.log(walk.population.growth2)
     # h(2) < 1 already proves rho < 0, by convexity.
     lyapunov = lyapunov_exponent(walk, 0.1 if log_two < 0 else 0.05)
@@ -158,7 +160,11 @@ def tail_index(walk: Walk, rtol: float, cap: float) -> Root:
         target = rtol * s * curve.steepness(s)
         while walk.worth_longer(seen, target) and abs(seen.value) < SIGNIFICANT * seen.stderr:
             seen = walk.look_longer()
-        while seen.n_steps < _LUCKY_LOOKS * _LOOK and seen.value < 0 and seen.largest_share > LARGEST_SHARE:
+        while (
+            seen.n_steps < _LUCKY_LOOKS * walk.population.look
+            and seen.value < 0
+            and seen.largest_share > LARGEST_SHARE
+        ):
             seen = walk.look_longer()
         if seen.value < 0 and seen.largest_share > LARGEST_SHARE:
             return end("luck", proven, math.inf, seen)
@@ -180,6 +186,49 @@ def tail_index(walk: Walk, rtol: float, cap: float) -> Root:
     # Moments shown to be finite stay so, however far the last value is off.
     alpha = max(s - seen.value / slope, proven)
     return end("found" if seen.stderr / slope <= rtol * s else "slow", alpha, slope, seen)
+
+
+def tail_index_by_slopes(walk: Walk, rtol: float, cap: float) -> Root:
+    """:func:`tail_index` where nothing is known beforehand: Newton's method, from values and slopes alone.
+
+    log h is convex and 0 at 0, so that from beyond the root Newton's method comes down to it, and short of
+    it a step to the right is safe.
+    """
+    lyapunov = lyapunov_exponent(walk, 0.1)
+
+    def end(status: str, value: float, slope: float, seen: Estimate) -> Root:
+        error = seen.stderr / slope if status in ("found", "slow") else math.nan
+        return Root(value, error, -seen.bias / slope, lyapunov, status, seen.n_steps)
+
+    if lyapunov.slope > -SIGNIFICANT * lyapunov.slope_stderr:
+        return end("not stationary", math.nan, math.inf, lyapunov)
+    low, high, s = 0.0, math.inf, min(2.0, cap)
+    for _ in range(_MOST_POINTS):
+        seen = walk.look(s)
+        while walk.worth_longer(seen, abs(seen.value) / SIGNIFICANT):  # the sign decides where to go on
+            if abs(seen.slope) > 0 and seen.stderr <= rtol * s * abs(seen.slope):
+                break
+            seen = walk.look_longer()
+        if seen.value < 0:
+            low = max(low, s)
+            if s >= cap:
+                return end("light", cap, math.inf, seen)
+        else:
+            high = min(high, s)
+        newton = s - seen.value / seen.slope if seen.slope > 0 else math.inf
+        if seen.slope > 0 and abs(newton - s) <= _CLOSE * s:
+            break
+        if seen.value < 0 and not math.isfinite(high):
+            s = min(max(newton, 1.1 * s) if newton < 2 * s else 2 * s, cap)
+        else:
+            s = newton if low < newton < high else 0.5 * (low + high)
+    slope = max(seen.slope, 1e-300)
+    while walk.worth_longer(seen, rtol * s * slope):
+        seen = walk.look_longer()
+        slope = max(seen.slope, 1e-300)
+    if seen.value < 0 and seen.largest_share > LARGEST_SHARE:
+        return end("luck", low, math.inf, seen)
+    return end("found" if seen.stderr / slope <= rtol * s else "slow", s - seen.value / slope, slope, seen)
 
 
 def divergence(

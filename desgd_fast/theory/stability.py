@@ -21,15 +21,15 @@ from desgd_fast.common import rng as common_rng
 from desgd_fast.common.progress import progress_bar
 from desgd_fast.common.warnings import LightTailWarning, NotStationaryWarning, PrecisionWarning
 from desgd_fast.problems import checks as problems_checks
-from desgd_fast.problems.gaussian import GaussianRegression
 from desgd_fast.problems.protocols import Problem
-from desgd_fast.theory import one_node, roots, second_moments
+from desgd_fast.theory import checks, one_node, roots, second_moments
 from desgd_fast.theory.comparison import compare, norm_bound, regime_map
 from desgd_fast.theory.moments import has_closed_law, recursion
 from desgd_fast.theory.one_node import OneNode
+from desgd_fast.theory.particles import Particles
 from desgd_fast.theory.population import Population
-from desgd_fast.theory.question import Setting, setting
-from desgd_fast.theory.results import CriticalStepSize, Growth, TailIndex
+from desgd_fast.theory.question import Distant, Setting, question, setting
+from desgd_fast.theory.results import CriticalStepSize, DominatingRow, Growth, TailIndex
 from desgd_fast.theory.roots import Walk
 from desgd_fast.theory.second_moments import SecondMoments
 
@@ -47,6 +47,8 @@ __all__ = [
 
 # Particles to begin with where no number is asked for, fewer where each is large, and the most to grow to.
 _PARTICLES, _FEWER_PARTICLES, _LARGE, _MOST_PARTICLES = 1024, 256, 1024, 65536
+# Enough of them that a row which has to be drawn again and again is.
+_PARTICLES_OF_A_LOOP = 8192
 
 
 def second_moment_growth(
@@ -261,7 +263,7 @@ def _critical(part: Setting, at: str, rtol: float, walk_at: Callable[[Setting], 
 
 
 def moment_growth(
-    problem: GaussianRegression,
+    problem: Problem,
     W: ArrayLike | Any,
     s: float,
     *,
@@ -318,20 +320,22 @@ def moment_growth(
     >>> round(growth.value, 6), growth.method
     (-0.287682, 'quadrature')
     """
-    question = setting(
+    asked = question(
         problem,
         W,
         step_size=step_size,
         batch_size=batch_size,
         algorithm=algorithm,
         allow_row_stochastic=allow_row_stochastic,
+        rng=rng,
     )
     moment = check.positive_number("s", s)
     check.fraction("rtol", rtol)
+    checks.grows("algorithm", asked)
     key = common_rng.key_from(rng)
 
-    def of_part(part: Setting, tick: Callable[[int, float], object]) -> Growth:
-        if _quadrature(part):
+    def of_part(part: Setting | Distant, tick: Callable[[int, float], object]) -> Growth:
+        if isinstance(part, Setting) and _quadrature(part):
             return Growth(_one_node_of(part).log_growth(moment), 0.0, moment, 0.0, 0, 0, 0, "quadrature")
         walk = Walk(_population(part, key, n_particles, threads), tick)
         seen = walk.look(moment)
@@ -341,11 +345,11 @@ def moment_growth(
         return _growth_of(walk, moment, seen.value, seen.stderr, seen.bias, seen.n_steps, notes)
 
     with _ticker(progress) as tick:
-        return max((of_part(part, tick) for part in question.components()), key=float)
+        return max((of_part(part, tick) for part in _parts(asked)), key=float)
 
 
 def lyapunov_exponent(
-    problem: GaussianRegression,
+    problem: Problem,
     W: ArrayLike | Any,
     *,
     step_size: ArrayLike,
@@ -390,30 +394,32 @@ def lyapunov_exponent(
     >>> round(rho.value, 6)
     -0.484627
     """
-    question = setting(
+    asked = question(
         problem,
         W,
         step_size=step_size,
         batch_size=batch_size,
         algorithm=algorithm,
         allow_row_stochastic=allow_row_stochastic,
+        rng=rng,
     )
     check.fraction("rtol", rtol)
+    checks.grows("algorithm", asked)
     key = common_rng.key_from(rng)
 
-    def of_part(part: Setting, tick: Callable[[int, float], object]) -> Growth:
-        if _quadrature(part):
+    def of_part(part: Setting | Distant, tick: Callable[[int, float], object]) -> Growth:
+        if isinstance(part, Setting) and _quadrature(part):
             return Growth(_one_node_of(part).lyapunov_exponent(), 0.0, 0.0, 0.0, 0, 0, 0, "quadrature")
         walk = Walk(_population(part, key, n_particles, threads), tick)
         seen = roots.lyapunov_exponent(walk, rtol)
         return _growth_of(walk, 0.0, seen.slope, seen.slope_stderr, 0.0, seen.n_steps, ())
 
     with _ticker(progress) as tick:
-        return max((of_part(part, tick) for part in question.components()), key=float)
+        return max((of_part(part, tick) for part in _parts(asked)), key=float)
 
 
 def tail_index(
-    problem: GaussianRegression,
+    problem: Problem,
     W: ArrayLike | Any,
     *,
     step_size: ArrayLike,
@@ -473,23 +479,26 @@ def tail_index(
     >>> round(tail.alpha, 5), tail.stationary
     (2.90397, True)
     """
-    question = setting(
+    asked = question(
         problem,
         W,
         step_size=step_size,
         batch_size=batch_size,
         algorithm=algorithm,
         allow_row_stochastic=allow_row_stochastic,
+        rng=rng,
     )
     check.fraction("rtol", rtol)
     highest = check.positive_number("cap", cap)
     key = common_rng.key_from(rng)
     with _ticker(progress) as tick:
         parts = [
-            _tail_by_quadrature(part, highest)
-            if _quadrature(part)
+            _all_moments(part.bounded)
+            if isinstance(part, Distant) and part.bounded
+            else _tail_by_quadrature(part, highest)
+            if isinstance(part, Setting) and _quadrature(part)
             else _tail_by_population(part, rtol, highest, key, n_particles, threads, tick)
-            for part in question.components()
+            for part in _parts(asked)
         ]
     # One part without a stationary law leaves the whole without one; else the heaviest tail prevails.
     result = min(parts, key=lambda part: (part.stationary, part.alpha))
@@ -517,8 +526,25 @@ def _tail_by_quadrature(part: Setting, cap: float) -> TailIndex:
     )
 
 
+def _all_moments(reason: str) -> TailIndex:
+    return TailIndex(
+        alpha=math.inf,
+        stderr=math.nan,
+        lyapunov_exponent=math.nan,
+        lyapunov_stderr=math.nan,
+        stationary=True,
+        lower_bound=True,
+        bias=0.0,
+        n_particles=0,
+        n_steps=0,
+        burn_in=0,
+        method="bounded",
+        warnings=(reason,),
+    )
+
+
 def _tail_by_population(
-    part: Setting,
+    part: Setting | Distant,
     rtol: float,
     cap: float,
     key: NDArray[np.uint64],
@@ -529,7 +555,8 @@ def _tail_by_population(
     size = _default_particles(part) if n_particles is None else n_particles
     while True:
         walk = Walk(_population(part, key, size, threads), tick)
-        root = roots.tail_index(walk, rtol, cap)
+        solve = roots.tail_index if isinstance(part, Setting) else roots.tail_index_by_slopes
+        root = solve(walk, rtol, cap)
         # The bias is removed, but estimated only to a quarter of itself.
         excess = abs(root.bias) / (rtol * abs(root.value)) if root.status in ("found", "slow") else 0.0
         if n_particles is not None or excess <= 1 or size >= _MOST_PARTICLES:
@@ -553,6 +580,27 @@ def _tail_by_population(
         burn_in=walk.population.burn_in,
         method="population",
         warnings=notes.get(root.status, too_few if excess > 1 else ()),
+        dominating_row=_dominating_row(part, walk, root) if isinstance(part, Distant) else None,
+    )
+
+
+def _dominating_row(part: Distant, walk: Walk, root: roots.Root) -> DominatingRow | None:
+    population = walk.population
+    if root.status not in ("found", "slow") or not isinstance(population, Particles):
+        return None
+    found = population.dominating_row(root.value)
+    if found is None:
+        return None
+    node, place, share = found
+    source = population.loop.source
+    square = float(np.square(source.features[place]).sum())
+    shares = part.problem.partition(part.experiment.n_nodes)
+    return DominatingRow(
+        node=node,
+        row=int(shares.rows[place]),
+        contraction=float(part.experiment.step_sizes[0, 0, node] * square / source.batch_sizes[node]),
+        share=share,
+        chance=float(source.batch_sizes[node] / shares.shares[node]),
     )
 
 
@@ -564,6 +612,8 @@ def _notes(result: TailIndex) -> Iterator[tuple[type[Warning], str]]:
             f"{rho} is not below 0 beyond its error, so there is no stationary law and no tail index: alpha "
             "is nan; use a smaller step_size (critical_step_size(..., at='divergence') is where rho = 0)",
         )
+    elif result.method == "bounded":
+        yield LightTailWarning, f"{result.warnings[0]}: all moments are finite, and there is no tail index"
     elif result.lower_bound:
         yield (
             LightTailWarning,
@@ -583,15 +633,22 @@ def _one_node_of(part: Setting) -> OneNode:
     return OneNode(part.dim, int(part.batch_size[0]), contraction)
 
 
+def _parts(asked: Setting | Distant) -> list[Setting] | list[Distant]:
+    return asked.components() if isinstance(asked, Setting) else [asked]
+
+
 def _population(
-    part: Setting, key: NDArray[np.uint64], n_particles: int | None, threads: int | None
-) -> Population:
-    if n_particles is None:
-        n_particles = _default_particles(part)
-    return Population(part, key, check.integer("n_particles", n_particles, 64), threads)
+    part: Setting | Distant, key: NDArray[np.uint64], n_particles: int | None, threads: int | None
+) -> Population | Particles:
+    size = _default_particles(part) if n_particles is None else check.integer("n_particles", n_particles, 64)
+    if isinstance(part, Distant):
+        return Particles(part.far, part.experiment, size, threads)
+    return Population(part, key, size, threads)
 
 
-def _default_particles(part: Setting) -> int:
+def _default_particles(part: Setting | Distant) -> int:
+    if isinstance(part, Distant):
+        return _PARTICLES_OF_A_LOOP
     numbers = part.n_nodes * min(part.dim, 2 * part.n_nodes)
     return _PARTICLES if numbers <= _LARGE else _FEWER_PARTICLES
 

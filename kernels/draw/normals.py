@@ -17,7 +17,7 @@ from numba.extending import overload
 
 from desgd_fast.kernels.draw import single
 from desgd_fast.kernels.draw.random import philox_pair, squared_radius, turn
-from desgd_fast.kernels.jit.arithmetic import double_to_bits, sqrt, wide_vectors
+from desgd_fast.kernels.jit.arithmetic import borrow, double_to_bits, sqrt, wide_vectors
 from desgd_fast.kernels.jit.compile import Reals, Word, Words, elementary, exact, kernel
 from desgd_fast.kernels.jit.lanes import (
     LANES,
@@ -185,13 +185,24 @@ def arrange_vectors(count: int, dim: int, lanes: int, first_run: Word, samples: 
     size = (count * per_vector + LANES - 1) // LANES * LANES if lanes < LANES else 0
     indices, nodes, runs = np.empty(size, np.uint64), np.empty(size, np.uint64), np.empty(size, np.uint64)
     for t in range(size):
-        vector, place = t // per_vector, t % per_vector
-        index, run = place // lanes, first_run + np.uint64(place % lanes)
+        vector, index = t // per_vector, t % per_vector // lanes
         indices[t] = np.uint64(vector * n_counters + index if samples else index)
         nodes[t] = np.uint64(0 if samples else vector)
-        runs[t] = run & ~SHARING if shared and index == n_counters - 1 else run
     whole = n_counters - (1 if shared else 0)
-    return Vectors(lanes, whole, shared, samples, rows * lanes, indices, nodes, runs)
+    vectors = Vectors(lanes, whole, shared, samples, rows * lanes, indices, nodes, runs)
+    number_runs(vectors, first_run)
+    return vectors
+
+
+@exact
+def number_runs(vectors: Vectors, first_run: Word) -> None:
+    """Draw the vectors of other runs from now on."""
+    n_counters, runs = vectors.whole + (1 if vectors.shared else 0), borrow(vectors.runs)
+    for t in range(runs.size):
+        place = t % (n_counters * vectors.lanes)
+        run = first_run + np.uint64(place % vectors.lanes)
+        last = place // vectors.lanes == n_counters - 1
+        runs[t] = run & ~SHARING if vectors.shared and last else run
 
 
 @exact

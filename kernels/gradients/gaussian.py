@@ -10,7 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from desgd_fast.kernels.draw.normals import Counter, Vectors, arrange_vectors, fill_vectors, room_of
+from desgd_fast.kernels.draw.normals import (
+    Counter,
+    Vectors,
+    arrange_vectors,
+    fill_vectors,
+    number_runs,
+    room_of,
+)
 from desgd_fast.kernels.draw.random import CHI_SQUARE, FEATURES, chi_square_attempt
 from desgd_fast.kernels.jit.arithmetic import (
     aligned_empty,
@@ -91,6 +98,14 @@ def reserve_gaussian(source: Gaussian, together: int, size: int, run: Word, like
     scaled = aligned_empty(together, size, like)
     dots, squares = np.empty(together), np.empty(together)
     return GaussianRoom(vectors, normals, dots, squares, scaled, np.empty(count), steps, nodes, chi, drawn)
+
+
+@exact
+def number_run(room: GaussianRoom, run: Word) -> GaussianRoom:
+    """The same room for another run."""
+    number_runs(room.vectors, run)
+    room.drawn[0] = -1
+    return room
 
 
 @exact

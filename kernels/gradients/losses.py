@@ -75,6 +75,44 @@ def square_curvature(s: float, y: float) -> float:
     return 1.0
 
 
+@cache
+def pure_square(curvature: float) -> Three:
+    """½ curvature · s², whatever the target: what is left of a loss far from its minimum."""
+
+    @inlined
+    def phi(s: float, y: float) -> float:
+        return 0.5 * curvature * s * s
+
+    @inlined
+    def slope(s: float, y: float) -> float:
+        return curvature * s
+
+    @inlined
+    def second(s: float, y: float) -> float:
+        return curvature
+
+    return phi, slope, second
+
+
+@cache
+def penalty(ridge: float) -> tuple[Any, Any]:
+    """½ ridge ‖x‖² and its gradient, as functions of x and of a sample that does not matter."""
+
+    @inlined
+    def value(x: Reals, a: Reals, y: float) -> float:
+        square = 0.0
+        for j in range(x.size):
+            square += x[j] * x[j]
+        return 0.5 * ridge * square
+
+    @inlined
+    def gradient(x: Reals, a: Reals, y: float, out: Reals) -> None:
+        for j in range(x.size):
+            out[j] = ridge * x[j]
+
+    return value, gradient
+
+
 @inlined
 def log_loss(s: float, y: float) -> float:
     """log(1 + exp(−y s)), y = ±1."""

@@ -31,6 +31,7 @@ from desgd_fast.kernels.jit.arithmetic import (
 )
 from desgd_fast.kernels.jit.compile import Matrix, Reals, Word, Words, elementary, exact, kernel
 from desgd_fast.kernels.loops.slots import (
+    LOOK_KEEPS,
     LOOK_MEMORY,
     LOOK_UNIFORM,
     LOOK_UNIFORMS,
@@ -40,7 +41,13 @@ from desgd_fast.kernels.loops.slots import (
     local_of,
     message_of,
 )
-from desgd_fast.kernels.loops.sources import add_by_sample_of, add_gradients_of, epochs_of, room_for
+from desgd_fast.kernels.loops.sources import (
+    add_by_sample_of,
+    add_gradients_of,
+    epochs_of,
+    room_again,
+    room_for,
+)
 from desgd_fast.kernels.loops.steps import Span, copy_nodes, filled, mix_row
 
 # Nodes whose gradients are taken together, at most, and doubles that these may fill.
@@ -101,6 +108,14 @@ class Post(NamedTuple):
     before: Matrix
 
 
+class Office(NamedTuple):
+    """All that one run needs on its way: where iterates move, what mixing needs, and what gradients need."""
+
+    spare: Matrix
+    post: Post
+    work: Work
+
+
 @exact
 def nodes_together(size: int) -> int:
     """Nodes whose gradients fit the nearest cache together, by the problem alone."""
@@ -153,6 +168,12 @@ def draw_variates(
         fill_uniforms(key, purpose + np.uint64(1 << 27), step, label, run, half, half, uniforms)
 
 
+@exact
+def of_node(parameters: Reals, count: int, node: int) -> Any:
+    """A node's parameters, so many; all nodes may have the same."""
+    return entries(parameters, 0 if parameters.size == count else node * count, count)
+
+
 @elementary
 def apply_transform(
     part: Transform,
@@ -173,7 +194,7 @@ def apply_transform(
         rows(memory, node * part.n_memory, part.n_memory),
         entries(normals, 0, part.n_normals),
         entries(uniforms, 0, part.n_uniforms),
-        borrow(part.parameters),
+        of_node(borrow(part.parameters), part.n_parameters, node),
         borrow(part.cuts),
     )
 
@@ -182,15 +203,30 @@ def apply_transform(
 def decide_participation(
     first: int, last: int, rules: Rules, counter: Counter, nodes: Nodes, desk: Desk
 ) -> None:
-    """Multiply the nodes' step sizes with what their participation says: 0 where they stay out."""
+    """Multiply the nodes' step sizes with what their participation says: 0 where they stay out.
+
+    It is asked at the first step of a round, and its last number keeps what it said.
+    """
     count, uniforms, sizes = rules.participation_uniforms, borrow(desk.uniforms), borrow(desk.sizes)
     presence, links, numbers = borrow(nodes.presence), borrow(nodes.links), rules.participation_parameters
     drawn, of_links = entries(uniforms, 0, count), entries(links, 0, rules.link_memory)
+    width, step = presence.shape[1], np.int64(counter.step)
     for node in range(first, last):
-        draw_variates(PARTICIPATION, counter, node, 0, count, uniforms, uniforms)
-        own = entries(presence, node * presence.shape[1], presence.shape[1])
-        factor = rules.participate(np.int64(counter.step), node, drawn, own, of_links, numbers)
-        sizes[node - first] *= factor
+        if step % rules.period == 0:
+            draw_variates(PARTICIPATION, counter, node, 0, count, uniforms, uniforms)
+            own = entries(presence, node * width, width - 1)
+            factor = rules.participate(step // rules.period, node, drawn, own, of_links, numbers)
+            presence[node, width - 1] = factor
+        sizes[node - first] *= presence[node, width - 1]
+
+
+@exact
+def wait_for_others(first: int, last: int, rules: Rules, counter: Counter, desk: Desk) -> None:
+    """Nodes that have taken all their local steps take no more until the round ends."""
+    taken, sizes = np.int64(counter.step) % rules.period, borrow(desk.sizes)
+    for node in range(first, last):
+        if taken >= rules.local_steps[node]:
+            sizes[node - first] = 0.0
 
 
 @exact
@@ -206,8 +242,13 @@ def choose_places(
             place[t] = iterate[t]
         draw_variates(RULES, counter, node, 0, rules.local_uniforms, uniforms, uniforms)
         kept = rows(memory, node * rules.local_memory + cuts[LOOK_MEMORY], cuts[LOOK_VECTORS])
+        if cuts[LOOK_KEEPS] and counter.step == 0:
+            for v in range(cuts[LOOK_VECTORS]):
+                for t in range(size):
+                    kept[v, t] = iterate[t]
         drawn = entries(uniforms, cuts[LOOK_UNIFORM], cuts[LOOK_UNIFORMS])
-        rules.look(place, iterate, kept, drawn, borrow(rules.look_parameters))
+        numbers = of_node(borrow(rules.look_parameters), rules.look_numbers, node)
+        rules.look(place, iterate, kept, drawn, numbers)
 
 
 @elementary
@@ -220,7 +261,7 @@ def take_gradients(
     begin = first
     while begin < last:
         end = last
-        if rules.participates:  # a stretch of nodes that do
+        if rules.participates or rules.waits:  # a stretch of nodes that do
             while begin < last and sizes[begin - first] == 0.0:
                 begin += 1
             end = begin
@@ -256,6 +297,8 @@ def move_nodes(
         sizes[i] = -step_sizes[first + i]
     if rules.participates:
         decide_participation(first, last, rules, counter, nodes, desk)
+    if rules.waits:
+        wait_for_others(first, last, rules, counter, desk)
     at = x
     if rules.looks:
         choose_places(first, last, rules, counter, nodes, desk, work.places)
@@ -450,29 +493,44 @@ def nodes_of(state: State, run: int, spare: Matrix) -> Nodes:
 
 
 @exact
-def advance_run(
-    state: State, source: Any, rules: Rules, step_sizes: Reals, dim: int, key: Words, span: Span, run: int
-) -> None:
-    """Advance one run by ``span``."""
-    wide_vectors()
-    kept_apart()
-    n_nodes, size = state.iterates.shape[1], state.iterates.shape[2]
+def reserve_office(state: State, source: Any, rules: Rules, run: Word) -> Office:
+    """Room for one run at a time, now for the one of this number."""
+    n_nodes, size, like = state.iterates.shape[1], state.iterates.shape[2], state.iterates[0]
     together = min(nodes_together(size), n_nodes)
-    like, label = state.iterates[0], np.uint64(span.first_run + run)
-    spare, desk = aligned_empty(n_nodes, size, like), reserve_desk(rules, together, size, like)
-    owned = (
+    return Office(
+        aligned_empty(n_nodes, size, like),
         reserve_post(rules, n_nodes, size, like),
-        nodes_of(state, run, spare),
         Work(
             source,
             epochs_of(source),
-            room_for(source, together, size, label, like),
-            desk,
+            room_for(source, together, size, run, like),
+            reserve_desk(rules, together, size, like),
             aligned_empty(n_nodes if rules.looks else 0, size, like),
         ),
-        state.sums[run],
     )
-    post, nodes, work, total = borrow(owned)
+
+
+@exact
+def next_run(office: Office, run: Word) -> Office:
+    """The same room for the run of another number."""
+    work, current = office.work, borrow(office.work.epochs.current)
+    for node in range(current.size):
+        current[node] = -1
+    room = room_again(work.source, work.room, run)
+    return Office(office.spare, office.post, Work(work.source, work.epochs, room, work.desk, work.places))
+
+
+@exact
+def advance_in(
+    office: Office, state: State, rules: Rules, step_sizes: Reals, dim: int, key: Words, span: Span, run: int
+) -> None:
+    """Advance one run by ``span`` in the room reserved for it."""
+    wide_vectors()
+    kept_apart()
+    n_nodes, size, label = state.iterates.shape[1], state.iterates.shape[2], np.uint64(span.first_run + run)
+    together = min(nodes_together(size), n_nodes)
+    owned = nodes_of(state, run, office.spare), state.sums[run], office.post, office.work
+    nodes, total, post, work = borrow(owned)
     for k in range(span.n_steps):
         step: Any = span.first_step + k
         counter = Counter(key, np.uint64(step), label)
@@ -493,6 +551,16 @@ def advance_run(
     if span.n_steps % 2:
         copy_nodes(nodes.x, nodes.y)
     outlive(owned)
+
+
+@exact
+def advance_run(
+    state: State, source: Any, rules: Rules, step_sizes: Reals, dim: int, key: Words, span: Span, run: int
+) -> None:
+    """Advance one run by ``span``."""
+    office = reserve_office(state, source, rules, np.uint64(span.first_run + run))
+    advance_in(office, state, rules, step_sizes, dim, key, span, run)
+    outlive(office)
 
 
 @kernel(parallel=True)

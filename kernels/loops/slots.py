@@ -30,8 +30,9 @@ NO_LOOK, NO_ATTACK = Absent(LOOK), Absent(ATTACK)
 
 # Numbers of a part in ``cuts``: rows of memory, normals, uniforms and parameters that are its own.
 MEMORY, NORMALS, UNIFORMS, PARAMETERS = range(4)
-# And of the part that looks: its first vector of memory and how many, its first uniform and how many.
-LOOK_MEMORY, LOOK_VECTORS, LOOK_UNIFORM, LOOK_UNIFORMS = range(4)
+# And of the part that looks: its first vector of memory and how many, its first uniform and how many, and
+# whether its vectors begin as iterates.
+LOOK_MEMORY, LOOK_VECTORS, LOOK_UNIFORM, LOOK_UNIFORMS, LOOK_KEEPS = range(5)
 
 _0 = np.uint64(0)
 
@@ -39,12 +40,14 @@ _0 = np.uint64(0)
 class Transform(NamedTuple):
     """What changes a vector of one node: a direction before its step, or a message before it is sent.
 
+    ``parameters`` hold ``n_parameters`` for all nodes, or as many for each.
     The first ``n_mixed`` of a node's ``n_memory`` vectors are averaged with the neighbours' before it.
     """
 
     used: bool
     function: Any
     parameters: Reals
+    n_parameters: int
     cuts: Integers
     n_memory: int
     n_mixed: int
@@ -66,6 +69,7 @@ class Rules(NamedTuple):
     transforms: bool
     transform: Any
     local_parameters: Reals
+    local_numbers: int
     local_cuts: Integers
     local_memory: int
     local_mixed: int
@@ -74,6 +78,7 @@ class Rules(NamedTuple):
     looks: bool
     look: Any
     look_parameters: Reals
+    look_numbers: int
     look_cuts: Integers
     by_sample: bool
     sample_transform: Any
@@ -83,6 +88,7 @@ class Rules(NamedTuple):
     encodes: bool
     send: Any
     message_parameters: Reals
+    message_numbers: int
     message_cuts: Integers
     message_memory: int
     message_normals: int
@@ -106,6 +112,8 @@ class Rules(NamedTuple):
     aggregation_parameters: Reals
     adapt_first: bool
     period: int
+    waits: bool
+    local_steps: Integers
     consensus_step: float
 
 
@@ -116,6 +124,7 @@ def local_of(rules: Rules) -> Transform:
         rules.transforms,
         rules.transform,
         rules.local_parameters,
+        rules.local_numbers,
         rules.local_cuts,
         rules.local_memory,
         rules.local_mixed,
@@ -131,6 +140,7 @@ def message_of(rules: Rules) -> Transform:
         rules.encodes,
         rules.send,
         rules.message_parameters,
+        rules.message_numbers,
         rules.message_cuts,
         rules.message_memory,
         0,
@@ -220,12 +230,14 @@ def aggregation(combine: Callable[..., Any]) -> Any:
 
 @cache
 def participation(participate: Callable[..., Any]) -> Any:
-    """Pointer to participate(step, node, uniforms, memory, links, parameters): a factor of the step."""
+    """Pointer to participate(meeting, node, uniforms, memory, links, parameters): a factor of its steps."""
     ours = adopted(participate)
 
     @pointer(PARTICIPATE)
-    def apply(step: int, node: int, uniforms: Reals, memory: Reals, links: Reals, parameters: Reals) -> float:
-        factor, raised = attempt(ours, (step, node, uniforms, memory, links, parameters))
+    def apply(
+        meeting: int, node: int, uniforms: Reals, memory: Reals, links: Reals, parameters: Reals
+    ) -> float:
+        factor, raised = attempt(ours, (meeting, node, uniforms, memory, links, parameters))
         return np.nan if raised else float(factor)
 
     return apply

@@ -7,7 +7,13 @@ from numba.extending import overload
 
 from desgd_fast.kernels.draw.minibatches import Epochs, no_epochs, reserve_epochs, sampling_of
 from desgd_fast.kernels.draw.normals import Counter
-from desgd_fast.kernels.gradients.gaussian import Gaussian, add_collapsed, add_sampled, reserve_gaussian
+from desgd_fast.kernels.gradients.gaussian import (
+    Gaussian,
+    add_collapsed,
+    add_sampled,
+    number_run,
+    reserve_gaussian,
+)
 from desgd_fast.kernels.gradients.minibatches import (
     Rows,
     Stream,
@@ -52,6 +58,18 @@ def _room_for(source, together, size, run, like):  # type: ignore[no-untyped-def
     if _is(source, Stream):
         return lambda source, together, size, run, like: reserve_stream(source, together)
     return lambda source, together, size, run, like: reserve_network(source, together)
+
+
+def room_again(source: Any, room: Any, run: Word) -> Any:
+    """The room of :func:`room_for`, for another run."""
+    raise NotImplementedError
+
+
+@overload(room_again, jit_options=ELEMENTARY)
+def _room_again(source, room, run):  # type: ignore[no-untyped-def]
+    if _is(source, Gaussian):
+        return lambda source, room, run: number_run(room, run)
+    return lambda source, room, run: room
 
 
 def add_gradients_of(

@@ -212,7 +212,7 @@ def test_schedules_are_what_they_say() -> None:
         (lambda: algorithms.weight_decay(-1.0), ValueError, "rate must be"),
         (lambda: algorithms.clipped(0.0), ValueError, "norm must be"),
         (lambda: algorithms.clipped(math.nan), ValueError, "norm must be"),
-        (lambda: algorithms.local_steps(0), ValueError, "count must be"),
+        (lambda: algorithms.local_steps(0), ValueError, "count must hold"),
         (lambda: algorithms.bernoulli(0.0), ValueError, "probability must hold"),
         (lambda: algorithms.bernoulli([0.5, 1.5]), ValueError, "probability must hold"),
         (

@@ -291,3 +291,31 @@ def test_choices_are_those_of_the_library() -> None:
 
     assert get_args(run.Rule) == mixing.RULES
     assert get_args(run.Engine) == engines.NAMES
+
+
+def test_networks_that_change_and_who_takes_part_have_names(desgd: Desgd) -> None:
+    words = ("--mixing", "pairwise-gossip", "--participation", "woken", "--delay", "2", "--step-size", "0.1")
+    code, table, errors = desgd("run", *SMALL, *words)
+    assert (code, errors) == (0, "")
+    assert "chain(woken(), delayed(2))" in table
+    with xr.open_dataset("desgd-fast-run/runs.nc") as dataset:
+        assert dataset.attrs["mixing"] == "pairwise_gossip()"
+        np.testing.assert_allclose(dataset["mixing_weight"].sum(), 4.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--mixing", "nothing(3)"), "--mixing must be one of link_failures, gilbert_elliott"),
+        (("--mixing", "server(9)"), "n_sampled must be"),
+        (("--participation", "heavy_ball(0.9)"), "--participation must be one of always, bernoulli"),
+        (("--delay", "soon"), "--delay must be one of delayed"),
+        (("--mixing", "link_failures(0.1)"), "--step-size is needed with sgd() under link_failures(0.1)"),
+    ],
+)
+def test_bad_networks_and_participations_are_one_line(
+    desgd: Desgd, arguments: tuple[str, ...], message: str
+) -> None:
+    code, _, errors = desgd("run", *SMALL, *arguments)
+    assert code == 2
+    assert message in errors

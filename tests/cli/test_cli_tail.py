@@ -93,7 +93,7 @@ def test_row_numbers_are_left_out_aloud(desgd: Desgd, x: np.ndarray) -> None:
         (("--on-infinite", "censor"), "--on-infinite changes nothing with --estimator compare"),
         (("--no-picture", "-o", "a.png"), "--output changes nothing with --no-picture"),
         (("--tail", "sideways"), "'sideways' is not one of 'abs', 'upper', 'lower'"),
-        (("--estimator", "guess"), "'guess' is not one of 'compare', 'hill'"),
+        (("--estimator", "guess"), "'guess' is not one of 'compare', 'tail_index'"),
         (("--nan-policy", "propagate"), "is not one of 'raise', 'omit'"),
         (("--estimator", "pickands", "--k", "ks"), "k must be an integer"),
         (("--k", "nonsense"), "k must be an integer"),

@@ -45,3 +45,23 @@ def test_no_tail_index_where_runs_diverge(stacked: bool) -> None:
 def test_bad_input_is_named(change: dict[str, object], words: str) -> None:
     with pytest.raises((ValueError, TypeError), match=words):
         dsf.measure_tail(PROBLEM, W, **SETTINGS | change)
+
+
+def test_computed_alpha_stands_beside_the_estimate() -> None:
+    one = dsf.GaussianRegression(dim=1)
+    settings = {"step_size": 0.5, "batch_size": 1, "n_steps": 120, "n_runs": 5000, "rng": 1}
+    measured = dsf.measure_tail(one, np.eye(1), compare_with_theory=True, **settings)
+    assert measured.warnings[0].startswith("computed alpha = 2.904")
+    distance = float(measured.warnings[0].rsplit(" by ", 1)[1].split()[0])
+    # Six standard errors: false alarm 2e-9.
+    assert abs(distance) < 6
+    assert distance == pytest.approx((measured.alpha - 2.90397) / measured.stderr, abs=0.06)
+
+
+def test_theory_that_refuses_says_why() -> None:
+    rows = np.random.default_rng(0).normal(size=(40, 2))
+    data = dsf.DatasetRegression(rows, rows[:, 0])
+    measured = dsf.measure_tail(
+        data, np.eye(2), compare_with_theory=True, step_size=0.1, batch_size=1, n_steps=5, n_runs=200, rng=1
+    )
+    assert "computed" in measured.warnings[0]

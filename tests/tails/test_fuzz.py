@@ -307,7 +307,7 @@ def judge(result, x, chosen):
         low, high = result.interval()
         assert low.shape == high.shape == result.alpha.shape
     elif isinstance(result, tails.TailComparison):
-        assert len(result.estimates) + len(result.reasons) == 5
+        assert len(result.estimates) + len(result.reasons) == 6
         assert all(result.reasons.values())
         for estimate in result.estimates.values():
             judge(estimate, x, {})

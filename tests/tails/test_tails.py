@@ -181,7 +181,7 @@ def test_compare_flags_the_false_infinite_variance():
 def test_compare_gives_every_row_a_number_or_its_reason(x, unanswered):
     table = tails.compare(x)
     assert set(table.reasons) >= unanswered
-    assert len(table.reasons) + len(table.estimates) == 5
+    assert len(table.reasons) + len(table.estimates) == 6
     assert all(not math.isnan(estimate.alpha) for estimate in table.estimates.values())
     for name, reason in table.reasons.items():
         assert any(line.startswith(name) and line.endswith(reason) for line in str(table).splitlines())

@@ -88,18 +88,21 @@ def rows(distinct=False):
 
 def of_system(samples, name, adapt_first=False, chance=1.0, failure=None, steps=1, weights=W):
     rule, memory, mixed, _ = RULES[name]
-    laws = [samples, truth.events([chance, chance])]
+    laws = [samples]
     if failure is not None:
         laws.append(truth.events([failure]))
-    chances, a, e, present, *failed = truth.together(*laws)
+    chances, a, e, *failed = truth.together(*laws)
     gradient = lambda x: truth.gradient(x, a, e)  # noqa: E731
     n, size = len(chances), 1 + memory
     fixed, identity = np.tile(weights, (n, 1, 1)), np.tile(np.eye(2), (n, 1, 1))
     met = fixed if failure is None else np.where(failed[0][:, :, None] > 0, identity, fixed)
-    shape = (size, 2, 2)
-    talking = truth.matrices(stepping(rule, mixed, adapt_first, met, gradient, present), n, shape)
-    apart = truth.matrices(stepping(rule, 0, adapt_first, identity, gradient, present), n, shape)
-    return truth.second_moments([(chances, apart)] * (steps - 1) + [(chances, talking)], 2, 4)
+    ways = []
+    for decided, pattern in zip(*truth.events([chance, chance]), strict=True):  # once a round
+        present, shape = np.tile(pattern, (n, 1)), (size, 2, 2)
+        talking = truth.matrices(stepping(rule, mixed, adapt_first, met, gradient, present), n, shape)
+        apart = truth.matrices(stepping(rule, 0, adapt_first, identity, gradient, present), n, shape)
+        ways.append((decided, [(chances, apart)] * (steps - 1) + [(chances, talking)]))
+    return truth.second_moments([way for way in ways if way[0] > 0], 2, 4)
 
 
 def agree(problem, network, algorithm, expected, batch_size=1):

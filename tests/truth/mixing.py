@@ -64,3 +64,40 @@ def second_moment(
 ) -> np.ndarray:
     """Σ probability · of(W) over all outcomes."""
     return sum(probability * of(W) for probability, W in matrices)
+
+
+def sampled(n: int, uniforms: np.ndarray) -> np.ndarray:
+    """Clients of a round, without replacement: Floyd's algorithm."""
+    chosen: list[int] = []
+    for i, u in enumerate(uniforms):
+        last = n - len(uniforms) + i
+        client = int((1 - u) * (last + 1))
+        chosen.append(last if client in chosen else client)
+    return np.array(chosen)
+
+
+def at(law: np.ndarray, uniform: float) -> int:
+    return int(min(np.searchsorted(np.cumsum(law), uniform), len(law) - 1))
+
+
+def walk(P: np.ndarray, start: np.ndarray, uniforms: Iterable[float]) -> list[int]:
+    """Where a token is in every round."""
+    places: list[int] = []
+    for u in uniforms:
+        places.append(at(P[places[-1]] if places else start, u))
+    return places
+
+
+def repelled(
+    P: np.ndarray, mu: np.ndarray, strength: float, forgetting: float | None, uniforms: Iterable[float]
+) -> list[int]:
+    places, x = [], mu.copy()
+    for n, u in enumerate(uniforms):
+        if places:
+            kernel = P[places[-1]] * (x / mu) ** -strength
+            places.append(at(kernel / kernel.sum(), u))
+        else:
+            places.append(at(mu, u))
+        gain = 1 / (n + 2) if forgetting is None else forgetting
+        x = x + gain * (np.eye(len(P))[places[-1]] - x)
+    return places

@@ -92,22 +92,25 @@ def reachable(sets, starts):
         basis = grown
 
 
-def second_moments(steps, n_nodes, n_start):
-    """h(2) per step, and E⟨e_i, e_j⟩ after the last one, of steps that follow each other for ever.
+def second_moments(ways, n_nodes, n_start):
+    """h(2) per step, and E⟨e_i, e_j⟩ after the last one, of rounds that follow each other for ever.
 
-    ``steps`` lists (probabilities, matrices) of each; the first ``n_start`` coordinates of a state are the
-    iterates' deviations, node after node, and memory begins at zero.
+    A round goes one of several ways, (probability, steps), ``steps`` a list of (probabilities, matrices); the
+    first ``n_start`` coordinates of a state are the iterates' deviations, node after node, and memory begins
+    at zero.
     """
+    steps = [step for _, way in ways for step in way]
     size = steps[0][1].shape[1] - 1
     span = reachable([many for _, many in steps], [*range(n_start), size])
     linear = reachable([many[:, :size, :size] for _, many in steps], [*range(n_start)])
-    product = np.eye(linear.shape[1] ** 2)
-    whole = np.eye(span.shape[1] ** 2)
-    for chances, many in steps:
-        inside = linear.T @ many[:, :size, :size] @ linear
-        product = _square(chances, inside) @ product
-        whole = _square(chances, span.T @ many @ span) @ whole
-    growth = np.abs(np.linalg.eigvals(product)).max() ** (1 / len(steps))
+    product, whole = np.zeros((linear.shape[1] ** 2,) * 2), np.zeros((span.shape[1] ** 2,) * 2)
+    for chance, way in ways:
+        inner, outer = chance * np.eye(len(product)), chance * np.eye(len(whole))
+        for chances, many in way:
+            inner = _square(chances, linear.T @ many[:, :size, :size] @ linear) @ inner
+            outer = _square(chances, span.T @ many @ span) @ outer
+        product, whole = product + inner, whole + outer
+    growth = np.abs(np.linalg.eigvals(product)).max() ** (1 / len(ways[0][1]))
     values, vectors = np.linalg.eig(whole)
     fixed = vectors[:, np.argmin(np.abs(values - 1))].real.reshape(span.shape[1], -1)
     raw = span @ fixed @ span.T

@@ -253,6 +253,8 @@ def node_dropout(graph: "nx.Graph[Any] | Any", probability: ArrayLike) -> Mixing
         away[None, :],
         n_nodes,
         n_nodes,
+        wakes=True,
+        remembers=False,
         name=f"node_dropout({shown}{', …' if np.ptp(away) and n_nodes > 3 else ''})",
         quadratic=moments.quadratic,
         square=moments.square,

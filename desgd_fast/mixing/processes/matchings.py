@@ -126,6 +126,8 @@ def _one_set_at_a_time(
         tables,
         0 if cyclic else 1,
         n_nodes,
+        wakes=True,
+        remembers=False,
         name=name,
         quadratic=None if cyclic else quadratic,
         square=square,

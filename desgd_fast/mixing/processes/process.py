@@ -38,8 +38,12 @@ class MixingProcess:
         Uniforms that it draws for each round.
     n_memory : int
         Numbers that it keeps from one round to the next, zeros before the first; a participation reads them.
-        Of a process that wakes nodes the first n_nodes say who is awake, 1 or 0
-        (:func:`desgd_fast.algorithms.woken`).
+    wakes : bool
+        Whether it says who takes part in a round (:func:`desgd_fast.algorithms.woken`): the first n_nodes
+        numbers of its memory are 1 or 0, or there are none where all take part.
+    remembers : bool
+        Whether a round depends on the memory of the one before; where it does not, memory is what a round
+        writes for participations.
     common : bool
         Whether all nodes receive the same, as from a server: ``base`` and ``mean`` then hold that one row.
     name : str
@@ -71,6 +75,8 @@ class MixingProcess:
     tables: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)), repr=False)
     n_uniforms: int = 0
     n_memory: int = 0
+    wakes: bool = False
+    remembers: bool = True
     common: bool = False
     name: str = "fixed"
     quadratic: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = field(default=None, repr=False)

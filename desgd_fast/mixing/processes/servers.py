@@ -61,8 +61,8 @@ def server(n_nodes: int, n_sampled: int | None = None) -> MixingProcess:
     Examples
     --------
     >>> import desgd_fast as dsf
-    >>> dsf.mixing.server(1000, 10)
-    MixingProcess(n_uniforms=10, n_memory=1000, common=True, name='server(1000, 10)')
+    >>> dsf.mixing.server(1000, 10).name
+    'server(1000, 10)'
     """
     n_nodes = check.positive_integer("n_nodes", n_nodes)
     sampled = n_nodes if n_sampled is None else check.integer("n_sampled", n_sampled, 1, n_nodes)
@@ -80,13 +80,17 @@ def server(n_nodes: int, n_sampled: int | None = None) -> MixingProcess:
 
     row = one_row(np.full(n_nodes, 1.0 / n_nodes))
     if sampled == n_nodes:
-        return MixingProcess(row, row, common=True, name=f"server({n_nodes})", quadratic=quadratic)
+        return MixingProcess(
+            row, row, wakes=True, remembers=False, common=True, name=f"server({n_nodes})", quadratic=quadratic
+        )
     return MixingProcess(
         one_row(np.full(n_nodes, 1.0 / sampled)),
         row,
         _sample_clients,
         n_uniforms=sampled,
         n_memory=n_nodes,
+        wakes=True,
+        remembers=False,
         common=True,
         name=f"server({n_nodes}, {sampled})",
         quadratic=quadratic,

@@ -151,6 +151,7 @@ def token(chain: "nx.Graph[Any] | Any") -> MixingProcess:
         tables,
         1,
         n_nodes + 1,
+        wakes=True,
         common=True,
         name=f"token({n_nodes} nodes)",
         outcomes=outcomes,
@@ -205,6 +206,7 @@ def self_repellent_token(
         np.concatenate([tables, numbers]),
         1,
         2 * n_nodes + 1,
+        wakes=True,
         common=True,
         name=f"self_repellent_token({n_nodes} nodes, {strength:g})",
     )

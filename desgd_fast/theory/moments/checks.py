@@ -29,6 +29,14 @@ def linear_part(name: str, part: Any, linear: bool) -> None:
         )
 
 
+def same_for_all_nodes(name: str, part: Any) -> None:
+    """A local rule or message with the same numbers at all nodes."""
+    if part.per_node and len(part.parameters) > part.width:
+        raise ValueError(
+            f"{name} holds {part!r} with numbers of every node's own: its second moments are not known yet"
+        )
+
+
 def known_outcomes(name: str, part: Any) -> Callable[..., Any]:
     """A part that lists what its uniforms may decide."""
     if part.outcomes is None:
@@ -59,7 +67,7 @@ def repeats(name: str, part: Any, repeats: bool) -> None:
     """A participation that begins again after the steps it says."""
     if not repeats:
         raise ValueError(
-            f"{name} holds {part!r}, which does not repeat itself after {part.period} steps: state its "
+            f"{name} holds {part!r}, which does not repeat itself after {part.period} rounds: state its "
             "period for exact second moments"
         )
 

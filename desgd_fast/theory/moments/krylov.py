@@ -15,7 +15,7 @@ Operator = Callable[[Array], Array]
 _MOST_VECTORS, _MOST_NUMBERS = 120, 2**27
 _MOST_RESTARTS, _MOST_STEPS = 400, 4000
 # Unknowns up to which all eigenvalues are cheap.
-_DENSE = 200
+_DENSE = 600
 
 
 def _n_vectors(size: int) -> int:

@@ -1,5 +1,6 @@
 """The linear maps of parts, read off their own functions, and the law of a node's rows made of them."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -16,6 +17,8 @@ from desgd_fast.mixing import MixingProcess
 from desgd_fast.theory.moments import checks
 
 Array = NDArray[np.float64]
+
+_MOST_DECIDED = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,16 +168,22 @@ class Rows:
 
 @dataclass(frozen=True, eq=False)
 class Direction:
-    """What a node makes of its gradient in one outcome: the direction, its memory, and where it looks."""
+    """What a node makes of its gradient in one outcome: the direction, its memory, and where it looks.
+
+    ``looked`` is the memory of a node that takes no part, whose local rule looks and does no more.
+    """
 
     probability: float
     direction: Array
     memory: Array
     place: Array
+    looked: Array
 
 
 def directions(rows: Rows, dim: int) -> Iterator[tuple[float, list[Direction]]]:
     """The outcomes of the local rules: those common to all nodes, and for each those of every node."""
+    for part in rows.local:
+        checks.same_for_all_nodes("algorithm", part)
     listed = [outcomes(part, dim, part.parameters) for part in rows.local]
     common = [choice if part.shared else [None] for part, choice in zip(rows.local, listed, strict=True)]
     for fixed in product(*common):
@@ -188,29 +197,55 @@ def directions(rows: Rows, dim: int) -> Iterator[tuple[float, list[Direction]]]:
 def _direction(rows: Rows, dim: int, chosen: Sequence[tuple[float, Array | None]]) -> Direction:
     form, place = rows.unit(rows.n), rows.unit(0)
     memory: list[Array] = []
+    looked: list[Array] = []
     first = 1
     for k, (part, (_, drawn)) in enumerate(zip(rows.local, chosen, strict=True)):
         kept = [rows.unit(first + v) for v in range(part.memory)]
+        if part.look is not None:
+            seen = linear_map(part, _look(part), dim, 2 + part.memory, drawn)[:, : 2 + part.memory]
+            seen = seen @ np.stack([rows.iterate, rows.iterate, *kept])
+            place, kept = seen[0] - rows.unit(rows.n + 1), list(seen[2:])
+        looked.extend(kept)
         inputs = [form, rows.iterate, *kept, rows.unit(rows.n + 2 + k)][
             : 2 + part.memory + (part.normals == "dim")
         ]
         made = linear_map(part, _rule(part), dim, 2 + part.memory, drawn) @ np.stack(inputs)
         form = made[0]
         memory.extend(made[2:])
-        if part.look is not None:
-            seen = linear_map(part, _look(part), dim, 2 + part.memory, drawn)[0, : 2 + part.memory]
-            place = seen @ np.stack([rows.iterate, rows.iterate, *kept]) - rows.unit(rows.n + 1)
         first += part.memory
     chance = float(np.prod([probability for probability, _ in chosen]))
     return Direction(
-        chance, form, np.reshape(memory, (-1, rows.n_inputs)), place[[*range(rows.n), rows.n + 1]]
+        chance,
+        form,
+        np.reshape(memory, (-1, rows.n_inputs)),
+        place[[*range(rows.n), rows.n + 1]],
+        np.reshape(looked, (-1, rows.n_inputs)),
     )
 
 
 Factors = tuple[tuple[tuple[float, float], ...], ...]
 
 
-def factors(part: Part | None, step: int, links: Array, n_nodes: int) -> Factors:
+def decided(factors: Factors, n_nodes: int) -> Iterator[tuple[float, Factors]]:
+    """All that may come out for all nodes at once, where it holds for more than one step."""
+    if all(len(one) == 1 for one in factors):
+        yield 1.0, factors
+        return
+    each = factors if len(factors) > 1 else factors * n_nodes
+    checks.few("algorithm", "outcomes of its participation", math.prod(map(len, each)), _MOST_DECIDED)
+    for chosen in product(*each):
+        yield math.prod(chance for chance, _ in chosen), tuple(((1.0, factor),) for _, factor in chosen)
+
+
+def not_waiting(factors: Factors, local_steps: int | tuple[int, ...] | None, k: int) -> Factors:
+    """The same at the k-th step of a round, where nodes with steps of their own may have taken all."""
+    if not isinstance(local_steps, tuple):
+        return factors
+    each = factors if len(factors) > 1 else factors * len(local_steps)
+    return tuple(one if k < count else ((1.0, 0.0),) for one, count in zip(each, local_steps, strict=True))
+
+
+def factors(part: Part | None, meeting: int, links: Array, n_nodes: int) -> Factors:
     """Probabilities and values of what multiplies the step sizes, for all nodes or for each."""
     if part is None:
         return (((1.0, 1.0),),)
@@ -226,9 +261,9 @@ def factors(part: Part | None, step: int, links: Array, n_nodes: int) -> Factors
             for chance, uniforms in drawn
         )
 
-    found = tuple(of_node(node, step) for node in range(n_nodes))
+    found = tuple(of_node(node, meeting) for node in range(n_nodes))
     for later in (1, 2, 3, 5, 7, 1000):
-        repeats = of_node(later % n_nodes, step + later * part.period) == found[later % n_nodes]
+        repeats = of_node(later % n_nodes, meeting + later * part.period) == found[later % n_nodes]
         checks.repeats("algorithm", part, repeats)
     return found if any(one != found[0] for one in found) else found[:1]
 
@@ -253,7 +288,9 @@ def moving(rows: Rows, made: Sequence[Direction], step_sizes: Array, factors: Fa
             moved = np.tile(still, (n_nodes, 1, 1))
             moved[:, 1 : 1 + len(one.memory)] = one.memory
             moved[:, 0] -= np.multiply.outer(step_sizes * factor, one.direction)
-            moved[np.broadcast_to(factor == 0, n_nodes)] = still
+            out = still.copy()
+            out[1 : 1 + len(one.looked)] = one.looked
+            moved[np.broadcast_to(factor == 0, n_nodes)] = out
             chances.append(np.broadcast_to(chance * one.probability, n_nodes))
             maps.append(moved)
             places.append(one.place)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -75,8 +76,7 @@ class Recursion:
     @cached_property
     def _chain(self) -> rounds.Chain:
         participation = self.algorithm.participation
-        steps = 1 if participation is None else participation.period
-        period = rounds.period(self.process, self.algorithm.period, steps)
+        period = rounds.period(self.process, 1 if participation is None else participation.period)
         # One matrix that is met twice in a step cannot be averaged over, nor can what a participation reads.
         twice = self.algorithm.adapt_first and bool(self._rows.mixed)
         reads = participation is not None and parts.reads_links(participation, self.process)
@@ -121,9 +121,8 @@ class Recursion:
     def _moves(self) -> dict[Any, list[tuple[float, NodeStage]]]:
         return {}
 
-    def _move(self, step: int, memory: Array, change: Any) -> list[tuple[float, NodeStage]]:
+    def _move(self, factors: parts.Factors, change: Any) -> list[tuple[float, NodeStage]]:
         """The ways in which nodes move at a step, by the outcomes that all nodes share."""
-        factors = parts.factors(self.algorithm.participation, step, memory, self.process.n_nodes)
         if (factors, change) not in self._moves:
             listed = []
             for chance, made in self._directions:
@@ -142,21 +141,29 @@ class Recursion:
         return self._receiving.forward(mixed)
 
     def _round(self, turn: int, one: rounds.Round, moments: Moments) -> Moments:
-        """Local steps, the last of them with mixing."""
-        first, last = turn * self.algorithm.period, (turn + 1) * self.algorithm.period - 1
-        for step in range(first, last):
-            moments = _either(self._move(step, one.memory, None), moments)
+        """Local steps, the last of them with mixing; who takes part is decided once for all of them."""
+        found = parts.factors(self.algorithm.participation, turn, one.memory, self.process.n_nodes)
+        ways = parts.decided(found, self.process.n_nodes) if self.algorithm.period > 1 else [(1.0, found)]
+        return reduce(add, [self._steps(factors, one, moments).times(chance) for chance, factors in ways])
+
+    def _steps(self, factors: parts.Factors, one: rounds.Round, moments: Moments) -> Moments:
+        """The steps of a round."""
+        taken = [
+            parts.not_waiting(factors, self.algorithm.local_steps, k) for k in range(self.algorithm.period)
+        ]
+        for earlier in taken[:-1]:
+            moments = _either(self._move(earlier, None), moments)
         mixed, n = self._rows.mixed, self._rows.n
         together = self._sends or (one.quadratic is not None and bool(mixed))
         if mixed and (self.algorithm.adapt_first or not together):
             moments = MixStage(one.weights, mixed, n).forward(moments)
         if self.algorithm.adapt_first:
-            return self._meet(one, _either(self._move(last, one.memory, None), moments), ())
+            return self._meet(one, _either(self._move(taken[-1], None), moments), ())
         if together:
             moments = self._meet(one, moments, mixed)
-            return _either(self._move(last, one.memory, parts.from_memory), moments)
+            return _either(self._move(taken[-1], parts.from_memory), moments)
         mixing = MixStage(one.weights, (0,), n, one.quadratic)
-        return _either(self._move(last, one.memory, parts.without_iterate), moments, mixing)
+        return _either(self._move(taken[-1], parts.without_iterate), moments, mixing)
 
     def _turns(self, starts: dict[int, Moments]) -> dict[int, Moments]:
         """From the situations at which turns begin, once around."""

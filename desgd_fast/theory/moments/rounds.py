@@ -51,9 +51,9 @@ class Chain:
         return [z for z, turn in enumerate(self.turns) if turn == 0]
 
 
-def period(process: MixingProcess, steps_per_round: int, steps: int) -> int:
-    """Rounds after which the process and something that repeats after so many steps both begin again."""
-    return math.lcm(max(len(process.turns), 1) * steps_per_round, steps) // steps_per_round
+def period(process: MixingProcess, rounds: int) -> int:
+    """Rounds after which the process and something that repeats after so many both begin again."""
+    return math.lcm(max(len(process.turns), 1), rounds)
 
 
 def chain(process: MixingProcess, period: int, *, outcomes: bool) -> Chain:
@@ -67,16 +67,18 @@ def chain(process: MixingProcess, period: int, *, outcomes: bool) -> Chain:
     first = np.zeros(0 if averaged else process.n_memory)
     rounds: list[list[Round]] = []
     # The first round of all is of its own where there is a memory to begin with.
-    seen = [(0, first, first.size > 0)]
-    number = {(0, first.tobytes(), first.size > 0): 0}
+    begins = process.remembers and first.size > 0
+    seen = [(0, first, begins)]
+    number = {(0, first.tobytes(), begins): 0}
     for turn, memory, new in seen:  # grows as it goes
         found: dict[tuple[bytes, bytes], Round] = {}
         meeting = turn if new or first.size == 0 else turn + period
         for probability, weights, after in _listed(process, meeting, memory, averaged):
-            situation = ((turn + 1) % period, after.tobytes(), False)
+            kept = after if process.remembers else first
+            situation = ((turn + 1) % period, kept.tobytes(), False)
             if situation not in number:
                 number[situation] = len(seen)
-                seen.append((situation[0], after, False))
+                seen.append((situation[0], kept, False))
                 checks.few("W", "situations", len(seen), _MOST_SITUATIONS)
             data = (
                 weights.toarray() if sparse.issparse(weights) and process.n_nodes <= _DENSE_NODES else weights

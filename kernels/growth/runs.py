@@ -1,0 +1,83 @@
+"""How fast the general loop grows: whole states that are brought back to length one after every stretch."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import prange
+
+from desgd_fast.kernels.draw.minibatches import Sampling, choose_rows, reserve_epochs, reserve_sampling
+from desgd_fast.kernels.draw.normals import Counter
+from desgd_fast.kernels.jit.arithmetic import entries, wide_vectors
+from desgd_fast.kernels.jit.compile import Matrix, Reals, Word, Words, elementary, exact, kernel
+from desgd_fast.kernels.loops.general import State, advance_in, next_run, reserve_office
+from desgd_fast.kernels.loops.slots import Rules
+from desgd_fast.kernels.loops.steps import Span
+
+# Runs that share a room, one after the other.
+TOGETHER = 32
+
+_TINY = 1e-280
+
+
+@elementary
+def square_of(x: Matrix) -> float:
+    """Sum of squares of all entries."""
+    wide_vectors()
+    all_of_it, total = entries(x, 0, x.size), 0.0
+    for t in range(all_of_it.size):
+        total += all_of_it[t] * all_of_it[t]
+    return total
+
+
+@elementary
+def scale_by(factor: float, x: Matrix) -> None:
+    """Multiply all entries."""
+    wide_vectors()
+    all_of_it = entries(x, 0, x.size)
+    for t in range(all_of_it.size):
+        all_of_it[t] *= factor
+
+
+@exact
+def bring_back(x: Matrix, memory: Matrix, messages: Matrix) -> float:
+    """Scale a state to length one; the logarithm of the length it had."""
+    square = square_of(x) + square_of(memory) + square_of(messages)
+    factor = 1.0 / math.sqrt(max(square, _TINY))
+    scale_by(factor, x)
+    scale_by(factor, memory)
+    scale_by(factor, messages)
+    return 0.5 * math.log(max(square, _TINY))
+
+
+@kernel(parallel=True)
+def grow_runs(
+    state: State, source: Any, rules: Rules, step_sizes: Reals, key: Words, span: Span, logs: Reals
+) -> None:
+    """Advance every run by ``span`` and scale its iterates and vectors of memory back to length one.
+
+    ``logs[run]`` is the logarithm of the length that they had grown to.
+    """
+    n_runs = state.iterates.shape[0]
+    for part in prange((n_runs + TOGETHER - 1) // TOGETHER):
+        first: Any = np.int64(part) * TOGETHER
+        office = reserve_office(state, source, rules, np.uint64(first))
+        for run in range(first, min(first + TOGETHER, n_runs)):
+            office = next_run(office, np.uint64(run))
+            advance_in(office, state, rules, step_sizes, source.dim, key, span, run)
+            logs[run] = bring_back(state.iterates[run], state.memory[run], state.messages[run])
+
+
+@kernel(parallel=True)
+def count_rows(sampling: Sampling, key: Words, step: Word, weights: Reals, counts: Matrix) -> None:
+    """counts[part, r] += weight of the runs of this part that drew row r at this step."""
+    n_runs, n_parts, n_nodes = weights.size, counts.shape[0], sampling.batch_sizes.size
+    for part in prange(n_parts):
+        epochs, room = reserve_epochs(sampling), reserve_sampling(sampling, n_nodes)
+        for run in range(part * n_runs // n_parts, (part + 1) * n_runs // n_parts):
+            for node in range(n_nodes):
+                epochs.current[node] = -1
+            choose_rows(sampling, epochs, room, 0, n_nodes, Counter(key, step, np.uint64(run)))
+            for node in range(n_nodes):
+                for q in range(sampling.batch_sizes[node]):
+                    counts[part, room.rows[node, q]] += weights[run]

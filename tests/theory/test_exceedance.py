@@ -1,0 +1,173 @@
+"""Exceedance by regenerative splitting, against integral equations, known values and simulation."""
+
+from dataclasses import fields, replace
+
+import networkx as nx
+import numpy as np
+import pytest
+
+from desgd_fast import (
+    GaussianRegression,
+    algorithms,
+    losses,
+    mixing,
+    mixing_matrix,
+    plots,
+    simulate,
+    theory,
+)
+from desgd_fast.problems.rows import EmpiricalRisk
+from tests.truth import exceedance as reference
+
+SCALAR = GaussianRegression(dim=1, noise_std=1.0)
+ONE_NODE = {"step_size": 0.5, "batch_size": 1}
+RING = mixing_matrix(nx.cycle_graph(4))
+
+
+@pytest.fixture(scope="module")
+def scalar():
+    """One node in one dimension, to 1e-15."""
+    thresholds = [3, 10, 30, 100, 1e3, 1e4, 1e5]
+    return theory.exceedance(SCALAR, [[1.0]], thresholds, **ONE_NODE, rtol=0.15, rng=1)
+
+
+def test_one_dimension_agrees_with_the_integral_equation(scalar):
+    truth = reference.survival(scalar.thresholds, 0.5)
+    # Seven correlated comparisons: at 3.3 standard errors a false alarm in some hundreds of keys.
+    assert (np.abs(scalar.probability - truth) < 3.3 * scalar.stderr + 0.01 * truth).all()
+    assert (scalar.stderr < 0.16 * scalar.probability).all()
+    assert scalar.probability[-1] < 1.3e-15
+    assert abs(scalar.constant - 0.335) < 3.3 * scalar.constant_stderr
+    assert scalar.constant_stderr < 0.06
+
+
+def test_one_dimension_agrees_with_a_billion_steps_of_simulation(scalar):
+    known = np.array([0.012534, 4.179e-4, 1.708e-5, 5.24e-7])
+    error = np.array([1e-5, 1.3e-6, 2.0e-7, 4.3e-8])
+    distance = np.abs(scalar.probability[:4] - known) / np.hypot(scalar.stderr[:4], error)
+    assert (distance < 3.3).all()
+
+
+def test_excursions_are_rarer_than_the_steps_they_last(scalar):
+    assert (scalar.return_time * scalar.probability > 1).all()
+    assert (np.diff(scalar.return_time) > 0).all()
+    assert (np.diff(scalar.probability) < 0).all()
+
+
+def tail(alpha, rho=-0.3):
+    """A tail index that somebody gives."""
+    known = theory.tail_index(SCALAR, [[1.0]], **ONE_NODE)
+    return replace(known, alpha=alpha, lyapunov_exponent=rho)
+
+
+def test_any_exponent_gives_the_same_probability():
+    found = [
+        theory.exceedance(SCALAR, [[1.0]], [3, 30], **ONE_NODE, alpha=tail(s), rtol=0.05, rng=0)
+        for s in (2.0, 3.5)
+    ]
+    difference = found[0].probability - found[1].probability
+    assert (np.abs(difference) < 3.5 * np.hypot(found[0].stderr, found[1].stderr)).all()
+
+
+def test_bits_depend_on_the_key_alone():
+    found = [
+        theory.exceedance(
+            SCALAR, [[1.0]], [2, 5], **ONE_NODE, rtol=0.5, n_particles=400, rng=key, threads=threads
+        )
+        for key, threads in ((0, 1), (0, 2), (1, 2))
+    ]
+    assert (found[0].probability == found[1].probability).all()
+    assert (found[0].return_time == found[1].return_time).all()
+    assert (found[0].probability != found[2].probability).all()
+
+
+def counted(problem, W, levels, along=lambda norms: np.sqrt(np.square(norms).sum(axis=1)), **options):
+    """P of independent runs after some steps, and its standard error."""
+    runs = simulate(problem, W, **options, n_runs=200_000, keep="norms", rng=7)
+    height = along(runs.final_norms)
+    share = np.array([(height > level).mean() for level in levels])
+    return share, np.sqrt(share / height.size)
+
+
+CASES = {
+    "momentum": ([[1.0]], {"step_size": 0.15, "algorithm": algorithms.heavy_ball(0.5)}, 3.0, [2, 4]),
+    "local steps": (RING, {"step_size": 0.3, "algorithm": algorithms.local_steps(2)}, 3.0, [3, 8]),
+    "turns": (mixing.alternate([RING, np.eye(4)]), {"step_size": 0.4}, 2.5, [3, 8]),
+    "failing links": (mixing.link_failures(RING, 0.3), {"step_size": 0.4}, 2.5, [3, 8]),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_algorithms_and_processes_agree_with_simulation(case):
+    W, options, alpha, levels = CASES[case]
+    problem = GaussianRegression(dim=1)
+    share, error = counted(problem, W, levels, **options, batch_size=1, n_steps=120)
+    found = theory.exceedance(
+        problem, W, levels, **options, batch_size=1, alpha=tail(alpha, -0.1), rtol=0.05, rng=3
+    )
+    assert (np.abs(found.probability - share) < 3.5 * np.hypot(found.stderr, error)).all()
+
+
+def test_a_node_and_a_function_of_the_deviations_are_followed_too():
+    options = {"step_size": 0.4, "batch_size": 1}
+    problem, levels = GaussianRegression(dim=1), [1.0, 3.0]
+    arguments = {"alpha": tail(2.5, -0.1), "rtol": 0.05, "rng": 0}
+    share, error = counted(problem, RING, levels, lambda norms: norms[:, 2], **options, n_steps=120)
+    node = theory.exceedance(problem, RING, levels, **options, along=2, **arguments)
+    same = theory.exceedance(
+        problem, RING, levels, **options, along=lambda deviations: np.abs(deviations[:, 2, 0]), **arguments
+    )
+    assert (np.abs(node.probability - share) < 3.5 * np.hypot(node.stderr, error)).all()
+    np.testing.assert_allclose(same.probability, node.probability, rtol=1e-12)
+
+
+def test_results_become_a_dataset(scalar):
+    dataset = scalar.to_xarray()
+    assert dataset.probability.dims == ("threshold",)
+    assert set(dataset.data_vars) == {part.name for part in fields(scalar)} - {"thresholds"}
+
+
+def test_a_tail_plot_draws_the_computed_survival_function(scalar):
+    runs = simulate(SCALAR, [[1.0]], **ONE_NODE, n_steps=60, n_runs=2000, rng=0)
+    ax = plots.tail_plot(runs, exceedance=scalar)
+    bars = ax.containers[0]
+    np.testing.assert_allclose(bars.lines[0].get_ydata(), scalar.probability)
+    assert ax.get_xlim()[1] > 1e5
+
+
+ROWS = EmpiricalRisk(losses.least_squares(), [[1.0], [2.0]], [0.0, 1.0], sampling="shuffle-once")
+QUIET = GaussianRegression(dim=1, noise_std=0.0)
+CLIPPED = algorithms.clipped(1.0)
+BAD = [
+    ({"thresholds": [3, 2]}, ValueError, "thresholds must be a list of positive numbers in increasing order"),
+    ({"along": 1}, ValueError, "along must be an integer from 0 to 0, got 1"),
+    ({"along": "nodes"}, TypeError, "along must be"),
+    ({"along": lambda deviations: 1.0}, ValueError, "along must return one number for each of"),
+    ({"radius": 0.0}, ValueError, "radius must be a positive finite number"),
+    ({"rtol": 1.0}, ValueError, "rtol must be a number strictly between 0 and 1"),
+    ({"n_particles": 100}, ValueError, "n_particles must be an integer ≥ 320, got 100"),
+    ({"alpha": 2.9}, TypeError, "alpha must be a TailIndex, got 2.9"),
+    ({"step_size": lambda k: 0.5 + 0 * k}, TypeError, "step_size must be constant for a stationary law"),
+    (
+        {"step_size": 3.0},
+        ValueError,
+        r"step_size must leave a stationary law, but here rho = .* is not below 0",
+    ),
+    ({"algorithm": CLIPPED}, ValueError, "algorithm must be linear or homogeneous, got clipped"),
+    ({"problem": ROWS}, ValueError, "problem must not keep the permutation of its rows for ever"),
+    (
+        {"problem": GaussianRegression(dim=1, noise_std=0.0)},
+        ValueError,
+        "problem must have noise at its optimum",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "error", "message"), BAD, ids=[next(iter(bad[0])) for bad in BAD])
+def test_bad_input_is_refused_by_name(changes, error, message):
+    arguments = {"problem": SCALAR, "W": [[1.0]], "thresholds": [3.0], **ONE_NODE} | changes
+    if "problem" in changes and changes["problem"] is ROWS:
+        arguments["alpha"] = tail(2.9)
+    with pytest.raises(error, match=message):
+        theory.exceedance(**arguments)
