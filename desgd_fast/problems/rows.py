@@ -301,7 +301,7 @@ def _minimiser(problem: EmpiricalRisk) -> Real:
         method="L-BFGS-B",
         options={"maxiter": 10_000, "maxfun": 100_000, "ftol": 0.0, "gtol": 1e-12, "maxcor": 20},
     )
-    x, slope = np.asarray(found.x), problem.gradient(found.x)
+    x, slope, walking = np.asarray(found.x), problem.gradient(found.x), False
     if loss.hessian is not None and problem.dim <= _NEWTON_DIM:
         expected = HESSIAN if loss.slope is None else CURVATURE
         for _ in range(20):
@@ -312,12 +312,27 @@ def _minimiser(problem: EmpiricalRisk) -> Real:
             slope_there = problem.gradient(nearer)
             if not np.linalg.norm(slope_there) < np.linalg.norm(slope):
                 break
+            walking = bool(np.linalg.norm(nearer - x) > 1e-6 * np.linalg.norm(nearer))
             x, slope = nearer, slope_there
-    at_origin = np.linalg.norm(problem.gradient(np.zeros(problem.dim)))
-    if not np.linalg.norm(slope) <= 1e-6 * max(1.0, float(at_origin)):
+        else:
+            # Newton's method settles in a few steps, or walks on for ever where labels can be separated.
+            if walking:
+                warnings.warn(
+                    "the search for the optimum walked on with an ever smaller gradient: the loss seems to "
+                    "have no minimiser (separable labels?). Distances are measured from where it stopped; "
+                    "pass reference= to measure from a point of your own, or regularise the loss.",
+                    OptimumWarning,
+                    stacklevel=4,
+                )
+    # What rows pull with at the origin: how large a gradient is, whatever the units.
+    rows = np.arange(len(features))
+    pulls = _gradients(loss, np.zeros(features.shape), rows, rows + 1, features, targets)
+    largest = np.abs(pulls).max(initial=0.0)
+    typical = largest * np.sqrt(np.mean(np.sum((pulls / largest) ** 2, axis=1))) if largest > 0 else 0.0
+    if not np.abs(slope).max() <= 1e-6 * typical:
         warnings.warn(
             f"the search for the optimum ended where the gradient still has length "
-            f"{np.linalg.norm(slope):.2g}: distances are measured from there. The loss may have no "
+            f"{np.abs(slope).max():.2g}: distances are measured from there. The loss may have no "
             "minimiser, or a kink there; pass reference= to measure from a point of your own.",
             OptimumWarning,
             stacklevel=4,

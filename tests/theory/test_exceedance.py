@@ -10,7 +10,6 @@ from desgd_fast import (
     GaussianRegression,
     algorithms,
     losses,
-    mixing,
     mixing_matrix,
     plots,
     simulate,
@@ -60,15 +59,6 @@ def tail(alpha, rho=-0.3):
     return replace(known, alpha=alpha, lyapunov_exponent=rho)
 
 
-def test_any_exponent_gives_the_same_probability():
-    found = [
-        theory.exceedance(SCALAR, [[1.0]], [3, 30], **ONE_NODE, alpha=tail(s), rtol=0.05, rng=0)
-        for s in (2.0, 3.5)
-    ]
-    difference = found[0].probability - found[1].probability
-    assert (np.abs(difference) < 3.5 * np.hypot(found[0].stderr, found[1].stderr)).all()
-
-
 def test_bits_depend_on_the_key_alone():
     found = [
         theory.exceedance(
@@ -79,47 +69,6 @@ def test_bits_depend_on_the_key_alone():
     assert (found[0].probability == found[1].probability).all()
     assert (found[0].return_time == found[1].return_time).all()
     assert (found[0].probability != found[2].probability).all()
-
-
-def counted(problem, W, levels, along=lambda norms: np.sqrt(np.square(norms).sum(axis=1)), **options):
-    """P of independent runs after some steps, and its standard error."""
-    runs = simulate(problem, W, **options, n_runs=200_000, keep="norms", rng=7)
-    height = along(runs.final_norms)
-    share = np.array([(height > level).mean() for level in levels])
-    return share, np.sqrt(share / height.size)
-
-
-CASES = {
-    "momentum": ([[1.0]], {"step_size": 0.15, "algorithm": algorithms.heavy_ball(0.5)}, 3.0, [2, 4]),
-    "local steps": (RING, {"step_size": 0.3, "algorithm": algorithms.local_steps(2)}, 3.0, [3, 8]),
-    "turns": (mixing.alternate([RING, np.eye(4)]), {"step_size": 0.4}, 2.5, [3, 8]),
-    "failing links": (mixing.link_failures(RING, 0.3), {"step_size": 0.4}, 2.5, [3, 8]),
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("case", CASES)
-def test_algorithms_and_processes_agree_with_simulation(case):
-    W, options, alpha, levels = CASES[case]
-    problem = GaussianRegression(dim=1)
-    share, error = counted(problem, W, levels, **options, batch_size=1, n_steps=120)
-    found = theory.exceedance(
-        problem, W, levels, **options, batch_size=1, alpha=tail(alpha, -0.1), rtol=0.05, rng=3
-    )
-    assert (np.abs(found.probability - share) < 3.5 * np.hypot(found.stderr, error)).all()
-
-
-def test_a_node_and_a_function_of_the_deviations_are_followed_too():
-    options = {"step_size": 0.4, "batch_size": 1}
-    problem, levels = GaussianRegression(dim=1), [1.0, 3.0]
-    arguments = {"alpha": tail(2.5, -0.1), "rtol": 0.05, "rng": 0}
-    share, error = counted(problem, RING, levels, lambda norms: norms[:, 2], **options, n_steps=120)
-    node = theory.exceedance(problem, RING, levels, **options, along=2, **arguments)
-    same = theory.exceedance(
-        problem, RING, levels, **options, along=lambda deviations: np.abs(deviations[:, 2, 0]), **arguments
-    )
-    assert (np.abs(node.probability - share) < 3.5 * np.hypot(node.stderr, error)).all()
-    np.testing.assert_allclose(same.probability, node.probability, rtol=1e-12)
 
 
 def test_results_become_a_dataset(scalar):

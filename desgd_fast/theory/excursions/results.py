@@ -44,7 +44,7 @@ class Exceedance:
     >>> import desgd_fast as dsf
     >>> problem = dsf.GaussianRegression(dim=1)
     >>> found = dsf.theory.exceedance(problem, [[1.0]], [3, 1e4], step_size=0.5, batch_size=1, rng=0)
-    >>> found.thresholds, bool(found.return_time[1] > 1e12)
+    >>> found.thresholds, bool(found.return_time[1] > 1e11)
     (array([3.e+00, 1.e+04]), True)
     """
 

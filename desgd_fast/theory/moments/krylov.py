@@ -58,6 +58,7 @@ def _lanczos(operator: Operator, vector: Array) -> float:
 def _arnoldi(operator: Operator, vector: Array) -> float:
     most, value = min(vector.size, _n_vectors(vector.size)), 0.0
     for _ in range(_MOST_RESTARTS):
+        before = value
         basis, square = np.zeros((most + 1, vector.size)), np.zeros((most + 1, most))
         basis[0] = vector
         for k in range(most):
@@ -75,9 +76,11 @@ def _arnoldi(operator: Operator, vector: Array) -> float:
                 top = int(np.argmax(values.real))
                 value, ritz = float(values[top].real), vectors[:, top].real
                 residual = rest * abs(ritz[-1]) / max(float(np.linalg.norm(ritz)), 1e-300)
-                if ended or residual <= 1e-13 * abs(value):
+                if ended or residual <= 1e-12 * abs(value):
                     return value
             square[k + 1, k], basis[k + 1] = rest, image / rest
+        if abs(value - before) <= 1e-14 * abs(value):  # rounding keeps the residual where it is
+            break
         vector = ritz @ basis[:most]
         vector /= np.linalg.norm(vector)
     return value
