@@ -12,13 +12,13 @@ import typer
 from desgd_fast.cli import algorithms as cli_algorithms
 from desgd_fast.cli import graph as cli_graph
 from desgd_fast.cli import options
+from desgd_fast.cli.computed import DEFAULT_SHARE, beside, computed
 from desgd_fast.cli.graph import Rule
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from desgd_fast.algorithms import Algorithm
     from desgd_fast.mixing import MixingProcess
     from desgd_fast.mixing.report import MixingReport
     from desgd_fast.problems.gaussian import GaussianRegression
@@ -26,11 +26,6 @@ if TYPE_CHECKING:
     from desgd_fast.simulation.results import Runs
     from desgd_fast.tails.results import TailEstimate
 
-# Share of the step size of infinite variance that a run takes when it is not told a step size.
-DEFAULT_SHARE = 0.9
-
-# Up to this many nodes the exact second moments of the graph take seconds; beyond, those of one node serve.
-EXACT_NODES = 100
 
 # Below this p-value the distances from the optimum are taken to be still on the move.
 DRIFT_LEVEL = 1e-6
@@ -205,9 +200,18 @@ def run(
         problem.partition(report.n_nodes, batch_size)
     else:
         problem = dsf.GaussianRegression(dim, feature_std, noise_std)
-    gaussian = _gaussian(problem)
     rule_of_nodes = cli_algorithms.read(algorithm, participation, delay)
-    step_size, theory = _theory(gaussian, W, report, step_size, batch_size, rule_of_nodes)
+    theory = computed(
+        problem,
+        W,
+        report,
+        step_size=step_size,
+        batch_size=batch_size,
+        algorithm=rule_of_nodes,
+        rng=rng,
+        threads=threads,
+    )
+    step_size = theory.step_size
     shared: dict[str, Any] = {"step_size": step_size, "batch_size": batch_size, "algorithm": rule_of_nodes}
     # A run that starts at the optimum has only its tail to build up, and no start to forget.
     shared |= {"engine": engine, "initial": problem.optimum, "rng": rng, "threads": threads}
@@ -248,16 +252,17 @@ def run(
         ],
     )
     _show(
-        "Stability"
-        if problem is gaussian
-        else "Stability (theory: Gaussian features, covariance of the data)",
+        "Theory",
         [
-            *theory,
+            *theory.rows,
             ("diverged runs", f"{drift.n_diverged} of {runs}"),
             ("distances at half time and end", drift.verdict),
         ],
     )
     _show_tail(f"Tail index of ‖x − x*‖, {measured}", tail, drift, level)
+    note = None if average_last else beside(theory.tail, tail.all_nodes)
+    if note is not None:
+        typer.echo(f"  note: {note}")
     settings = {
         "problem": _describe(problem),
         "graph": graph,
@@ -278,62 +283,13 @@ def run(
     return {
         "settings": settings,
         "graph": report,
-        "stability": dict(theory),
+        "stability": dict(theory.rows),
+        "computed_tail": theory.tail,
         "diverged": drift.n_diverged,
         "tail": tail.all_nodes,
         "tail_of_nodes": tail.per_node,
         "files": [out / "runs.nc", out / "tail.png"],
     }
-
-
-def _gaussian(problem: "GaussianRegression | DatasetRegression") -> "GaussianRegression":
-    """The problem itself, or Gaussian features with the second moments of the data."""
-    import numpy as np
-
-    from desgd_fast.problems.gaussian import GaussianRegression
-    from desgd_fast.problems.rows import DatasetRegression
-
-    if not isinstance(problem, DatasetRegression):
-        return problem
-    moments = problem.features.T @ problem.features / problem.n_rows + problem.ridge * np.eye(problem.dim)
-    return GaussianRegression(problem.dim, covariance=moments)
-
-
-def _theory(
-    gaussian: "GaussianRegression",
-    W: "MixingProcess",
-    report: "MixingReport",
-    step_size: float | None,
-    batch_size: int,
-    algorithm: "Algorithm",
-) -> tuple[float, list[tuple[str, str]]]:
-    """The step size to take, and what the exact second moments say about it."""
-    from desgd_fast import theory
-
-    if not (algorithm.plain and W.fixed):
-        what = repr(algorithm) if W.fixed else f"{algorithm!r} under {W.name}"
-        if step_size is None:
-            raise typer.BadParameter(f"--step-size is needed with {what}: its frontier is not computed yet")
-        return step_size, [("step size of infinite variance", f"not computed yet for {what}")]
-    law: dict[str, Any] = {"batch_size": batch_size, "algorithm": algorithm}
-    label = "step size of infinite variance"
-    if report.n_nodes > EXACT_NODES:
-        alone = float(theory.critical_step_size(gaussian, [[1.0]], at="infinite-variance", **law))
-        lowest = report.smallest_eigenvalue if not algorithm.adapt_first else 1.0
-        # The mean of the iterates is stable below (1 + μ_min) / λ_max, whatever the noise.
-        power = float(gaussian.stds(1)[0][0]) ** 2 * float(gaussian.eigenvalues.max())
-        critical = min(alone, (1.0 + lowest) / power)
-        return DEFAULT_SHARE * critical if step_size is None else step_size, [
-            (label, f"near {critical:.6g}, that of one node alone (a large graph)")
-        ]
-    critical = float(theory.critical_step_size(gaussian, W, at="infinite-variance", **law))
-    step_size = DEFAULT_SHARE * critical if step_size is None else step_size
-    growth = theory.second_moment_growth(gaussian, W, step_size=step_size, **law)
-    verdict = "infinite" if growth >= 1 else "finite"
-    return step_size, [
-        (label, f"{critical:.6g}"),
-        ("growth of the second moment", f"{growth:.6g} a step, variance {verdict}"),
-    ]
 
 
 def _describe(problem: "GaussianRegression | DatasetRegression") -> str:

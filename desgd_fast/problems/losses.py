@@ -131,7 +131,8 @@ class Loss:
         name = f"{curvature:g}/2 (aᵀx)² + {self.ridge:g}/2 ‖x‖²"
         if curvature == 0:
             value, gradient = compiled.penalty(self.ridge)
-            return Loss(gradient, value, outputs=self.outputs, name=name, curvature_at_infinity=0.0)
+            far = Loss(gradient, value, outputs=self.outputs, name=name, ridge=self.ridge)
+            return replace(far, curvature_at_infinity=0.0)
         far = linear_model(*compiled.pure_square(curvature), ridge=self.ridge, name=name)
         return replace(far, curvature_at_infinity=curvature)
 

@@ -48,7 +48,7 @@ __all__ = [
 # Particles to begin with where no number is asked for, fewer where each is large, and the most to grow to.
 _PARTICLES, _FEWER_PARTICLES, _LARGE, _MOST_PARTICLES = 1024, 256, 1024, 65536
 # Enough of them that a row which has to be drawn again and again is.
-_PARTICLES_OF_A_LOOP = 8192
+_PARTICLES_OF_A_LOOP = 4096
 
 
 def second_moment_growth(

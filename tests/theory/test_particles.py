@@ -70,7 +70,7 @@ def test_the_row_that_makes_the_tail_of_the_diabetes_records_is_found() -> None:
 
 def test_a_loss_is_what_is_left_of_it_at_infinity() -> None:
     features = np.random.default_rng(0).normal(size=(12, 1))
-    options = {"step_size": 0.6, "batch_size": 1, "rng": 0, "threads": 1}
+    options = {"step_size": 0.6, "batch_size": 1, **QUICK, "n_particles": 64}
     square = dsf.EmpiricalRisk(dsf.losses.ridge(0.1), features, np.ones(12))
     huber = dsf.EmpiricalRisk(dsf.losses.huber(ridge=0.1), features, np.ones(12))
     assert theory.lyapunov_exponent(square, [[1.0]], **options).value < 0
@@ -129,7 +129,7 @@ def add_a_normal(direction, iterate, memory, normals, uniforms, parameters):
     ("change", "message"),
     [
         ({"step_size": lambda k: 0.1}, "step_size"),
-        ({"step_size": [[0.1]]}, "step_size must be a number, or one for each node"),
+        ({"step_size": [[0.1]]}, "step_size must be a number or one for each node"),
         ({"problem": 3}, "problem must be"),
         (
             {
