@@ -29,11 +29,7 @@ def test_every_name_of_the_package_is_public() -> None:
     assert len(paths) == len(NAMES) > 100
 
 
-# Results of theory are being rewritten.
-LATER = {f"desgd_fast.theory.{name}" for name in ("CriticalStepSize", "Growth", "TailIndex")}
-
-
-@pytest.mark.parametrize("entry", [e for e in NAMES if e.path not in LATER], ids=lambda entry: entry.path)
+@pytest.mark.parametrize("entry", NAMES, ids=lambda entry: entry.path)
 def test_every_public_name_has_an_example(entry: public.Public) -> None:
     assert ">>>" in (inspect.getdoc(entry.value) or ""), f"{entry.path} needs an example in its docstring"
 

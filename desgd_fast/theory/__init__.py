@@ -25,6 +25,9 @@ from desgd_fast.theory.results import (
     CriticalStepSize as CriticalStepSize,
 )
 from desgd_fast.theory.results import (
+    DominatingRow as DominatingRow,
+)
+from desgd_fast.theory.results import (
     Growth as Growth,
 )
 from desgd_fast.theory.results import (

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, SupportsFloat
 
+from desgd_fast.common import html
 from desgd_fast.common.forms import dataset, scalars
 
 if TYPE_CHECKING:
@@ -27,6 +28,14 @@ class _Measured(SupportsFloat):
     def ci_high(self) -> float:
         """Upper end of the 95% interval."""
         return float(self) + _NORMAL_95 * self.stderr
+
+    def _repr_html_(self) -> str:
+        entries: list[tuple[str, object]] = [
+            (name.replace("_", " "), value)
+            for name, (_, value) in scalars(self).items()
+            if name != "warnings"
+        ]
+        return html.card(type(self).__name__, entries, notes=self.warnings)
 
     def to_xarray(self) -> "xarray.Dataset":
         """One scalar variable per attribute."""
@@ -61,6 +70,14 @@ class CriticalStepSize(_Measured):
         ``"exact"``, ``"quadrature"`` or ``"population"``.
     warnings : tuple of str
         What a reader of the number must know.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf
+    >>> problem = dsf.GaussianRegression(dim=1)
+    >>> end = dsf.theory.critical_step_size(problem, [[1.0]], batch_size=1, at="infinite-variance")
+    >>> round(float(end), 4), end.stderr, end.method
+    (0.6667, 0.0, 'exact')
     """
 
     value: float
@@ -93,6 +110,14 @@ class Growth(_Measured):
         ``"quadrature"`` or ``"population"``.
     warnings : tuple of str
         What a reader of the number must know.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf
+    >>> problem = dsf.GaussianRegression(dim=1)
+    >>> rho = dsf.theory.lyapunov_exponent(problem, [[1.0]], step_size=0.5, batch_size=1)
+    >>> round(float(rho), 4), rho.s, rho.method
+    (-0.4846, 0.0, 'quadrature')
     """
 
     value: float
@@ -123,6 +148,14 @@ class DominatingRow:
         Share of steps of a large excursion in whose minibatch it is.
     chance : float
         The same of all steps.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf
+    >>> problem = dsf.DatasetRegression([[1.0], [0.1], [2.2]], [1.0, 0.0, 1.0])
+    >>> tail = dsf.theory.tail_index(problem, [[1.0]], step_size=0.5, batch_size=1, rtol=0.1, rng=0)
+    >>> tail.dominating_row.row, round(tail.dominating_row.contraction, 2)
+    (2, 2.42)
     """
 
     node: int
@@ -157,6 +190,13 @@ class TailIndex(_Measured):
         What a reader of the number must know.
     dominating_row : DominatingRow or None
         The row that makes the tail, where nodes hold rows and one of them does.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf
+    >>> tail = dsf.theory.tail_index(dsf.GaussianRegression(1), [[1.0]], step_size=0.5, batch_size=1)
+    >>> round(float(tail), 5), tail.stationary, tail.lower_bound
+    (2.90397, True, False)
     """
 
     alpha: float

@@ -64,6 +64,9 @@ def test_results_show_their_numbers_and_a_picture(runs: Any) -> None:
         dsf.tails.compare(sample): "Pickands",
         dsf.tails.hill(runs.norms(), 20, axis=0): "1 samples",
         dsf.mixing_report([[1.0]]): "spectral gap",
+        dsf.theory.tail_index(
+            dsf.GaussianRegression(1), [[1.0]], step_size=0.5, batch_size=1
+        ): "lyapunov exponent",
     }.items():
         shown = result._repr_html_()
         parsed(shown)
