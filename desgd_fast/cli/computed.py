@@ -39,10 +39,15 @@ def computed(
     algorithm: "Algorithm",
     rng: int,
     threads: int | None,
+    wanted: bool,
 ) -> Computed:
     """What theory computes for the problem itself, or why it does not."""
     from desgd_fast import theory
 
+    if not wanted:
+        if step_size is None:
+            raise typer.BadParameter("--step-size is needed with --no-theory")
+        return Computed(step_size, [])
     law: dict[str, Any] = {"batch_size": batch_size, "algorithm": algorithm}
     label, unknown = "step size of infinite variance", "growth of the second moment"
     if _large(problem, report):

@@ -122,10 +122,15 @@ def run(
         float | None,
         _panel(
             "Descent",
-            f"Step size. By default {DEFAULT_SHARE} of the one at which the variance becomes infinite; "
-            "for --data, of the one at which it would for Gaussian features with the data's covariance.",
+            f"Step size. By default {DEFAULT_SHARE} of the one at which the variance becomes infinite.",
         ),
     ] = None,
+    theory: Annotated[
+        bool,
+        _panel(
+            "Descent", "Compute the frontier, the second moments and the tail index of this very descent."
+        ),
+    ] = True,
     batch_size: Annotated[int, _panel("Descent", "Samples per node and step.")] = 1,
     steps: Annotated[int, _panel("Descent", "Steps of every run.")] = 1000,
     runs: Annotated[int, _panel("Descent", "Independent runs: the sample whose tail is measured.")] = 10_000,
@@ -201,7 +206,7 @@ def run(
     else:
         problem = dsf.GaussianRegression(dim, feature_std, noise_std)
     rule_of_nodes = cli_algorithms.read(algorithm, participation, delay)
-    theory = computed(
+    known = computed(
         problem,
         W,
         report,
@@ -210,8 +215,9 @@ def run(
         algorithm=rule_of_nodes,
         rng=rng,
         threads=threads,
+        wanted=theory,
     )
-    step_size = theory.step_size
+    step_size = known.step_size
     shared: dict[str, Any] = {"step_size": step_size, "batch_size": batch_size, "algorithm": rule_of_nodes}
     # A run that starts at the optimum has only its tail to build up, and no start to forget.
     shared |= {"engine": engine, "initial": problem.optimum, "rng": rng, "threads": threads}
@@ -254,13 +260,13 @@ def run(
     _show(
         "Theory",
         [
-            *theory.rows,
+            *known.rows,
             ("diverged runs", f"{drift.n_diverged} of {runs}"),
             ("distances at half time and end", drift.verdict),
         ],
     )
     _show_tail(f"Tail index of ‖x − x*‖, {measured}", tail, drift, level)
-    note = None if average_last else beside(theory.tail, tail.all_nodes)
+    note = None if average_last else beside(known.tail, tail.all_nodes)
     if note is not None:
         typer.echo(f"  note: {note}")
     settings = {
@@ -283,8 +289,8 @@ def run(
     return {
         "settings": settings,
         "graph": report,
-        "stability": dict(theory.rows),
-        "computed_tail": theory.tail,
+        "stability": dict(known.rows),
+        "computed_tail": known.tail,
         "diverged": drift.n_diverged,
         "tail": tail.all_nodes,
         "tail_of_nodes": tail.per_node,

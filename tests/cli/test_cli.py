@@ -295,7 +295,7 @@ def test_choices_are_those_of_the_library() -> None:
 
 def test_networks_that_change_and_who_takes_part_have_names(desgd: Desgd) -> None:
     words = ("--mixing", "pairwise-gossip", "--participation", "woken", "--delay", "2", "--step-size", "0.1")
-    code, table, errors = desgd("run", *SMALL, *words)
+    code, table, errors = desgd("run", *SMALL, *words, "--no-theory")
     assert (code, errors) == (0, "")
     assert "chain(woken(), delayed(2))" in table
     with xr.open_dataset("desgd-fast-run/runs.nc") as dataset:
@@ -310,7 +310,8 @@ def test_networks_that_change_and_who_takes_part_have_names(desgd: Desgd) -> Non
         (("--mixing", "server(9)"), "n_sampled must be"),
         (("--participation", "heavy_ball(0.9)"), "--participation must be one of always, bernoulli"),
         (("--delay", "soon"), "--delay must be one of delayed"),
-        (("--mixing", "link_failures(0.1)"), "--step-size is needed with sgd() under link_failures(0.1)"),
+        (("--no-theory",), "--step-size is needed with --no-theory"),
+        (("--algorithm", "clipped(1)"), "--step-size is needed here: algorithm must be linear"),
     ],
 )
 def test_bad_networks_and_participations_are_one_line(
