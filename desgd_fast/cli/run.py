@@ -127,9 +127,7 @@ def run(
     ] = None,
     theory: Annotated[
         bool,
-        _panel(
-            "Descent", "Compute the frontier, the second moments and the tail index of this very descent."
-        ),
+        _panel("Descent", "Compute the frontier, second moments and tail index of this very descent."),
     ] = True,
     batch_size: Annotated[int, _panel("Descent", "Samples per node and step.")] = 1,
     steps: Annotated[int, _panel("Descent", "Steps of every run.")] = 1000,
