@@ -169,7 +169,7 @@ class TailComparison:
     >>> from desgd_fast import tails
     >>> comparison = tails.compare(np.random.default_rng(0).standard_t(3, 2000))
     >>> sorted(comparison.estimates)
-    ['Hill', 'MMO', 'Pickands', 'bias-reduced Hill', 'moment']
+    ['Hill', 'MMO', 'Pickands', 'bias-reduced Hill', 'moment', 'tail index']
     """
 
     estimates: dict[str, TailEstimate]

@@ -152,10 +152,9 @@ class DominatingRow:
     Examples
     --------
     >>> import desgd_fast as dsf
-    >>> problem = dsf.DatasetRegression([[1.0], [0.1], [2.2]], [1.0, 0.0, 1.0])
-    >>> tail = dsf.theory.tail_index(problem, [[1.0]], step_size=0.5, batch_size=1, rtol=0.1, rng=0)
-    >>> tail.dominating_row.row, round(tail.dominating_row.contraction, 2)
-    (2, 2.42)
+    >>> row = dsf.theory.DominatingRow(node=3, row=123, contraction=5.76, share=0.26, chance=0.018)
+    >>> round(row.share / row.chance)
+    14
     """
 
     node: int

@@ -19,6 +19,12 @@ class Clock:
         :func:`desgd_fast.algorithms.randomly_delayed` takes is :attr:`delay_law`.
     name : str
         Who waits for whom.
+
+    Examples
+    --------
+    >>> import numpy as np, desgd_fast as dsf
+    >>> dsf.walltime.Clock(np.array([1.0, 3.0, 6.0])).seconds_per_step
+    2.0
     """
 
     ends: NDArray[np.float64] = field(repr=False)

@@ -50,7 +50,7 @@ def draw_times(
 
 
 def read_times(path: str | Path) -> NDArray[np.float64]:
-    """(n_rounds, n_nodes) seconds from a text file: a round a line, a number a node.
+    r"""(n_rounds, n_nodes) seconds from a text file: a round a line, a number a node.
 
     Commas or blanks stand between them; lines that begin with # are left out.
 
@@ -60,6 +60,15 @@ def read_times(path: str | Path) -> NDArray[np.float64]:
         If lines differ in length or hold something else than seconds.
     OSError
         If the file cannot be read.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, desgd_fast as dsf
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "seconds.txt"
+    ...     _ = path.write_text("0.5 0.7\n0.6 0.9\n")
+    ...     dsf.walltime.read_times(path).shape
+    (2, 2)
     """
     text = Path(path).read_text()
     try:

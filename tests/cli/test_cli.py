@@ -49,7 +49,7 @@ def test_run_writes_table_file_and_picture(desgd: Desgd) -> None:
 
 def test_file_holds_what_the_library_computes(desgd: Desgd) -> None:
     arguments = ("--step-size", "0.3", "--batch-size", "2", "--rng", "5", "--k", "50", "--average-last", "7")
-    assert desgd("run", *SMALL, *arguments)[0] == 0
+    assert desgd("run", *SMALL, *arguments, "--no-theory")[0] == 0
     problem = dsf.GaussianRegression(dim=2)
     W = dsf.mixing_matrix(nx.cycle_graph(4))
     runs = dsf.simulate(

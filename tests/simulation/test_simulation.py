@@ -20,9 +20,9 @@ from desgd_fast import algorithms
 from desgd_fast.common import threads as common_threads
 from desgd_fast.common.warnings import DivergenceWarning
 from desgd_fast.kernels.loops import general, steps
+from desgd_fast.loop import layout
 from desgd_fast.loop.layout import Layout
 from desgd_fast.simulation import running as simulation
-from desgd_fast.simulation.engines import layout
 from desgd_fast.simulation.results import Runs, euclidean
 from tests.harness import ORDERS, ordered
 from tests.truth import simulation as reference

@@ -15,7 +15,7 @@ RING = dsf.mixing_matrix(nx.cycle_graph(8))
 ATC = algorithms.adapt_then_combine()
 # Values of the particles may be off by 4.5 of their standard errors: false alarm 1e-5 for each test.
 FAR = 4.5
-QUICK: dict[str, Any] = {"rtol": 0.03, "n_particles": 4096, "rng": 0, "threads": 1}
+QUICK: dict[str, Any] = {"rtol": 0.05, "n_particles": 2048, "rng": 0, "threads": 1}
 
 
 def test_one_node_under_momentum_zero_agrees_with_quadrature() -> None:

@@ -261,7 +261,7 @@ def test_interval_of_alpha_covers_the_truth():
             "n_particles must be an integer ≥ 64",
         ),
         (theory.tail_index, {"W": [[0.5]]}, ValueError, "W must be doubly stochastic"),
-        (theory.tail_index, {"problem": object()}, TypeError, "only simulation applies"),
+        (theory.tail_index, {"problem": object()}, TypeError, "problem must be a problem such as"),
         (theory.lyapunov_exponent, {"rng": -1}, ValueError, "rng must be"),
         (theory.lyapunov_exponent, {"progress": 1}, TypeError, "progress must be True or False"),
     ],

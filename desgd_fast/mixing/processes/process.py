@@ -107,7 +107,14 @@ class MixingProcess:
 def as_process(
     name: str, value: Any, *, allow_row_stochastic: bool = False, allow_negative: bool = False
 ) -> MixingProcess:
-    """A process as it is, and a doubly stochastic matrix as one that stays."""
+    """A process as it is, and a doubly stochastic matrix as one that stays.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf
+    >>> dsf.mixing.as_process("W", [[0.5, 0.5], [0.5, 0.5]]).fixed
+    True
+    """
     if isinstance(value, MixingProcess):
         return value
     matrix = checks.stochastic_matrix(

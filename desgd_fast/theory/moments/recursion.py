@@ -286,10 +286,14 @@ class Recursion:
     def critical_step_size(self) -> tuple[float, float]:
         """The smallest common step sizes at which h(2) = 1, and at which the mean stops contracting."""
         unit = 1 / float(np.linalg.norm(self.gradients.slopes, ord=2, axis=(2, 3)).max())
-        mean = _crossing(lambda step: self.at_step_size(step).mean_growth() - 1, unit)
+        mean = _crossing(lambda step: self.at_step_size(step).mean_growth() - _ONE, unit)
         if mean == 0:
             return 0.0, 0.0
-        return _crossing(lambda step: self.at_step_size(step).growth() - 1, unit, below=mean), mean
+        return _crossing(lambda step: self.at_step_size(step).growth() - _ONE, unit, below=mean), mean
+
+
+# What no step changes may be left as an eigenvalue 1 by rounding; it is no growth.
+_ONE = 1 + 1e-10
 
 
 def _crossing(excess: Callable[[float], float], unit: float, below: float = math.inf) -> float:
