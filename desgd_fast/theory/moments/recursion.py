@@ -293,7 +293,7 @@ class Recursion:
 
 
 # What no step changes may be left as an eigenvalue 1 by rounding; it is no growth.
-_ONE = 1 + 1e-10
+_ONE = 1 + 1e-13
 
 
 def _crossing(excess: Callable[[float], float], unit: float, below: float = math.inf) -> float:
