@@ -29,7 +29,7 @@ from desgd_fast.theory.population import LONGEST_INTERVAL, SPREAD
 
 Array = NDArray[np.float64]
 
-# Steps after which a population has forgotten where it began.
+# Stretches of one step, or of a typical path, after which a population has forgotten where it began.
 _BURN_IN = 64
 # Paths that show rho, and steps of each between two looks at it.
 _PATHS, _PATIENT = 256, 64
@@ -42,18 +42,18 @@ _NEVER = np.iinfo(np.int64).max
 class Particles:
     """A population in progress; every call of ``grow`` continues where the last one stopped.
 
-    ``problem`` is one at infinity. ``growth2`` is h(2) where it is known, else None.
+    ``problem`` is one at infinity, ``most`` the number of particles, of which a typical path needs fewer, and
+    ``burn_in`` the steps that were thrown away before the current stretch.
     """
 
     problem: Any
     experiment: Experiment
-    n_particles: int
+    most: int
     threads: int | None = None
-    growth2: float | None = None
     step: int = 0
     stride: int = 1
     patience: int = 16
-    burn_in: int = _BURN_IN
+    burn_in: int = 0
     look: int = 64
     loop: Loop = field(init=False)
 
@@ -61,11 +61,16 @@ class Particles:
         self.loop = Loop.of(self.problem, self.experiment, at_infinity=True)
         self._at_rows = isinstance(self.loop.source, Rows)
         self._begin(1.0)
-        self._source, self._target = (np.zeros(self.n_particles, np.int64) for _ in range(2))
+        self._source, self._target = (np.zeros(self.most, np.int64) for _ in range(2))
+
+    @property
+    def n_particles(self) -> int:
+        """How many there are at the current s."""
+        return self._weights.size
 
     def _begin(self, s: float) -> None:
         """Forget everything; a typical path, s = 0, is long rather than one of many."""
-        count = self.n_particles if s > 0 else min(_PATHS, self.n_particles)
+        count = self.most if s > 0 else min(_PATHS, self.most)
         iterates = np.zeros((count, self.experiment.n_nodes, self.loop.size))
         iterates[..., : self.problem.dim] = self._directions(count, seeded=s > 0 and self._at_rows)
         iterates /= np.sqrt(np.square(iterates).sum(axis=(1, 2), keepdims=True))
@@ -84,19 +89,19 @@ class Particles:
         if seeded:
             source = self.loop.source
             squares = np.square(source.features).sum(axis=1)
-            first_half = np.arange(0, count, 2)
-            chosen = generator.choice(squares.size, first_half.size, p=squares**2 / np.square(squares).sum())
+            every_other = np.arange(0, count, 2)
+            chosen = generator.choice(squares.size, every_other.size, p=squares**2 / np.square(squares).sum())
             node = np.searchsorted(source.offsets, chosen, side="right") - 1
-            directions[first_half] *= 0.01
-            row = np.zeros((first_half.size, dim))
+            directions[every_other] *= 0.01
+            row = np.zeros((every_other.size, dim))
             row[:, : source.features.shape[1]] = source.features[chosen]
-            directions[first_half, node] += row / np.sqrt(squares[chosen])[:, None]
+            directions[every_other, node] += row / np.sqrt(squares[chosen])[:, None]
         return directions
 
     def _advance(self, s: float, n_stretches: int, watch: Callable[[int], None] = lambda step: None) -> Array:
         """Sums over the population of every stretch, (n_stretches, N_SUMS); ``watch`` sees its weights."""
         sums = np.zeros((n_stretches, growth.N_SUMS))
-        logs, key, loop = np.empty(self._weights.size), self.experiment.key, self.loop
+        logs, key, loop = np.empty(self.n_particles), self.experiment.key, self.loop
         with common_threads.limited_to(self.threads):
             for k in range(n_stretches):
                 span = Span(self.step, self.stride, _NEVER, 0)
@@ -127,7 +132,7 @@ class Particles:
         n = growth.plan_copies(self.experiment.key, step, self._weights, self._source, self._target)
         for array in (self._grown, self._state.iterates, *self._state[2:]):
             if array.size:
-                flat = array.reshape(self._weights.size, -1, 1)
+                flat = array.reshape(self.n_particles, -1, 1)
                 growth.copy_particles(flat, self._source, self._target, n)
 
     def settle(self, s: float) -> None:
@@ -135,15 +140,19 @@ class Particles:
         self.stride = 1 if s > 0 else _PATIENT
         if s == 0 or self._at_rows:  # a row that is not drawn again at once is lost
             self._begin(s)
-            self._advance(s, self.burn_in)
+            self._throw_away(s, _BURN_IN)
             return
-        if self._weights.size < self.n_particles:
+        if self.n_particles < self.most:
             self._begin(s)
         probe = self._advance(s, 8)
         variance = probe[:, growth.WEIGHTED_SQUARED] * self.n_particles / probe[:, growth.WEIGHTED] ** 2 - 1
         spread = max(float(variance.mean()), 1e-12)
         self.stride = int(min(max(SPREAD**2 / spread, 1), LONGEST_INTERVAL))
-        self._advance(s, math.ceil(self.burn_in / self.stride))
+        self._throw_away(s, math.ceil(_BURN_IN / self.stride))
+
+    def _throw_away(self, s: float, n_stretches: int) -> None:
+        self._advance(s, n_stretches)
+        self.burn_in = n_stretches * self.stride
 
     def grow(self, s: float, n_stretches: int) -> Array:
         """The sums of so many further stretches at s."""

@@ -468,7 +468,9 @@ def tail_index(
 
     Notes
     -----
-    alpha does not depend on ``noise_std``. Where that is 0 at every node the stationary law is the point x*
+    Moments of the features must exist beyond 2·alpha: features with a power tail of index a let alpha be
+    a / 2 at most, and no population sees that. alpha does not depend on ``noise_std``. Where that is 0 at
+    every node the stationary law is the point x*
     itself, and alpha tells how far runs stray on their way there.
 
     Examples

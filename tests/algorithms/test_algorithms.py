@@ -6,7 +6,6 @@ from typing import Any
 import networkx as nx
 import numpy as np
 import pytest
-from scipy import sparse
 
 import desgd_fast as dsf
 from desgd_fast import algorithms
@@ -471,13 +470,6 @@ def test_a_gradient_is_taken_where_the_local_rule_looks() -> None:
         assert runs.final.item() == pytest.approx(x, abs=1e-12)
 
 
-def server(n_nodes: int) -> dsf.mixing.MixingProcess:
-    row = sparse.csr_array(np.full((1, n_nodes), 1 / n_nodes))
-    entries = row.data, row.indices.astype(np.int64), row.indptr.astype(np.int64)
-    row = sparse.csr_array(entries, shape=row.shape)
-    return dsf.mixing.MixingProcess(row, row, common=True)
-
-
 def flip(sent, before, byzantine, normals, parameters):
     for i in range(sent.shape[0]):
         if byzantine[i] > 0:
@@ -494,10 +486,10 @@ def test_a_server_is_the_complete_graph_with_its_row_computed_once(
     attacked = algorithms.Algorithm(attack=part, byzantine=(1,)) if attack else algorithms.sgd()
     algorithm = algorithms.chain(algorithms.adapt_then_combine(), attacked, aggregation)
     complete = few_runs(np.full((4, 4), 0.25), algorithm)
-    np.testing.assert_allclose(few_runs(server(4), algorithm), complete, atol=1e-13)
+    np.testing.assert_allclose(few_runs(dsf.mixing.server(4), algorithm), complete, atol=1e-13)
     if attack:
         unattacked = algorithms.chain(algorithms.adapt_then_combine(), aggregation)
-        assert np.abs(complete - few_runs(server(4), unattacked)).max() > 1e-3
+        assert np.abs(complete - few_runs(dsf.mixing.server(4), unattacked)).max() > 1e-3
 
 
 def test_a_consensus_step_is_a_lazier_matrix() -> None:
