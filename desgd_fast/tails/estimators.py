@@ -58,6 +58,9 @@ __all__ = [
 
 K = int | float | str | NDArray[np.int64]
 
+# Intervals of Hill's estimate.
+CLASSICAL, BIAS_AWARE = "classical", "bias-aware"
+
 # Smoothing reaches so many times as far as k at most: no product with a sample's size overflows.
 MOST_RATIO = 2**20
 
@@ -94,17 +97,17 @@ def hill(
     block_length: int | None = None,
     weights: ArrayLike | None = None,
     counts: ArrayLike | None = None,
+    interval: str | None = None,
     sensitivity: bool | None = None,
     rng: RNG = None,
     threads: int | None = None,
 ) -> TailEstimate:
     """Hill's estimator: the maximum likelihood tail index of the values above a threshold.
 
-    xi = (1/k) Σ_{i ≤ k} log(X_(i)/X_(k+1)) (Hill 1975). For Pareto data k·xi-hat/xi ~ Gamma(k, 1) exactly, so
-    that the interval [chi²_{2k,δ/2}, chi²_{2k,1−δ/2}]/(2k·xi-hat) for alpha holds its level exactly. It
-    assumes a Pareto tail above the threshold: elsewhere it shows the spread and leaves out the bias, which
-    the rules for k make as large, and holds alpha in 0 to 85 % of samples (docs/calibration.md).
-    :func:`tail_index` has an interval that counts the bias.
+    xi = (1/k) Σ_{i ≤ k} log(X_(i)/X_(k+1)) (Hill 1975). Where a rule chooses k the bias is as large as the
+    spread, and the interval counts it: it is that of :func:`tail_index`, stretched to the estimate where that
+    lies outside. Where k is given the interval is the classical one, which trusts that the tail above the
+    threshold is Pareto.
 
     Parameters
     ----------
@@ -139,6 +142,12 @@ def hill(
     counts : (n,) array_like of int, optional
         How many times each value of one sample was observed: the same as ``np.repeat(x, counts)``. k counts
         observations.
+    interval : {"classical", "bias-aware"}, optional
+        ``"classical"`` is [chi²_{2k,δ/2}, chi²_{2k,1−δ/2}]/(2k·xi-hat): for Pareto data k·xi-hat/xi is a
+        Gamma(k, 1) variate, and it holds its level exactly. It assumes just that, and leaves out the bias of
+        any other law: with k from a rule it holds alpha in 0 to 95 % of samples (docs/calibration.md).
+        ``"bias-aware"`` counts the bias, at any k, but not beside weights or counts. By default the second
+        where a rule chooses k and there are no weights or counts. ``stderr`` is of the spread alone.
     sensitivity : bool, optional
         Whether to report the range of alpha over thresholds k/2 … 2k; by default for one sample only.
     rng : None, int, Generator, …
@@ -173,6 +182,7 @@ def hill(
             axis=axis,
             dependent=dependent or None,
             block_length=block_length,
+            interval=None if interval == CLASSICAL else interval,
             sensitivity=sensitivity,
             on_infinite=None if on_infinite == "raise" else on_infinite,
         )
@@ -180,9 +190,12 @@ def hill(
         if counts is not None:
             return weighted.hill_of_counts(x, counts, k, **plain)
         return weighted.hill_of_weights(x, cast(ArrayLike, weights), k, **plain)
+    if interval is None:
+        interval = BIAS_AWARE if isinstance(k, str) else CLASSICAL
+    bias_aware = check.choice("interval", interval, (CLASSICAL, BIAS_AWARE)) == BIAS_AWARE
     samples = tails_samples.read(x, axis, tail=tail, nan_policy=nan_policy, on_infinite=on_infinite)
     with _limited(samples, threads, k):
-        return engine.estimate(
+        found = engine.estimate(
             samples,
             engine.HILL,
             k,
@@ -191,7 +204,12 @@ def hill(
             rng=rng,
             dependent=dependent,
             block_length=block_length,
+            bias_aware=bias_aware,
         )
+        if not bias_aware:
+            return found
+        length = (block_length or 0) if dependent else None
+        return second_order.count_bias(found, samples, length)
 
 
 def moment(
@@ -858,7 +876,7 @@ def compare(
     place: list[K] = [k]
 
     def first() -> TailEstimate:
-        found = hill(x, k, **series, rng=generator)
+        found = hill(x, k, **series, interval=CLASSICAL, rng=generator)
         place[0] = found.k
         return found
 

@@ -1,7 +1,6 @@
 """The tail index with an interval that keeps its level when the tail is a power only in the limit."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -160,26 +159,40 @@ class Found:
             warnings=tuple(self._warnings(samples)),
         )
 
-    def _warnings(self, samples: Samples) -> Iterator[str]:
-        def of(where: NDArray[np.bool_]) -> str:
-            return f" in {int(where.sum())} of {where.size} samples" if samples.bulk else ""
-
+    def doubts(self, samples: Samples) -> list[str]:
+        """Where there is no tail index to speak of."""
+        notes = []
         light = self.light(light_count(self.n_used))
         if light.any():
-            yield (
-                f"no power tail is seen{of(light)}: the largest values exceed the "
+            notes.append(
+                f"no power tail is seen{_where(light, samples)}: the largest values exceed the "
                 f"{100 * (1 - LIGHT_SHARE):g}% quantile no more unevenly than exponential ones "
                 f"(Gini's index, test at {100 * LIGHT_LEVEL:g}%)"
             )
         failed = np.isnan(self.log_xi[:, kernels.CENTRE])
         if failed.any():
-            yield f"no estimate{of(failed)}: too few values, or too many equal ones"
+            notes.append(
+                f"no interval that counts the bias{_where(failed, samples)}: too few values, or too many equal "
+                "ones"
+            )
+        return notes
+
+    def _warnings(self, samples: Samples) -> list[str]:
+        notes = self.doubts(samples)
         tied = self.n_ties > 0
         if tied.any():
-            yield f"ties above the threshold{of(tied)}: rounding makes the interval too narrow"
+            notes.append(
+                f"ties above the threshold{_where(tied, samples)}: rounding makes the interval too narrow"
+            )
         censored = int(self.n_censored.sum())
         if censored:
-            yield f"{censored} infinite values count as larger than all finite ones"
+            notes.append(f"{censored} infinite values count as larger than all finite ones")
+        return notes
+
+
+def _where(rows: NDArray[np.bool_], samples: Samples) -> str:
+    """In how many of many samples."""
+    return f" in {int(rows.sum())} of {rows.size} samples" if samples.bulk else ""
 
 
 def light_count(n: Counts) -> Counts:
@@ -327,12 +340,33 @@ def tail_index(
     dependent = check.flag("dependent", dependent)
     n_samples, n = samples.rows.shape
     length = 0 if block_length is None else check.integer("block_length", block_length, 1, max(1, n // 2))
-    found = Found.empty(n_samples)
     few = samples.rows.size < WORTH_THREADS
     with common_threads.limited_to(1 if threads is None and few else threads):
-        for top in tails_samples.top_values(samples, n):
-            if not samples.bulk:
-                checks.enough_positive("x", int(top.n_positive[0]), LEAST_VALUES, samples.tail)
-                checks.threshold_above("x", int(top.n_positive[0]) - 1, int(top.n_infinite[0]))
-            _fill(found, samples, top, (1 - level) / 2, length if dependent else None)
+        found = measure(samples, level, length if dependent else None)
     return found.package(samples, level, dependent)
+
+
+def measure(samples: Samples, level: float, length: int | None) -> Found:
+    """The posterior of every sample; ``length`` of the blocks of dependent data, 0 for the rule's."""
+    found = Found.empty(len(samples.rows))
+    for top in tails_samples.top_values(samples, samples.rows.shape[1]):
+        if not samples.bulk:
+            checks.enough_positive("x", int(top.n_positive[0]), LEAST_VALUES, samples.tail)
+            checks.threshold_above("x", int(top.n_positive[0]) - 1, int(top.n_infinite[0]))
+        _fill(found, samples, top, (1 - level) / 2, length)
+    return found
+
+
+def count_bias(estimate: TailEstimate, samples: Samples, length: int | None) -> TailEstimate:
+    """The estimate with the interval of :func:`tail_index`, stretched to alpha where that lies outside."""
+    found = measure(samples, estimate.level, length)
+    counted = found.package(samples, estimate.level, length is not None)
+    known = np.isfinite(estimate.alpha)
+    low = np.where(known, np.minimum(estimate.alpha, counted.ci_low), estimate.ci_low)
+    high = np.where(known, np.maximum(estimate.alpha, counted.ci_high), estimate.ci_high)
+    return replace(
+        estimate,
+        ci_low=low if samples.bulk else low.item(),
+        ci_high=high if samples.bulk else high.item(),
+        warnings=(*estimate.warnings, *found.doubts(samples)),
+    )

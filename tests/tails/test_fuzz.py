@@ -158,6 +158,7 @@ OPTIONS = {
     "dependent": mostly(flags),
     "block_length": mostly(st.sampled_from([None, 1, 2, 5])),
     "sensitivity": mostly(flags),
+    "interval": mostly(st.sampled_from([None, "classical", "bias-aware"])),
     "rng": mostly(
         st.sampled_from([0, 1, None, 2**70]), st.sampled_from([-1, 0.5, "x", np.nan, [1, -2], object()])
     ),
@@ -188,7 +189,7 @@ def _many(n):
 BOOTSTRAP = ("n_resamples", "tail", "nan_policy", "rng", "progress", "threads")
 SERIES = ("k", "tail", "axis", "level", "nan_policy", "sensitivity", "threads")
 FUNCTIONS = {
-    "hill": (*SERIES, "on_infinite", "dependent", "block_length", "rng", "weights", "counts"),
+    "hill": (*SERIES, "on_infinite", "dependent", "block_length", "rng", "weights", "counts", "interval"),
     "tail_index": (
         "tail",
         "axis",

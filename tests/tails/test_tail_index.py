@@ -200,6 +200,37 @@ def test_default_k_never_collapses_on_pareto_samples():
     assert tails.hill(x, axis=1).k.min() >= 10
 
 
+def test_default_hill_interval_counts_the_bias():
+    x = np.random.default_rng(13).standard_t(5, (40, 2000))
+    found, classical = tails.hill(x, axis=1), tails.hill(x, axis=1, interval="classical")
+    counted = tails.tail_index(x, axis=1)
+    assert found.alpha.tolist() == classical.alpha.tolist()
+    np.testing.assert_array_equal(found.ci_low, np.minimum(counted.ci_low, found.alpha))
+    np.testing.assert_array_equal(found.ci_high, np.maximum(counted.ci_high, found.alpha))
+    assert coverage(found, 5) > 0.8
+    assert coverage(classical, 5) < 0.2
+    single = tails.hill(x[3])
+    assert (single.ci_low, single.ci_high) == (found.ci_low[3], found.ci_high[3])
+
+
+def test_classical_interval_of_a_chosen_k_says_what_it_leaves_out():
+    x = np.random.default_rng(14).standard_t(5, 2000)
+    assert not any("bias" in text for text in tails.hill(x, 50).warnings)
+    for estimator in (tails.moment, tails.pickands, tails.smoothed_hill, tails.bias_reduced_hill):
+        assert any("leaves out the" in text for text in estimator(x).warnings), estimator.__name__
+    assert any("leaves out the bias" in text for text in tails.trimmed_hill(x, trim=1).warnings)
+    assert any("leaves out the bias" in text for text in tails.hill(x, interval="classical").warnings)
+    assert not any("leaves out the bias" in text for text in tails.hill(x).warnings)
+
+
+def test_bias_aware_interval_at_a_given_k_holds_the_estimate():
+    x = np.random.default_rng(15).standard_t(5, 2000)
+    found = tails.hill(x, 1500, interval="bias-aware")
+    assert found.ci_low == found.alpha < tails.tail_index(x).ci_low < found.ci_high
+    with pytest.raises(ValueError, match="interval must be one of 'classical', 'bias-aware'"):
+        tails.hill(x, interval="honest")
+
+
 def test_dependent_interval_is_finite_on_a_slow_series():
     # Few clusters carry the variance: a gamma quantile at their Student quantile had no upper end.
     x = np.random.default_rng(12).standard_t(2, (4300, 100))
