@@ -58,12 +58,12 @@ def stable(u: Array, alpha: float) -> Array:
 
 
 @lru_cache(maxsize=64)
-def known(n: int, ranks: tuple[float, ...]) -> tuple[Array, Array]:
-    """Biases at the ranks of n values, (shapes, ranks), and the prior probability of each.
+def known(places: tuple[float, ...]) -> tuple[Array, Array]:
+    """Biases at some P(X > x), (shapes, places), and the prior probability of each.
 
     The four families and no bias at all, alike; within a family its members alike.
     """
-    u = np.array(ranks) / n
+    u = np.array(places)
     families = (
         [np.zeros_like(u)],
         [beta_prime(u, p, q) for p, q in itertools.product((0.5, 1, 2, 4, 50), np.geomspace(0.25, 4, 6))],

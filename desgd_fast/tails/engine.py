@@ -29,7 +29,7 @@ DRIFT = 4.5
 # (docs/calibration.md).
 UNCOUNTED = (
     "the interval leaves out the bias, which the rule for k makes as large as the spread: on laws other than "
-    "Pareto it holds alpha in 0 to 95 % of samples; tails.tail_index counts the bias"
+    "Pareto it holds alpha in 0 to 95 % of samples; tail_index counts the bias"
 )
 
 
@@ -361,7 +361,7 @@ def _warnings(out: Collected, samples: Samples, dependent: bool, stderr: Array) 
         notes.append(f"{censored} infinite values count as larger than all finite ones")
     with np.errstate(invalid="ignore"):
         drift = (out.sensitivity[1] - out.sensitivity[0]) / stderr
-    drifting = int((drift > DRIFT).sum())
+    drifting = int(((drift > DRIFT) & np.isfinite(drift)).sum())
     if drifting:
         one = f"alpha drifts by {drift[0]:.1f} standard errors"
         who = f"{drifting} samples drift" if samples.bulk else one
@@ -377,8 +377,8 @@ MOMENT = Estimator(
     moment,
     intervals.moment_variance,
     least=3,
-    omits="the interval leaves out the bias: long, it holds alpha in about 90 % of samples, but log-gamma and "
-    "mixtures in 0 to 80 %; tails.tail_index counts the bias",
+    omits="the interval leaves out the bias: long, it holds alpha in about 90 % of samples, but of log-gamma "
+    "laws and mixtures in 0 to 80 %; tail_index counts the bias",
 )
 PICKANDS = Estimator(
     "Pickands",
@@ -388,7 +388,7 @@ PICKANDS = Estimator(
     offset=0,
     least=4,
     omits="the interval leaves out the bias: at k = n/40 it holds alpha in 90 % of samples of 10,000 and in "
-    "fewer of larger ones, none of stable(1.8); tails.tail_index counts the bias",
+    "fewer of larger ones, none of stable(1.8); tail_index counts the bias",
     always=True,
 )
 BIAS_REDUCED = Estimator(
@@ -398,7 +398,7 @@ BIAS_REDUCED = Estimator(
     least=5,
     whole=True,
     omits="the interval leaves out the error of the correction: it holds alpha in 70 % of Pareto samples and "
-    "in none where rho is near 0; tails.tail_index counts the bias",
+    "in none where rho is near 0; tail_index counts the bias",
     always=True,
 )
 

@@ -5,11 +5,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import special
 
-from desgd_fast.common import check
-from desgd_fast.common import threads as common_threads
 from desgd_fast.kernels.tails import spacings as kernels
 from desgd_fast.kernels.tails.dependence import measure_dependence
 from desgd_fast.tails import biases, checks, engine
@@ -43,8 +41,6 @@ LIGHT_LEVEL = 0.05
 LIGHT_SHARE = 0.1
 LEAST_LIGHT = 50
 LEAST_VALUES = 2
-# Fewer values than this are measured before a second thread has woken up.
-WORTH_THREADS = 2**17
 
 
 @lru_cache(maxsize=64)
@@ -60,20 +56,27 @@ def bin_edges(n: int, censored: int) -> Counts:
 def designs(n: int, censored: int, inflation: float) -> kernels.Designs:
     """Models of the log mean spacings of n values, variances multiplied by ``inflation``."""
     edges = bin_edges(n, censored)
-    masses = np.diff(edges).astype(np.float64)
+    return models(edges / n, np.diff(edges).astype(np.float64), n, inflation)
+
+
+def models(ends: Array, masses: Array, n: int, inflation: float) -> kernels.Designs:
+    """Models of log means over bins of the given masses, between shares ``ends`` of n values.
+
+    As many exponentials as a bin's mass would leave its mean with the same variance.
+    """
     effective = masses / inflation
-    n_bins = np.flatnonzero(edges[1:] - censored >= LEAST_DEPTH) + 1
+    n_bins = np.flatnonzero(np.cumsum(masses) >= LEAST_DEPTH) + 1
     if not n_bins.size:
         n_bins = np.array([masses.size])
-    middle = (edges[:-1] + edges[1:] + 1) / 2
-    known, shares = biases.known(n, tuple(middle))
+    middle = (ends[:-1] + ends[1:] + 1 / n) / 2
+    known, shares = biases.known(tuple(middle))
     depths, width = n_bins.size, masses.size
     rotation, ones = np.zeros((depths, width, width)), np.zeros((depths, width))
     shapes, shrinkage = np.zeros((depths, width, len(known))), np.zeros((depths, SCALES.size, width))
     variance, log_weight = np.empty((2, depths, SCALES.size))
     root = np.sqrt(special.polygamma(1, effective))
     for d, m in enumerate(n_bins):
-        terms = (middle[:m, np.newaxis] / edges[m]) ** POWERS * np.sqrt(SHARES)
+        terms = (middle[:m, np.newaxis] / ends[m]) ** POWERS * np.sqrt(SHARES)
         left, singular, _ = np.linalg.svd(terms / root[:m, np.newaxis], full_matrices=True)
         power = np.zeros(m)
         power[: singular.size] = singular**2
@@ -172,8 +175,8 @@ class Found:
         failed = np.isnan(self.log_xi[:, kernels.CENTRE])
         if failed.any():
             notes.append(
-                f"no interval that counts the bias{_where(failed, samples)}: too few values, or too many equal "
-                "ones"
+                f"no interval that counts the bias{_where(failed, samples)}: "
+                "too few values, or too many equal ones"
             )
         return notes
 
@@ -251,99 +254,22 @@ def _infer(found: Found, top: TopValues, places: Counts) -> None:
     kinds = np.stack([top.n_positive[places], top.n_infinite[places], found.inflation[rows]], axis=1)
     for n, censored, factor in np.unique(kinds, axis=0):
         alike = (kinds == (n, censored, factor)).all(axis=1)
-        edges, models = bin_edges(int(n), int(censored)), designs(int(n), int(censored), float(factor))
+        edges = bin_edges(int(n), int(censored))
         ordered = (
             top.ordered if alike.size == len(top.ordered) and alike.all() else top.ordered[places[alike]]
         )
         totals, result = np.empty((len(ordered), edges.size - 1)), np.empty((len(ordered), 3))
         kernels.sum_spacings(ordered, edges, totals)
-        kernels.weigh_biases(totals, models, AGREEMENT, result)
-        depth = result[:, kernels.DEPTH].astype(np.int64)
+        n_bins = posterior(totals, designs(int(n), int(censored), float(factor)), result)
         found.log_xi[rows[alike]] = result
-        found.k[rows[alike]] = np.where(depth >= 0, edges[models.n_bins[depth]], 0)
+        found.k[rows[alike]] = np.where(n_bins > 0, edges[n_bins], 0)
 
 
-def tail_index(
-    x: ArrayLike,
-    *,
-    tail: str = "abs",
-    axis: int | None = None,
-    level: float = 0.95,
-    nan_policy: str = "raise",
-    on_infinite: str = "raise",
-    dependent: bool = False,
-    block_length: int | None = None,
-    threads: int | None = None,
-) -> TailEstimate:
-    """The tail index with an interval that counts the bias of a tail that is a power only in the limit.
-
-    The weighted log spacings Z_i = i·log(X_(i)/X_(i+1)) are nearly exponential with mean xi·exp(f(i/n)),
-    where f → 0 at the extreme end (Beirlant, Dierckx, Goegebeur & Matthys 1999; Feuerverger & Hall 1999).
-    Here f is unknown: with equal prior probability 0, or the bias of a law from one of four families
-    (:mod:`desgd_fast.tails.biases`), plus Σ_j d_j·u^(r_j), r_j from 0.2 to 3.2, with independent normal d_j
-    of variance ∝ r_j^0.8 whose common scale is 0.03, 0.2 or 1.5. Means of Z over bins of i, log-normal
-    nearly, give the posterior of log xi in closed form. It is taken at the deepest threshold at which the
-    model fits (chi-square at 10 %) and agrees with every higher one to within a deviation (Lepski's rule).
-
-    Parameters
-    ----------
-    x : array_like
-        The values: a vector, or with ``axis`` an array of any shape with one sample along that axis.
-    tail, axis, nan_policy, on_infinite, threads
-        As for :func:`hill`.
-    level : float
-        Level of the interval.
-    dependent : bool
-        Whether each sample is one stationary series in time order: variances are then multiplied by what
-        blocks of consecutive values show (as for :func:`hill`), at the chosen threshold.
-    block_length : int, optional
-        Length of those blocks; by default the rule of Politis & White (2004).
-
-    Returns
-    -------
-    TailEstimate
-        ``alpha`` is 1/xi at the posterior mean of log xi, and log alpha is normal about it; k is the deepest
-        spacing used.
-        ``warnings`` says where no power tail is seen: where the excesses of the largest tenth are no
-        heavier than exponential, one-sided at 5 %, by Gini's index, which is exactly a mean of k − 1
-        uniforms where they are exponential (Gail & Gastwirth 1978).
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of range or the sample has too few values; the message names it.
-
-    Notes
-    -----
-    No interval can be short and keep its level for every tail (Sasaki & Wang 2022): this one is short where
-    the bias is like a known law's, and longer where it is only a smooth sum of powers of size about 1.5 or
-    less. It falls short where samples of 10³ show nothing of the tail: one value in ten from a tail of half
-    the index, second-order parameters rho near 0 with more than one power of the logarithm, and series that
-    sum many heavy shocks, which look normal where they are seen (autoregressions near 1; of sums of eight
-    Student-t(3) values it holds alpha in 0.6 of samples of 10⁴).
-    docs/calibration.md has its coverage of many laws. Deviations are 0.9 of the posterior's, by which mean
-    coverage is still above 0.95 and the least of the laws chosen on about 0.93; those of dependent data 1.2,
-    since spacings of different ranks then err together.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from desgd_fast import tails
-    >>> result = tails.tail_index(np.random.default_rng(0).standard_t(5, 10_000))
-    >>> bool(result.ci_low < 5 < result.ci_high)
-    True
-    >>> tails.tail_index(np.random.default_rng(1).normal(size=10_000)).warnings[0][:22]
-    'no power tail is seen:'
-    """
-    samples = tails_samples.read(x, axis, tail=tail, nan_policy=nan_policy, on_infinite=on_infinite)
-    level = check.fraction("level", level)
-    dependent = check.flag("dependent", dependent)
-    n_samples, n = samples.rows.shape
-    length = 0 if block_length is None else check.integer("block_length", block_length, 1, max(1, n // 2))
-    few = samples.rows.size < WORTH_THREADS
-    with common_threads.limited_to(1 if threads is None and few else threads):
-        found = measure(samples, level, length if dependent else None)
-    return found.package(samples, level, dependent)
+def posterior(totals: Array, models: kernels.Designs, found: Array) -> Counts:
+    """Fills ``found`` with the posterior of each row of bin totals; how many bins it rests on, 0 if none."""
+    kernels.weigh_biases(totals, models, AGREEMENT, found)
+    depth = found[:, kernels.DEPTH].astype(np.int64)
+    return np.where(depth >= 0, models.n_bins[depth], 0)
 
 
 def measure(samples: Samples, level: float, length: int | None) -> Found:
@@ -361,9 +287,10 @@ def count_bias(estimate: TailEstimate, samples: Samples, length: int | None) -> 
     """The estimate with the interval of :func:`tail_index`, stretched to alpha where that lies outside."""
     found = measure(samples, estimate.level, length)
     counted = found.package(samples, estimate.level, length is not None)
-    known = np.isfinite(estimate.alpha)
-    low = np.where(known, np.minimum(estimate.alpha, counted.ci_low), estimate.ci_low)
-    high = np.where(known, np.maximum(estimate.alpha, counted.ci_high), estimate.ci_high)
+    alpha = np.asarray(estimate.alpha, np.float64)
+    known = np.isfinite(alpha)
+    low = np.where(known, np.minimum(alpha, np.asarray(counted.ci_low)), np.nan)
+    high = np.where(known, np.maximum(alpha, np.asarray(counted.ci_high)), np.nan)
     return replace(
         estimate,
         ci_low=low if samples.bulk else low.item(),

@@ -46,7 +46,7 @@ def test_posterior_is_that_of_the_dense_gaussian_model(inflation):
     y = np.log(totals[0] / np.diff(edges)) - (special.digamma(masses) - np.log(masses))
     middle = (edges[:-1] + edges[1:] + 1) / 2
     basis = (middle / edges[-1])[:, np.newaxis] ** second_order.POWERS
-    shapes, shares = biases.known(n, tuple(middle))
+    shapes, shares = biases.known(tuple(middle / n))
     means, variances, weights = [], [], []
     for scale, (shape, share) in itertools.product(second_order.SCALES, zip(shapes, shares, strict=True)):
         covariance = scale**2 * (basis * second_order.SHARES) @ basis.T + np.diag(
