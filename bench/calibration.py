@@ -458,8 +458,8 @@ def main() -> None:
             "",
             f"Written by `{command}`.",
             "",
-            "Each entry is the share of intervals at nominal 95 % that hold alpha, and their median width over",
-            "alpha. Every method is at its defaults, on the same samples; slow ones have only the first of",
+            "Each entry is the share of intervals at nominal 95 % that hold alpha, and their median width",
+            "over alpha. Every method is at its defaults, on the same samples; slow ones have the first of",
             f"1,000 values: Hill's with the rules ks and double bootstrap {FEW}, peers {FEWEST}.",
             "A share of .95 has a standard error of "
             + ", ".join(f"{np.sqrt(0.95 * 0.05 / m):.3f} at n = {n:,}" for n, m in sizes.items())

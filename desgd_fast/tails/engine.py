@@ -204,11 +204,11 @@ def estimate(
     dependent: bool = False,
     block_length: int | None = None,
     shrink: int = 1,
-    bias_aware: bool = False,
+    beside: Callable[[TopValues], None] | None = None,
 ) -> TailEstimate:
     """Run an estimator over all samples; a rule's k is divided by ``shrink``.
 
-    ``bias_aware`` says that another interval takes the place of this one.
+    ``beside`` is given whole samples in order, for an interval that takes the place of this one.
     """
     level = check.fraction("level", level)
     n_samples, n = samples.rows.shape
@@ -218,7 +218,8 @@ def estimate(
     length = 0 if block_length is None else check.integer("block_length", block_length, 1, max(1, n // 2))
     choose = thresholds.Choice(checked, rng)
     reach = 2 if spread else 1
-    needed = n if estimator.whole else choose.least_values(n, lambda k: estimator.rank(reach * k))
+    whole = estimator.whole or beside is not None
+    needed = n if whole else choose.least_values(n, lambda k: estimator.rank(reach * k))
     out = Collected.empty(n_samples)
     for top in top_values(samples, needed):
         if not samples.bulk:
@@ -229,8 +230,10 @@ def estimate(
         _fill(out, samples, estimator, top, chosen, (level, dependent, length))
         if spread:
             out.sensitivity[:, top.where] = _sensitivity(estimator, top, chosen)
+        if beside is not None:
+            beside(top)
     notes = choose.notes
-    if (estimator.always or isinstance(checked, str)) and not bias_aware:
+    if (estimator.always or isinstance(checked, str)) and beside is None:
         notes = [*notes, estimator.omits]
     return _package(out, samples, estimator, (level, spread, dependent), notes)
 

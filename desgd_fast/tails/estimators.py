@@ -195,6 +195,11 @@ def hill(
         interval = BIAS_AWARE if isinstance(k, str) else CLASSICAL
     bias_aware = check.choice("interval", interval, (CLASSICAL, BIAS_AWARE)) == BIAS_AWARE
     samples = tails_samples.read(x, axis, tail=tail, nan_policy=nan_policy, on_infinite=on_infinite)
+    posterior = second_order.Found.empty(len(samples.rows))
+
+    def count(top: tails_samples.TopValues) -> None:
+        second_order.fill(posterior, samples, top, level, (block_length or 0) if dependent else None)
+
     with _limited(samples, threads, k):
         found = engine.estimate(
             samples,
@@ -205,12 +210,9 @@ def hill(
             rng=rng,
             dependent=dependent,
             block_length=block_length,
-            bias_aware=bias_aware,
+            beside=count if bias_aware else None,
         )
-        if not bias_aware:
-            return found
-        length = (block_length or 0) if dependent else None
-        return second_order.count_bias(found, samples, length)
+        return second_order.count_bias(found, posterior, samples, dependent) if bias_aware else found
 
 
 def tail_index(

@@ -31,9 +31,9 @@ LEAST_BIN, LEAST_DEPTH = 8, 60
 MISFIT = 0.1
 AGREEMENT = 1.0
 # Posterior deviations are for a law drawn from the prior, and too long for most by this factor.
-SHRINK = 0.9
+SHRINK = 0.95
 # In a series spacings of different ranks err together, of which the posterior knows nothing.
-SHRINK_DEPENDENT = 1.2
+SHRINK_DEPENDENT = 1.4
 # Dependence multiplies variances; by steps of this ratio, so that models can be kept.
 STEP = 2**0.25
 # Level of the test for light tails, the share of the sample it looks at, and the least number.
@@ -203,8 +203,8 @@ def light_count(n: Counts) -> Counts:
     return np.maximum((LIGHT_SHARE * n).astype(np.int64), np.minimum(LEAST_LIGHT, n // 2))
 
 
-def _fill(found: Found, samples: Samples, top: TopValues, tail_mass: float, length: int | None) -> None:
-    """Estimates of one chunk of samples."""
+def fill(found: Found, samples: Samples, top: TopValues, level: float, length: int | None) -> None:
+    """Estimates of one chunk of samples; ``length`` of the blocks of dependent data, 0 for the rule's."""
     where = top.where
     found.n_used[where] = top.n_positive
     found.n_dropped[where] = top.n_zero + top.n_nan
@@ -231,7 +231,7 @@ def _fill(found: Found, samples: Samples, top: TopValues, tail_mass: float, leng
             length,
             blocks,
         )
-        found.inflation[where] = inflation(blocks, k * moments[:, 0] ** 2, tail_mass)
+        found.inflation[where] = inflation(blocks, k * moments[:, 0] ** 2, (1 - level) / 2)
         _infer(found, top, np.flatnonzero(estimated))
     testable = np.flatnonzero(possible & (top.n_infinite == 0) & (top.n_positive > 10))
     gini = np.empty(testable.size)
@@ -273,20 +273,19 @@ def posterior(totals: Array, models: kernels.Designs, found: Array) -> Counts:
 
 
 def measure(samples: Samples, level: float, length: int | None) -> Found:
-    """The posterior of every sample; ``length`` of the blocks of dependent data, 0 for the rule's."""
+    """The posterior of every sample; ``length`` as for :func:`fill`."""
     found = Found.empty(len(samples.rows))
     for top in tails_samples.top_values(samples, samples.rows.shape[1]):
         if not samples.bulk:
             checks.enough_positive("x", int(top.n_positive[0]), LEAST_VALUES, samples.tail)
             checks.threshold_above("x", int(top.n_positive[0]) - 1, int(top.n_infinite[0]))
-        _fill(found, samples, top, (1 - level) / 2, length)
+        fill(found, samples, top, level, length)
     return found
 
 
-def count_bias(estimate: TailEstimate, samples: Samples, length: int | None) -> TailEstimate:
+def count_bias(estimate: TailEstimate, found: Found, samples: Samples, dependent: bool) -> TailEstimate:
     """The estimate with the interval of :func:`tail_index`, stretched to alpha where that lies outside."""
-    found = measure(samples, estimate.level, length)
-    counted = found.package(samples, estimate.level, length is not None)
+    counted = found.package(samples, estimate.level, dependent)
     alpha = np.asarray(estimate.alpha, np.float64)
     known = np.isfinite(alpha)
     low = np.where(known, np.minimum(alpha, np.asarray(counted.ci_low)), np.nan)
