@@ -198,6 +198,8 @@ FUNCTIONS = {
         "on_infinite",
         "dependent",
         "block_length",
+        "weights",
+        "counts",
         "threads",
     ),
     "moment": (*SERIES, "dependent", "block_length", "rng"),
