@@ -237,7 +237,8 @@ def tail_index(
     coverage alike (:mod:`desgd_fast.tails.biases`), plus Σ_j d_j·u^(r_j), r_j from 0.2 to 3.2, with
     independent normal d_j of variance ∝ r_j^0.8 whose common scale is 0.03, 0.2 or 1.5. Means of Z over bins
     of i, log-normal nearly, give the posterior of log xi in closed form. It is taken at the deepest threshold
-    at which the model fits (chi-square at 10 %) and agrees with every higher one to within a deviation (Lepski's rule).
+    at which the model fits (chi-square at 10 %) and agrees with every higher one to within a deviation
+    (Lepski's rule).
 
     Parameters
     ----------

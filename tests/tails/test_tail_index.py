@@ -223,8 +223,8 @@ def test_counts_repeat_values():
 
 
 def test_weights_undo_a_biased_selection():
-    # Values of Student-t(2), weighted to stand for a population of Student-t(4): coverage of .95 in 60 samples
-    # falls below .75 with probability 1e-7 (binomial).
+    # Values of Student-t(2), weighted to stand for a population of Student-t(4): coverage of .95 in 60
+    # samples falls below .75 with probability 1e-7 (binomial).
     generator = np.random.default_rng(18)
     held = []
     for x in generator.standard_t(2, (60, 4000)):
