@@ -57,6 +57,14 @@ class Part:
         Whether a participation asks the mixing process who is awake.
     keeps_iterates : bool
         Whether the vectors of a local rule that looks begin as the node's iterate, not as zeros.
+    twice : bool
+        Whether a local rule that looks is also given the gradient of the same minibatch at the iterate, in
+        its first vector of memory: every sample is then drawn.
+    unscaled : int
+        The last so many vectors of memory do not grow with iterates and gradients, as means of curvatures.
+    of_moves : bool
+        Whether an aggregation is given moves since the step began, as a server is given gradients, and what
+        it makes of them is added to the receiver's iterate; nodes have to move before they mix.
     by_sample : bool
         Whether a local rule works on every sample's gradient before they are averaged; it then keeps and
         draws nothing, and comes before all that do not.
@@ -103,6 +111,9 @@ class Part:
     look: Callable[..., Any] | None = field(default=None, repr=False)
     woken: bool = False
     keeps_iterates: bool = False
+    twice: bool = False
+    unscaled: int = 0
+    of_moves: bool = False
     by_sample: bool = False
     additive: bool = False
     outcomes: Callable[..., Any] | None = field(default=None, repr=False, compare=False)
@@ -207,6 +218,11 @@ class Algorithm:
     def degree(self) -> str:
         """The worst of its parts: "linear", "homogeneous" or "bounded"."""
         return max((part.degree for part in self.parts), key=checks.DEGREES.index, default="linear")
+
+    @property
+    def twice(self) -> bool:
+        """Whether the gradient of a minibatch is taken at two places."""
+        return any(part.twice for part in self.local)
 
     def byzantine_nodes(self, n_nodes: int) -> NDArray[np.float64]:
         """One for every Byzantine node, zero for the others."""

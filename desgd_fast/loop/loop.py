@@ -33,10 +33,10 @@ class Loop:
     ) -> "Loop":
         """The loop of a problem: gradients from their closed law, unless every sample is to be drawn.
 
-        At infinity additive noise is left out.
+        So it is where minibatches give two gradients. At infinity additive noise is left out.
         """
         layout = Layout.of(experiment.n_nodes, problem.dim, most_lanes=1)
-        source = source_of(problem, experiment, layout, direct)
+        source = source_of(problem, experiment, layout, direct or experiment.algorithm.twice)
         rules = rules_of(experiment, problem.dim, at_infinity=at_infinity)
         return cls(experiment, problem.dim, layout.size, source, rules)
 

@@ -38,6 +38,7 @@ def rules_of(experiment: Experiment, dim: int, *, at_infinity: bool = False) -> 
         local_normals=local.normals,
         local_uniforms=local.uniforms,
         local_shared=_shared(local.parts, dim),
+        local_scales=_scales(local.parts),
         looks=look is not None,
         look=slots.looking(look.look) if look is not None and look.look else slots.NO_LOOK,
         look_parameters=_parameters(look),
@@ -75,6 +76,7 @@ def rules_of(experiment: Experiment, dim: int, *, at_infinity: bool = False) -> 
         combine=slots.aggregation(aggregation.function) if aggregation else slots.NO_COMBINE,
         aggregation_uniforms=aggregation.variates(max(n_received))[1] if aggregation else 0,
         aggregation_parameters=_parameters(aggregation),
+        of_moves=aggregation is not None and aggregation.of_moves,
         adapt_first=algorithm.adapt_first,
         period=algorithm.period,
         waits=isinstance(algorithm.local_steps, tuple),
@@ -97,9 +99,16 @@ def _look(parts: tuple[Part, ...], dim: int) -> tuple[Part | None, NDArray[np.in
     for part in parts:
         drawn = part.variates(dim)[1]
         if part.look is not None:
-            return part, np.array([memory, part.memory, uniforms, drawn, int(part.keeps_iterates)])
+            flags = int(part.keeps_iterates), int(part.twice)
+            return part, np.array([memory, part.memory, uniforms, drawn, *flags])
         memory, uniforms = memory + part.memory, uniforms + drawn
-    return None, np.zeros(5, np.int64)
+    return None, np.zeros(6, np.int64)
+
+
+def _scales(parts: tuple[Part, ...]) -> NDArray[np.float64]:
+    """One for every vector of memory that grows with the iterates, zero for the others; none if all do."""
+    flags = [float(v < part.memory - part.unscaled) for part in parts for v in range(part.memory)]
+    return np.array(flags if 0.0 in flags else (), np.float64)
 
 
 def _shared(parts: tuple[Part, ...], dim: int) -> NDArray[np.int64]:

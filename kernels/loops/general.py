@@ -35,6 +35,7 @@ from desgd_fast.kernels.loops.slots import (
     FIRST_UNIFORM,
     LOOK_KEEPS,
     LOOK_MEMORY,
+    LOOK_TWICE,
     LOOK_UNIFORM,
     LOOK_UNIFORMS,
     LOOK_VECTORS,
@@ -108,7 +109,7 @@ class Work(NamedTuple):
 
 
 class Post(NamedTuple):
-    """What mixing needs: messages, a spare for memory, and iterates as they were where somebody attacks."""
+    """What mixing needs: messages, a spare for memory, and iterates as they were where somebody asks."""
 
     sent: Matrix
     spare: Matrix
@@ -152,7 +153,7 @@ def reserve_post(rules: Rules, n_nodes: int, size: int, like: Matrix) -> Post:
     return Post(
         aligned_empty(n_nodes if rules.sends else 0, size, like),
         aligned_empty(n_nodes * rules.local_mixed, size, like),
-        aligned_empty(n_nodes if rules.attacks else 0, size, like),
+        aligned_empty(n_nodes if rules.attacks or rules.of_moves else 0, size, like),
     )
 
 
@@ -301,6 +302,23 @@ def take_gradients(
 
 
 @elementary
+def take_at_iterates(
+    first: int, last: int, counter: Counter, rules: Rules, nodes: Nodes, factors: Reals, work: Work
+) -> None:
+    """The gradients of the same minibatches at the iterates, for the part that looks elsewhere to compare."""
+    x, memory, n = borrow(nodes.x), borrow(nodes.memory), rules.local_memory
+    sizes = borrow(work.desk.sizes)
+    for node in range(first, last):
+        if sizes[node - first] == 0.0:
+            continue
+        kept = rows(memory, node * n + rules.look_cuts[LOOK_MEMORY], 1)
+        for t in range(x.shape[1]):
+            kept[0, t] = 0.0
+        theirs = entries(factors, node - first, 1)
+        add_gradients_of(work.source, work.epochs, work.room, node, node + 1, counter, x, theirs, kept)
+
+
+@elementary
 def move_nodes(
     first: int,
     last: int,
@@ -334,6 +352,8 @@ def move_nodes(
     for t in range(count * size):
         entries(directions, 0, count * size)[t] = 0.0
     take_gradients(first, last, counter, rules, at, factors, work, rows(directions, 0, count))
+    if rules.look_cuts[LOOK_TWICE]:
+        take_at_iterates(first, last, counter, rules, nodes, factors, work)
     part = local_of(rules)
     for node in range(first, last):
         i = node - first
@@ -414,8 +434,10 @@ def attack_messages(rules: Rules, counter: Counter, post: Post) -> None:
 
 
 @exact
-def aggregate(rules: Rules, counter: Counter, node: int, sent: Matrix, weights: Reals, out: Reals) -> None:
-    """Into out: what the node, or the server, makes of all that it received at this step."""
+def aggregate(
+    rules: Rules, counter: Counter, node: int, sent: Matrix, before: Matrix, weights: Reals, out: Reals
+) -> None:
+    """Into out: what the node, or the server, makes of all that it received at this step, or of its moves."""
     begin, own, count, size = rules.indptr[node], -1, 0, out.size
     n_links = rules.indptr[node + 1] - begin
     received, of_links = np.empty((n_links, size)), np.empty(n_links)
@@ -425,13 +447,16 @@ def aggregate(rules: Rules, counter: Counter, node: int, sent: Matrix, weights: 
             own = count if j == node and not rules.common else own
             of_links[count] = weights[e]
             for t in range(size):
-                received[count, t] = sent[j, t]
+                received[count, t] = sent[j, t] - (before[j, t] if rules.of_moves else 0.0)
             count += 1
     uniforms = np.empty(2 * half_of(rules.aggregation_uniforms))
     purpose = MESSAGES + np.uint64(1 << 26)
     draw_variates(purpose, counter, node, 0, rules.aggregation_uniforms, uniforms, uniforms)
     drawn, numbers = entries(uniforms, 0, rules.aggregation_uniforms), rules.aggregation_parameters
     rules.combine(out, rows(received, 0, count), entries(of_links, 0, count), own, drawn, numbers)
+    if rules.of_moves:
+        for t in range(size):
+            out[t] += before[node, t]
 
 
 @elementary
@@ -456,7 +481,7 @@ def meet_neighbours(
                 y[node, t] = y[first, t]
         elif rules.aggregates:
             receiver, out = 0 if rules.common else node, entries(y, node * size, size)
-            aggregate(rules, counter, receiver, sent, weights, out)
+            aggregate(rules, counter, receiver, sent, post.before, weights, out)
         elif rules.common:
             mix_row(indptr, indices, weights, 0, sent, rows(y, node, 1))
         else:
@@ -497,7 +522,7 @@ def begin_step(rules: Rules, counter: Counter, nodes: Nodes, post: Post) -> None
         weigh_links(rules, counter, nodes.links)
     if rules.local_mixed > 0 and communicates(rules.period, counter.step):
         mix_memory(rules, nodes.memory, weights_now(rules, nodes.links), post)
-    if rules.attacks:
+    if rules.attacks or rules.of_moves:
         copy_nodes(nodes.x, post.before)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 import desgd_fast as dsf
 from desgd_fast import algorithms, mixing, theory
+from desgd_fast.theory.moments.krylov import radius
 
 DIABETES = Path(__file__).parents[2] / "examples" / "diabetes.csv"
 RING = nx.cycle_graph(8)
@@ -68,6 +69,22 @@ def test_one_node_with_momentum_has_a_closed_form(dim, batch, momentum):
 def test_tracking_has_its_frontier_where_its_invariant_subspace_has_it():
     algorithm = algorithms.chain(algorithms.gradient_tracking(), algorithms.adapt_then_combine())
     assert frontier(THIRDS, algorithm) == pytest.approx(0.30211, abs=5e-6)
+
+
+def test_what_is_zero_for_ever_is_no_growth():
+    # At dyadic steps rounding is exact, and what it would leave of a conserved sum shows as 1.
+    grown = theory.second_moment_growth(
+        dsf.GaussianRegression(dim=100), THIRDS, step_size=0.0625, batch_size=5, algorithm=algorithms.extra()
+    )
+    assert grown == pytest.approx(0.893284, abs=5e-7)
+    assert frontier(THIRDS, algorithms.extra()) == pytest.approx(0.16161, abs=5e-6)
+
+
+@pytest.mark.parametrize("rank", [0, 1, 3])
+def test_the_radius_of_a_map_of_low_rank(rank):
+    vectors = np.random.default_rng(rank).standard_normal((rank, 700))
+    expected = np.linalg.eigvalsh(vectors @ vectors.T).max(initial=0.0)
+    assert radius(lambda x: x @ vectors.T @ vectors, 700) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,12 @@ def tracking(x, look, gradient, memory):
     return t, np.stack([t, g], axis=1)
 
 
+def extra(x, look, gradient, memory):
+    g = gradient(x)
+    made, apart = g + memory[:, 1], memory[:, 0] + memory[:, 2]
+    return made, np.stack([apart - made, made - 0.5 * apart - g, made], axis=1)
+
+
 def decay(x, look, gradient, memory):
     return gradient(x) + 0.3 * (x + OPTIMUM), memory
 
@@ -45,6 +51,7 @@ RULES = {
     "heavy_ball": (heavy_ball, 1, 0, algorithms.heavy_ball(0.5)),
     "nesterov": (nesterov, 1, 0, algorithms.nesterov(0.5)),
     "tracking": (tracking, 2, 1, algorithms.gradient_tracking()),
+    "extra": (extra, 3, 1, algorithms.extra()),
     "decay": (decay, 0, 0, algorithms.weight_decay(0.3)),
 }
 

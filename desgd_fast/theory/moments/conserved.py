@@ -1,7 +1,10 @@
-"""What no step changes: a state that begins without memory keeps out of it.
+"""What is zero for ever: a state that begins without memory never leaves a subspace.
 
-Gradient tracking keeps Σ_i t_i = Σ_i g_i, the gradients it saw last. Left in, a difference between the two
-would stay for ever, and show up as an eigenvalue 1.
+Gradient tracking keeps Σ_i t_i = Σ_i g_i, the gradients it saw last. EXTRA keeps Σ_i q_i = 0, and thanks to
+that Σ_i m_i = 0, which a step would change otherwise: such forms are not found one by one, only as the
+largest space of forms that are zero at the beginning, that gradients do not enter, and that a step maps into
+itself. Left in, what is zero in the law would stay for ever once rounding has made it something else, and
+show up as an eigenvalue 1.
 """
 
 from collections.abc import Sequence
@@ -11,50 +14,35 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
-from desgd_fast.mixing import MixingProcess
 from desgd_fast.theory.moments.parts import Direction, Rows
+from desgd_fast.theory.moments.rounds import Chain
 
 Array = NDArray[np.float64]
 
 
-def _kernel(matrix: Array) -> Array:
-    """Orthonormal rows that span {v : matrix v = 0}."""
-    _, sizes, vectors = np.linalg.svd(matrix)
-    rank = np.count_nonzero(sizes > 1e-12 * max(1.0, float(sizes.max(initial=0.0))))
-    return np.asarray(vectors[rank:])
-
-
 @dataclass(frozen=True, eq=False)
 class Conserved:
-    """Orthonormal forms of a node's rows, (forms, n), kept by ``each``, or ``summed`` over who talk."""
+    """Orthonormal forms of a node's rows, (forms, n), zero for ``each``, or ``summed`` over who talk."""
 
     each: Array
     summed: Array
     label: NDArray[np.int64]
 
     @classmethod
-    def of(cls, rows: Rows, made: Sequence[Direction], process: MixingProcess) -> "Conserved":
-        """What the outcomes of the local rules leave as it is."""
-        n, held = rows.n, rows.local_memory
-        still = np.eye(n, n + 2)[1 : 1 + held]
-        changes = [one.memory[:, : n + 2] - still for one in made]
-        kept = np.zeros((0, n)) if held == 0 else _padded(_kernel(np.hstack(changes).T), n)
-        mixed = list(rows.mixed)
-        unmixed = _kernel(kept[:, mixed].T) @ kept if mixed else kept
-        rest = _kernel(unmixed) if len(unmixed) else np.eye(n)
-        summed = _span(kept @ rest.T @ rest)
-        n_nodes = process.n_nodes
-        _, label = (
-            connected_components(process.mean, connection="weak")
-            if process.mean.shape[0] > 1
-            else (1, np.zeros(n_nodes, int))
-        )
-        sums = np.asarray(process.mean.sum(axis=0)).ravel() * (
-            1 if process.mean.shape[0] == n_nodes else n_nodes
-        )
-        if np.abs(sums - 1).max() > 1e-9:  # columns do not sum to one: sums are not kept
-            summed = np.zeros((0, n))
-        return cls(unmixed, summed, np.asarray(label, np.int64))
+    def of(cls, rows: Rows, made: Sequence[Direction], waiting: bool, chain: Chain) -> "Conserved":
+        """What the outcomes of the local rules leave at zero; ``waiting`` if a node may take no part."""
+        outcomes = [one.memory for one in made] + [one.looked for one in made if waiting]
+        held, n = rows.local_memory, rows.n
+        changes = [np.pad(one, ((1, n - 1 - held), (0, 0))) for one in outcomes]
+        maps, entering = [one[:, :n] for one in changes], [one[:, n:] for one in changes]
+        memory = np.eye(n)[1 : 1 + held]
+        each = _staying(np.delete(memory, np.array(rows.mixed, int) - 1, axis=0), entering, maps)
+        summed = np.zeros((0, n))
+        if chain.keeps_sums:
+            # Nodes that differ in their outcomes must still all move the same form.
+            apart = [(one - maps[0]) @ _kernel(each).T for one in maps[1:]]
+            summed = _staying(memory, [*entering, *apart], maps[:1])
+        return cls(each, _kernel(np.vstack([each, _kernel(summed)])), _label(chain))
 
     def removed(self, states: Array) -> Array:
         """States (…, nodes, n·c) without their parts along what is conserved."""
@@ -82,14 +70,26 @@ class Conserved:
         return np.ascontiguousarray(raw)
 
 
-def _padded(forms: Array, n: int) -> Array:
-    """Forms of the memory of local rules as forms of all rows."""
-    return np.pad(forms, ((0, 0), (1, n - 1 - forms.shape[1])))
+def _kernel(matrix: Array) -> Array:
+    """Orthonormal rows that span {v : matrix v = 0}."""
+    _, sizes, vectors = np.linalg.svd(matrix)
+    rank = np.count_nonzero(sizes > 1e-12 * max(1.0, float(sizes.max(initial=0.0))))
+    return np.asarray(vectors[rank:])
 
 
-def _span(vectors: Array) -> Array:
-    """Orthonormal rows with the same span."""
-    if vectors.size == 0:
-        return vectors
-    _, sizes, basis = np.linalg.svd(vectors, full_matrices=False)
-    return np.asarray(basis[sizes > 1e-12])
+def _staying(forms: Array, entering: Sequence[Array], maps: Sequence[Array]) -> Array:
+    """The largest space of forms among these that nothing enters and that all maps lead back into."""
+    while True:
+        outside = _kernel(forms).T
+        unwanted = np.hstack([*entering, *(one @ outside for one in maps)])
+        fewer = np.asarray(_kernel((forms @ unwanted).T) @ forms)
+        if len(fewer) == len(forms):
+            return fewer
+        forms = fewer
+
+
+def _label(chain: Chain) -> NDArray[np.int64]:
+    """Which nodes ever talk to each other."""
+    matrices = [one.weights for listed in chain.rounds for one in listed]
+    talk = sum(abs(one) for one in matrices)
+    return np.asarray(connected_components(talk, connection="weak")[1], np.int64)

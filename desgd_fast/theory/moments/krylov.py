@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,31 +60,37 @@ def _arnoldi(operator: Operator, vector: Array) -> float:
     most, value = min(vector.size, _n_vectors(vector.size)), 0.0
     for _ in range(_MOST_RESTARTS):
         before = value
-        basis, square = np.zeros((most + 1, vector.size)), np.zeros((most + 1, most))
-        basis[0] = vector
-        for k in range(most):
-            image = operator(basis[k])
-            for _ in range(2):  # Gram-Schmidt twice is enough
-                parts = basis[: k + 1] @ image
-                image -= parts @ basis[: k + 1]
-                square[: k + 1, k] += parts
-            rest, scale = float(np.linalg.norm(image)), float(np.linalg.norm(square[: k + 1, k]))
-            if not math.isfinite(rest + scale):
-                return math.inf
-            ended = rest <= 1e-13 * scale
-            if ended or k % 4 == 3 or k == most - 1:
-                values, vectors = np.linalg.eig(square[: k + 1, : k + 1])
-                top = int(np.argmax(values.real))
-                value, ritz = float(values[top].real), vectors[:, top].real
-                residual = rest * abs(ritz[-1]) / max(float(np.linalg.norm(ritz)), 1e-300)
-                if ended or residual <= 1e-12 * abs(value):
-                    return value
-            square[k + 1, k], basis[k + 1] = rest, image / rest
-        if abs(value - before) <= 1e-14 * abs(value):  # rounding keeps the residual where it is
+        value, ritz, settled = _arnoldi_once(operator, vector, most, np.real)
+        if settled or abs(value - before) <= 1e-14 * abs(value):  # rounding keeps the residual where it is
             break
-        vector = ritz @ basis[:most]
-        vector /= np.linalg.norm(vector)
+        vector = ritz / np.linalg.norm(ritz)
     return value
+
+
+def _arnoldi_once(
+    operator: Operator, vector: Array, most: int, size_of: Callable[[Any], Array]
+) -> tuple[float, Array, bool]:
+    """The largest size of an eigenvalue, its vector's real part, and whether it has settled."""
+    basis, square = np.zeros((most + 1, vector.size)), np.zeros((most + 1, most))
+    basis[0], value, ritz = vector, math.inf, vector
+    for k in range(most):
+        image = operator(basis[k])
+        for _ in range(2):  # Gram-Schmidt twice is enough
+            parts = basis[: k + 1] @ image
+            image -= parts @ basis[: k + 1]
+            square[: k + 1, k] += parts
+        rest, scale = float(np.linalg.norm(image)), float(np.linalg.norm(square[: k + 1, k]))
+        if not math.isfinite(rest + scale):
+            return math.inf, vector, True
+        ended = rest <= 1e-13 * scale
+        if ended or k % 4 == 3 or k == most - 1:
+            values, vectors = np.linalg.eig(square[: k + 1, : k + 1])
+            top = int(np.argmax(size_of(values)))
+            value, ritz = float(size_of(values[top])), vectors[:, top].real
+            if ended or rest * abs(vectors[-1, top]) <= 1e-12 * abs(value):
+                return value, ritz @ basis[: k + 1], True
+        square[k + 1, k], basis[k + 1] = rest, image / rest
+    return value, ritz @ basis[:most], False
 
 
 def radius(operator: Operator, size: int) -> float:
@@ -91,8 +98,12 @@ def radius(operator: Operator, size: int) -> float:
     if size <= _DENSE:
         dense = np.stack([operator(unit) for unit in np.eye(size)], axis=1)
         return float(np.abs(np.linalg.eigvals(dense)).max()) if np.isfinite(dense).all() else math.inf
-    wrapped = sparse_linalg.LinearOperator((size, size), matvec=operator, dtype=np.float64)
     start = np.random.default_rng(0).standard_normal(size)
+    # ARPACK cannot begin where the map has a lower rank than it wants vectors; there this is all.
+    value, _, settled = _arnoldi_once(operator, start / np.linalg.norm(start), _n_vectors(size), np.abs)
+    if settled:
+        return value
+    wrapped = sparse_linalg.LinearOperator((size, size), matvec=operator, dtype=np.float64)
     values = sparse_linalg.eigs(wrapped, k=2, v0=start, return_eigenvectors=False, tol=1e-11)
     return float(np.abs(values).max())
 

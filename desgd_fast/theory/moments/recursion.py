@@ -113,7 +113,9 @@ class Recursion:
     @cached_property
     def _conserved(self) -> Conserved:
         made = [one for _, listed in self._directions for one in listed]
-        return Conserved.of(self._rows, made, self.process)
+        algorithm = self.algorithm
+        waiting = algorithm.participation is not None or isinstance(algorithm.local_steps, tuple)
+        return Conserved.of(self._rows, made, waiting, self._chain)
 
     # One round -------------------------------------------------------------------------------------------
 
@@ -286,14 +288,10 @@ class Recursion:
     def critical_step_size(self) -> tuple[float, float]:
         """The smallest common step sizes at which h(2) = 1, and at which the mean stops contracting."""
         unit = 1 / float(np.linalg.norm(self.gradients.slopes, ord=2, axis=(2, 3)).max())
-        mean = _crossing(lambda step: self.at_step_size(step).mean_growth() - _ONE, unit)
+        mean = _crossing(lambda step: self.at_step_size(step).mean_growth() - 1, unit)
         if mean == 0:
             return 0.0, 0.0
-        return _crossing(lambda step: self.at_step_size(step).growth() - _ONE, unit, below=mean), mean
-
-
-# What no step changes may be left as an eigenvalue 1 by rounding; it is no growth.
-_ONE = 1 + 1e-13
+        return _crossing(lambda step: self.at_step_size(step).growth() - 1, unit, below=mean), mean
 
 
 def _crossing(excess: Callable[[float], float], unit: float, below: float = math.inf) -> float:

@@ -33,6 +33,13 @@ class Round:
     memory: Array
     following: int
 
+    @property
+    def keeps_sums(self) -> bool:
+        """Whether all columns sum to one: on average, and without variance."""
+        columns = np.asarray(self.weights.sum(axis=0)).ravel()
+        varied = 0.0 if self.quadratic is None else float(self.quadratic(np.eye(columns.size)).sum())
+        return bool(np.abs(columns - 1).max() <= 1e-9 and varied <= columns.size * (1 + 1e-9))
+
 
 @dataclass(frozen=True, eq=False)
 class Chain:
@@ -49,6 +56,11 @@ class Chain:
     def starts(self) -> list[int]:
         """Situations at which turns begin."""
         return [z for z, turn in enumerate(self.turns) if turn == 0]
+
+    @property
+    def keeps_sums(self) -> bool:
+        """Whether no matrix that may come changes a sum over all nodes."""
+        return all(one.keeps_sums for listed in self.rounds for one in listed)
 
 
 def period(process: MixingProcess, rounds: int) -> int:
