@@ -203,7 +203,8 @@ def square_root(shape: Array) -> Array:
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(shape)
         spread = vectors * np.sqrt(np.maximum(values, 0.0))[..., np.newaxis, :]
-        return np.asarray(np.linalg.qr(np.swapaxes(spread, -1, -2), mode="r").swapaxes(-1, -2))
+        upper = np.asarray(np.linalg.qr(np.swapaxes(spread, -1, -2), mode="r"))
+        return np.swapaxes(upper, -1, -2)
 
 
 def estimate(s: float, sums: Array, interval: int = 1) -> Estimate:
