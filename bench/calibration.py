@@ -409,10 +409,11 @@ def light(replications: int, seed: int) -> Iterator[str]:
 FRONTIER = """\
 ## Width against coverage, and what was tried
 
-By prototypes, 80 to 300 samples of 44 laws: those of the first group, `Fréchet(1)`, `(4)`, `Burr(1)`, `(3)`, `(4)`,
-`Lomax(1)`, `(2.5)`, `stable(1.2)`, `(1.9)`, other Student, F, inverse gamma, log-logistic and mixed Pareto laws, normal
-bodies with Pareto tails. Width/alpha is the mean over 16 laws at n = 10,000; least coverage leaves out the sum of
-Student-t(3) and twice a normal value (.79 to .84 at n = 10,000).
+By prototypes, 80 to 300 samples of 44 laws: those of the first group, `Fréchet(1)`, `(4)`, `Burr(1)`,
+`(3)`, `(4)`, `Lomax(1)`, `(2.5)`, `stable(1.2)`, `(1.9)`, other Student, F, inverse gamma, log-logistic
+and mixed Pareto laws, normal bodies with Pareto tails. Width/alpha is the mean over 16 laws at n =
+10,000; least coverage leaves out the sum of Student-t(3) and twice a normal value (.79 to .84 at n =
+10,000).
 
 | deviations are those of the posterior times | width | least coverage at n = 1,000, 10,000, 100,000 |
 |---|---|---|
@@ -432,17 +433,19 @@ Student-t(3) and twice a normal value (.79 to .84 at n = 10,000).
 | Lepski's rule at .7 deviations, not 1 | .46 | .88, .85, .82 |
 | the chi-square test at 30 %, not 10 % | .45 | .86, .90, .87 |
 
-At n = 10,000, times .9 and the families alike unless said: an interval of constant posterior density instead of
-constant probability, .46 wide at .90; deviations shrunk the more the larger they are, .44 at .89; the mixture's own
-quantiles, .45 at .86; biases −log(1 ± (c·u)^r) on a grid of (c, r) in place of laws', .71 at .83, and beside them,
-no gain; no known biases but a sum of powers with normal coefficients, .62 at .89; extended Pareto (Beirlant, Joossens
-& Segers 2009), union over rho = −½, −1, −2, .55, and .70 at n = 100,000.
+At n = 10,000, times .9 and the families alike unless said: an interval of constant posterior density
+instead of constant probability, .46 wide at .90; deviations shrunk the more the larger they are, .44 at
+.89; the mixture's own quantiles, .45 at .86; biases −log(1 ± (c·u)^r) on a grid of (c, r) in place of
+laws', .71 at .83, and beside them, no gain; no known biases but a sum of powers with normal coefficients,
+.62 at .89; extended Pareto (Beirlant, Joossens & Segers 2009), union over rho = −½, −1, −2, .55, and .70
+at n = 100,000.
 
-Sums of several heavy values are hardest. With sums and normal bodies among the known laws three Lomax(2) values gain
-from .52 to .70 at n = 100,000, eight Student-t(3) values from .55 to .85, and generalized Pareto(4) at n = 1,000 loses
-from .88 to .82: not taken. Pareto samples pay most, eight times the classical width: log-gamma laws and mixtures look the
-same, and any more belief in no bias at all loses them. What the data do not show of the bias the prior decides; no
-interval is short for every tail (Sasaki & Wang 2022).
+Sums of several heavy values are hardest. With sums and normal bodies among the known laws three Lomax(2)
+values gain from .52 to .70 at n = 100,000, eight Student-t(3) values from .55 to .85, and generalized
+Pareto(4) at n = 1,000 loses from .88 to .82: not taken. Pareto samples pay most, eight times the
+classical width: log-gamma laws and mixtures look the same, and any more belief in no bias at all loses
+them. What the data do not show of the bias the prior decides; no interval is short for every tail (Sasaki
+& Wang 2022).
 """
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from desgd_fast import tails
 
-EXAMPLES = int(os.environ.get("DESGD_FAST_FUZZ", "40"))
+EXAMPLES = int(os.environ.get("DESGD_FAST_FUZZ", "25"))
 
 # Cheap to repeat: most of a run is spent inside the package.
 ordinary = st.integers(0, 2**32 - 1).map(np.random.default_rng)

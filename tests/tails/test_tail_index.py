@@ -223,14 +223,14 @@ def test_counts_repeat_values():
 
 
 def test_weights_undo_a_biased_selection():
-    # Values of Student-t(2), weighted to stand for a population of Student-t(4): coverage of .95 in 60
-    # samples falls below .75 with probability 1e-7 (binomial).
+    # Values of Student-t(2), weighted to stand for a population of Student-t(4): coverage of .95 in 25
+    # samples falls below .68 with probability 2e-6 (binomial).
     generator = np.random.default_rng(18)
     held = []
-    for x in generator.standard_t(2, (60, 4000)):
+    for x in generator.standard_t(2, (25, 4000)):
         found = tails.tail_index(x, weights=stats.t.pdf(x, 4) / stats.t.pdf(x, 2))
         held.append((found.ci_low <= 4 <= found.ci_high, found.ci_low <= 2 <= found.ci_high))
-    assert np.mean(held, axis=0)[0] > 0.75 > 0.3 > np.mean(held, axis=0)[1]
+    assert np.mean(held, axis=0)[0] > 0.68 > 0.3 > np.mean(held, axis=0)[1]
 
 
 def test_default_hill_interval_counts_the_bias():
