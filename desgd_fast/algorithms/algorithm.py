@@ -72,6 +72,10 @@ class Part:
         ``outcomes(dim, *parameters)`` lists all that the part's uniforms may decide for the first coordinate,
         as pairs of a probability and the uniforms that bring it about; with one parameter for each node it is
         asked for every node's. Exact second moments need it of a linear part that draws uniforms.
+    gains : callable or None
+        ``gains(dim, *parameters)`` of a part that multiplies with a random matrix M whose law no rotation
+        changes: a law of one number, as pairs of a probability and a value, with E M = m I and E MᵀM = s I,
+        m and s its first two moments. Exact second moments use it where features are isotropic.
     period : int
         Of a participation: rounds after which it begins again, if it depends on their number.
     additive : bool
@@ -117,6 +121,7 @@ class Part:
     by_sample: bool = False
     additive: bool = False
     outcomes: Callable[..., Any] | None = field(default=None, repr=False, compare=False)
+    gains: Callable[..., Any] | None = field(default=None, repr=False, compare=False)
     period: int = 1
     shared: bool = False
     refuses: Callable[[int], str | None] | None = field(default=None, repr=False, compare=False)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from desgd_fast.cli.frontiers import critical, in_place_of_step_size
+
 if TYPE_CHECKING:
     from desgd_fast.algorithms import Algorithm
     from desgd_fast.mixing import MixingProcess, MixingReport
@@ -58,18 +60,16 @@ def computed(
         near = min(alone, (1.0 + lowest) / _steepest(problem))
         step_size = DEFAULT_SHARE * near if step_size is None else step_size
         return Computed(step_size, [(label, f"near {near:.6g}, that of one node alone (a large graph)")])
-    try:
-        critical = float(theory.critical_step_size(problem, W, at="infinite-variance", **law))
-    except ValueError as refusal:
-        if step_size is None:
-            raise typer.BadParameter(f"--step-size is needed here: {refusal}") from refusal
-        rows = [(unknown, f"not computed: {refusal}")]
+    exact = critical(problem, W, "infinite-variance", **law)
+    if step_size is None:
+        step_size = DEFAULT_SHARE * in_place_of_step_size(exact)
+    if isinstance(exact, ValueError):
+        rows = [(unknown, f"not computed: {exact}")]
     else:
-        step_size = DEFAULT_SHARE * critical if step_size is None else step_size
         growth = theory.second_moment_growth(problem, W, step_size=step_size, **law)
         verdict = "infinite" if growth >= 1 else "finite"
         rows = [
-            (label, f"{critical:.6g}"),
+            (label, f"{float(exact):.6g}"),
             (unknown, f"{growth:.6g} a step, variance {verdict}"),
         ]
     law |= {"step_size": step_size, "rng": rng, "threads": threads, "rtol": _RTOL}

@@ -16,8 +16,10 @@ def rules_of(experiment: Experiment, dim: int, *, at_infinity: bool = False) -> 
     n_received = np.diff(process.base.indptr).tolist()
     checks.fits_sizes(algorithm, dim, n_received)
     chain = tuple(part for part in algorithm.local if not (at_infinity and part.additive))
-    local = _numbers(tuple(part for part in chain if not part.by_sample), dim)
-    samples = _numbers(tuple(part for part in chain if part.by_sample), dim)
+    # A sample's gradient is that of a batch of one.
+    alone = bool((experiment.batch_sizes == 1).all())
+    local = _numbers(tuple(part for part in chain if alone or not part.by_sample), dim)
+    samples = _numbers(tuple(part for part in chain if part.by_sample and not alone), dim)
     sent = _numbers((algorithm.message,) if algorithm.message else (), dim)
     look, look_cuts = _look(local.parts, dim)
     participation, aggregation, attack = algorithm.participation, algorithm.aggregation, algorithm.attack

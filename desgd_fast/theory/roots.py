@@ -27,6 +27,8 @@ _MOST_POINTS = 12
 SIGNIFICANT = 3.0
 # One draw that carries more than this share of all weight: the moment rests on luck.
 LARGEST_SHARE = 0.05
+# Below such an s there is no tail index: log h above 0 means that what growth has selected does not shrink.
+_NEARLY_ZERO = 0.02
 # A proposal this close to the evaluated s is reached by the slope alone.
 _CLOSE = 0.02
 # Standard errors assumed for values known exactly, relative to the size of log h.
@@ -213,6 +215,8 @@ def tail_index_by_slopes(walk: Walk, rtol: float, cap: float) -> Root:
             low = max(low, s)
             if s >= cap:
                 return end("light", cap, math.inf, seen)
+        elif s < _NEARLY_ZERO and seen.value > SIGNIFICANT * seen.stderr:
+            return Root(math.nan, math.nan, math.nan, seen, "not stationary", seen.n_steps)
         else:
             high = min(high, s)
         newton = s - seen.value / seen.slope if seen.slope > 0 else math.inf

@@ -222,6 +222,15 @@ def test_samples_are_clipped_before_their_mean() -> None:
     np.testing.assert_allclose(2.0 - runs.final[0, 0], mean, rtol=1e-12)
 
 
+def test_samples_are_clipped_or_refused_where_only_their_mean_is_known() -> None:
+    clip = a.clipped(0.7, of="samples")
+    moves = gaussian_run(clip, batch_size=1, n_steps=1, initial=50.0).final - 50.0
+    assert np.linalg.norm(moves, axis=-1).max() <= ETA * 0.7 * (1 + 1e-9)
+    assert (moves == gaussian_run(a.clipped(0.7), batch_size=1, n_steps=1, initial=50.0).final - 50.0).all()
+    with pytest.raises(ValueError, match="problem must be an EmpiricalRisk or a StreamingRisk"):
+        gaussian_run(clip)
+
+
 @pytest.mark.parametrize(
     ("algorithm", "message"),
     [
