@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from desgd_fast import (
+    DatasetRegression,
     GaussianRegression,
     algorithms,
     losses,
@@ -120,3 +121,15 @@ def test_bad_input_is_refused_by_name(changes, error, message):
         arguments["alpha"] = tail(2.9)
     with pytest.raises(error, match=message):
         theory.exceedance(**arguments)
+
+
+def test_excursions_on_rows_are_as_likely_as_simulated():
+    problem = DatasetRegression([[1.0], [0.5], [2.2]], [1.0, 0.0, 1.0])
+    options = {"step_size": 0.55, "batch_size": 1}
+    found = theory.exceedance(problem, [[1.0]], [3, 10], **options, rtol=0.2, rng=0, threads=1)
+    runs = simulate(
+        problem, [[1.0]], **options, n_steps=200, n_runs=20_000, initial=problem.optimum, keep="norms", rng=1
+    )
+    seen = (runs.norms(stacked=True)[:, None] > found.thresholds).mean(axis=0)
+    # Two comparisons at 5 standard errors: false alarm 1.2e-6.
+    assert (np.abs(found.probability - seen) < 5 * np.hypot(found.stderr, np.sqrt(seen / 20_000))).all()
