@@ -123,7 +123,6 @@ def behind_pointer(function: Callable[..., None]) -> Callable[..., Any]:
 
     What a kernel calls it links, and LLVM optimises it again, in a parallel loop four times.
     """
-
     binaries: dict[tuple[Any, ...], Any] = {}
 
     @wraps(function)
