@@ -4,9 +4,10 @@ A particle is a whole state: iterates, and what nodes remember. The loop advance
 the problem at infinity; its length is brought back to one, its weight gains that length to the power s, and
 the population is resampled in proportion to the weights. It needs φ(cS) = cφ(S), not linearity:
 
-    log h(s) = (1 / stride) · mean of log(Σ W ℓ^s / Σ W) + bias,
+    log h(s) = (1 / stride) · (log(mean of Σ W ℓ^s / Σ W) + what :mod:`.population` adds to it)
 
-over stretches of ``stride`` steps in which a particle grows by ℓ, the bias as in :mod:`.population`.
+over stretches of ``stride`` steps in which a particle grows by ℓ. The slope of log h is the growth of
+survivors along their whole past: the last step alone does not know which of them will grow.
 """
 
 import math
@@ -118,11 +119,8 @@ class Particles:
         """Turn the growth of every particle into its weight and its part in the sums."""
         before, grown = self._weights, self._grown + logs
         after = before * np.exp(np.clip(s * logs, -600.0, 600.0))
-        # The slope of log h is the growth of survivors along their whole past, not over their last step.
-        gained = grown @ after / after.sum() - self._grown @ before / before.sum()
-        sums[growth.WEIGHT] = before.sum()
-        sums[growth.WEIGHTED] = after.sum()
-        sums[growth.SLOPE] = gained * after.sum()
+        sums[growth.WEIGHT], sums[growth.PAST] = before.sum(), self._grown @ before
+        sums[growth.WEIGHTED], sums[growth.SLOPE] = after.sum(), grown @ after
         sums[growth.WEIGHTED_SQUARED] = after @ after
         sums[growth.LARGEST] = after.max()
         self._weights, self._grown = after, grown
