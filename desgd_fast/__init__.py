@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from desgd_fast.problems.laws import Law as Law
     from desgd_fast.problems.losses import Loss as Loss
     from desgd_fast.problems.networks import NeuralNetwork as NeuralNetwork
+    from desgd_fast.problems.poisoning import label_flip as label_flip
     from desgd_fast.problems.rows import DatasetRegression as DatasetRegression
     from desgd_fast.problems.rows import EmpiricalRisk as EmpiricalRisk
     from desgd_fast.problems.streams import StreamingRisk as StreamingRisk
@@ -58,6 +59,7 @@ _HOME = {
     "EmpiricalRisk": "problems.rows",
     "StreamingRisk": "problems.streams",
     "gradient_noise": "measurement.noise",
+    "label_flip": "problems.poisoning",
 }
 # Public module -> where it stands.
 _MODULES = {

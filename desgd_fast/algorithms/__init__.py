@@ -18,6 +18,7 @@ from desgd_fast.algorithms.aggregation.distances import (
 from desgd_fast.algorithms.aggregation.presets import detox as detox
 from desgd_fast.algorithms.aggregation.presets import monna as monna
 from desgd_fast.algorithms.aggregation.presets import outvoted as outvoted
+from desgd_fast.algorithms.aggregation.subspace import flag as flag
 from desgd_fast.algorithms.aggregation.wrappers import bucketing as bucketing
 from desgd_fast.algorithms.aggregation.wrappers import nearest_neighbour_mixing as nearest_neighbour_mixing
 from desgd_fast.algorithms.algorithm import Algorithm as Algorithm
@@ -52,6 +53,11 @@ from desgd_fast.algorithms.local.adaptive import diffgrad as diffgrad
 from desgd_fast.algorithms.local.adaptive import frugal as frugal
 from desgd_fast.algorithms.local.clipping import clipped as clipped
 from desgd_fast.algorithms.local.clipping import normalized as normalized
+from desgd_fast.algorithms.local.curvature import adahessian as adahessian
+from desgd_fast.algorithms.local.curvature import sophia as sophia
+from desgd_fast.algorithms.local.mirror import dual as dual
+from desgd_fast.algorithms.local.mirror import mirror_descent as mirror_descent
+from desgd_fast.algorithms.local.mirror import primal as primal
 from desgd_fast.algorithms.local.momentum import gradient_tracking as gradient_tracking
 from desgd_fast.algorithms.local.momentum import heavy_ball as heavy_ball
 from desgd_fast.algorithms.local.momentum import moving_average as moving_average
@@ -81,6 +87,7 @@ from desgd_fast.algorithms.presets import extra as extra
 from desgd_fast.algorithms.presets import fedau as fedau
 from desgd_fast.algorithms.presets import fedavg as fedavg
 from desgd_fast.algorithms.presets import fedbuff as fedbuff
+from desgd_fast.algorithms.presets import fedfix as fedfix
 from desgd_fast.algorithms.presets import local_sgd as local_sgd
 from desgd_fast.algorithms.presets import token_sgd as token_sgd
 from desgd_fast.algorithms.privacy import dice_sgd as dice_sgd

@@ -57,6 +57,14 @@ class Part:
         Whether a participation asks the mixing process who is awake.
     keeps_iterates : bool
         Whether the vectors of a local rule that looks begin as the node's iterate, not as zeros.
+    twice : bool
+        Whether a local rule that looks is also given the gradient of the same minibatch at the iterate, in
+        its first vector of memory: every sample is then drawn.
+    unscaled : int
+        The last so many vectors of memory do not grow with iterates and gradients, as means of curvatures.
+    of_moves : bool
+        Whether an aggregation is given moves since the step began, as a server is given gradients, and what
+        it makes of them is added to the receiver's iterate; nodes have to move before they mix.
     by_sample : bool
         Whether a local rule works on every sample's gradient before they are averaged; it then keeps and
         draws nothing, and comes before all that do not.
@@ -64,6 +72,10 @@ class Part:
         ``outcomes(dim, *parameters)`` lists all that the part's uniforms may decide for the first coordinate,
         as pairs of a probability and the uniforms that bring it about; with one parameter for each node it is
         asked for every node's. Exact second moments need it of a linear part that draws uniforms.
+    gains : callable or None
+        ``gains(dim, *parameters)`` of a part that multiplies with a random matrix M whose law no rotation
+        changes: a law of one number, as pairs of a probability and a value, with E M = m I and E MᵀM = s I,
+        m and s its first two moments. Exact second moments use it where features are isotropic.
     period : int
         Of a participation: rounds after which it begins again, if it depends on their number.
     additive : bool
@@ -103,9 +115,13 @@ class Part:
     look: Callable[..., Any] | None = field(default=None, repr=False)
     woken: bool = False
     keeps_iterates: bool = False
+    twice: bool = False
+    unscaled: int = 0
+    of_moves: bool = False
     by_sample: bool = False
     additive: bool = False
     outcomes: Callable[..., Any] | None = field(default=None, repr=False, compare=False)
+    gains: Callable[..., Any] | None = field(default=None, repr=False, compare=False)
     period: int = 1
     shared: bool = False
     refuses: Callable[[int], str | None] | None = field(default=None, repr=False, compare=False)
@@ -207,6 +223,11 @@ class Algorithm:
     def degree(self) -> str:
         """The worst of its parts: "linear", "homogeneous" or "bounded"."""
         return max((part.degree for part in self.parts), key=checks.DEGREES.index, default="linear")
+
+    @property
+    def twice(self) -> bool:
+        """Whether the gradient of a minibatch is taken at two places."""
+        return any(part.twice for part in self.local)
 
     def byzantine_nodes(self, n_nodes: int) -> NDArray[np.float64]:
         """One for every Byzantine node, zero for the others."""

@@ -28,6 +28,9 @@ def part(part: Any) -> None:
     check.flag("equivariant", part.equivariant)
     check.flag("by_sample", part.by_sample)
     check.flag("additive", part.additive)
+    check.flag("twice", part.twice)
+    check.integer("unscaled", part.unscaled, 0, part.memory)
+    check.flag("of_moves", part.of_moves)
     check.positive_integer("period", part.period)
     check.positive_integer("width", part.width)
     if part.by_sample and (part.memory or part.normals or part.uniforms or part.per_node):
@@ -48,6 +51,8 @@ def compatible(parts: Sequence[Any]) -> None:
                 raise ValueError(f"{other!r} and {part!r} exclude each other: both say where gradients are")
             if part.by_sample and not other.by_sample:
                 raise ValueError(f"{part!r} works on every sample's gradient and must come before {other!r}")
+            if other.by_sample and part.twice:
+                raise ValueError(f"{other!r} and {part!r} exclude each other: one gradient a sample, or two")
 
 
 def filled_once(slot: str, values: Sequence[Any]) -> Any:
@@ -97,6 +102,8 @@ def fits_sizes(algorithm: Any, dim: int, n_received: Sequence[int]) -> None:
         if part is not None and part.refuses and (reason := part.refuses(dim)):
             raise ValueError(f"algorithm cannot take {dim} coordinates: {part!r} {reason}")
     part = algorithm.aggregation
+    if part is not None and part.of_moves and not algorithm.adapt_first:
+        raise ValueError(f"algorithm must adapt before it combines with {part!r}: add adapt_then_combine()")
     if part is not None and part.refuses:
         for count in sorted(set(n_received)):
             if reason := part.refuses(count):

@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 
 from desgd_fast.algorithms import checks
 from desgd_fast.algorithms.algorithm import Algorithm, Part, chain
-from desgd_fast.algorithms.delays import stale_discount
+from desgd_fast.algorithms.delays import delayed, stale_discount
 from desgd_fast.algorithms.local.momentum import sgd
 from desgd_fast.algorithms.participation import woken
 from desgd_fast.algorithms.timing import adapt_then_combine, local_steps
@@ -88,6 +88,45 @@ def fedbuff(probabilities: ArrayLike, *, power: float = 0.5) -> Algorithm:
     chain(woken(), stale_discount(0.5, 1, 0.5), adapt_then_combine())
     """
     return chain(woken(), stale_discount(probabilities, power), adapt_then_combine())
+
+
+@inlined
+def _fedfix(
+    meeting: int, node: int, uniforms: Reals, memory: Reals, links: Reals, parameters: Reals
+) -> float:
+    interval = parameters[node % parameters.size]
+    return interval if (meeting + 1) % interval == 0 else 0.0
+
+
+def fedfix(intervals: ArrayLike) -> Algorithm:
+    """FedFix: the server steps at fixed times with what has arrived, x ← x − (η/N) Σ_i K_i g_i(x_{n−K_i+1}).
+
+    Client i needs K_i rounds for a gradient, which it delivers at the end of every K_i-th, taken at the model
+    that it was sent when it had delivered the last one; its weight K_i makes all clients count alike in the
+    long run (Fraboni, Vidal, Kameni & Lorenzi, JMLR 2023, section 5, with one local step and computing times
+    that do not change). Under ``W=dsf.mixing.server(n_nodes)``.
+
+    Parameters
+    ----------
+    intervals : int or (n_nodes,) array of int
+        K_i ≥ 1, the time that a client needs over the server's, rounded up; all 1 is :func:`fedavg`.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf
+    >>> dsf.algorithms.fedfix([1, 2])
+    chain(fedfix(1, 2), delayed(0, 1), adapt_then_combine())
+    """
+    rounds = checks.rounds("intervals", intervals, 1, 10_000)
+    part = Part(
+        "fedfix",
+        _fedfix,
+        tuple(map(float, rounds)),
+        per_node=True,
+        period=int(np.lcm.reduce(rounds.astype(np.int64))),
+    )
+    late = delayed(rounds.astype(np.int64) - 1)
+    return chain(Algorithm(participation=part), late, adapt_then_combine())
 
 
 @inlined

@@ -12,7 +12,7 @@ except ImportError as error:
     raise ImportError("the command line needs typer: pip install 'desgd-fast[cli]'", name="typer") from error
 
 import desgd_fast
-from desgd_fast.cli import examples, options, output
+from desgd_fast.cli import examples, groups, options, output
 
 # Command -> module that holds the function of that name; none of them imports anything heavy.
 COMMANDS = {
@@ -39,7 +39,7 @@ app = typer.Typer(
 )
 for _name, _module in COMMANDS.items():
     _function = getattr(import_module(f"desgd_fast.{_module}"), _name)
-    app.command(_name, epilog=examples.epilog(_name))(output.presented(_function))
+    app.command(_name, epilog=examples.epilog(_name))(output.presented(groups.spread(_function)))
 
 
 def _version(wanted: bool) -> None:

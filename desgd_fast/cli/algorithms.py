@@ -1,12 +1,14 @@
 """What commands say about algorithms: names with numbers, such as heavy_ball(0.9)."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from types import FunctionType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from desgd_fast.cli import calls
+from desgd_fast.cli.options import panel
 
 if TYPE_CHECKING:
     from desgd_fast.algorithms import Algorithm
@@ -23,9 +25,19 @@ PARTICIPATION_HELP = (
 )
 DELAY_HELP = "Steps that gradients come late: a number, or randomly_delayed([0.5, 0.3, 0.2])."
 
-Named = Annotated[list[str] | None, typer.Option("--algorithm", help=HELP)]
-Participation = Annotated[str | None, typer.Option(help=PARTICIPATION_HELP)]
-Delay = Annotated[str | None, typer.Option(help=DELAY_HELP)]
+
+@dataclass(frozen=True)
+class Nodes:
+    """The options of what nodes do."""
+
+    algorithm: Annotated[list[str] | None, panel("Descent", HELP)] = None
+    participation: Annotated[str | None, panel("Descent", PARTICIPATION_HELP)] = None
+    delay: Annotated[str | None, panel("Descent", DELAY_HELP)] = None
+
+    def chained(self) -> "Algorithm":
+        """The algorithm of these names."""
+        return read(self.algorithm, self.participation, self.delay)
+
 
 # Functions of the module that make no algorithm or compressor of numbers.
 _OTHERS = ("chain", "compressor", "privacy_spent", "outvoted")

@@ -14,10 +14,20 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "alpha": (
         ("desgd-fast alpha --dim 2 --batch-size 1 --step-size 0.3:0.6:7", "a curve on the ring"),
+        (
+            "desgd-fast alpha --data examples/diabetes.csv --target target --batch-size 1 --step-size 0.118",
+            "the tail index of real data, and the row that makes it",
+        ),
+        ('desgd-fast alpha --algorithm "heavy_ball(0.9)" --step-size 0.03,0.04', "momentum"),
         ("desgd-fast alpha --plot cycle.png --published", "the published curve beside the computed one"),
     ),
     "frontier": (
         ("desgd-fast frontier --dim 2 --batch-size 1 --graph star", "step sizes to stay below"),
+        ("desgd-fast frontier --data examples/diabetes.csv --target target --batch-size 1", "of real data"),
+        (
+            'desgd-fast frontier --mixing "link_failures(0.3)" --delay 2',
+            "of links that fail, and late replies",
+        ),
         ("desgd-fast frontier --graph hypercube --plot windows.png", "the windows as a picture"),
     ),
     "sweep": (

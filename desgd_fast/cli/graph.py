@@ -1,11 +1,13 @@
 """What commands say about graphs: weight rules, names, and files to read them from."""
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from desgd_fast.cli import calls, options
+from desgd_fast.cli.options import panel
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -36,6 +38,24 @@ HELP = (
     f"Who talks to whom: {', '.join(NAMES)}, or a file: .graphml, .gml, .gexf, .adjlist, else an edge list, "
     "two nodes a line or two and a weight."
 )
+
+
+@dataclass(frozen=True)
+class Network:
+    """The options of a graph and of how it changes."""
+
+    graph: Annotated[str, panel("Graph", HELP)] = "cycle"
+    n_nodes: Annotated[int, panel("Graph", "Number of nodes of a named graph.")] = 8
+    degree: Annotated[int, panel("Graph", "Neighbours of each node of --graph regular.")] = 4
+    rule: Annotated[Rule, panel("Graph", "How edges are weighted.")] = "metropolis"
+    delta: Annotated[float | None, panel("Graph", "Weight of an edge for --rule laplacian.")] = None
+    lazy: Annotated[bool, panel("Graph", "Mix with (I + W)/2.")] = False
+    mixing: Annotated[str | None, panel("Graph", MIXING_HELP)] = None
+
+    def weights(self, context: typer.Context, rng: int) -> "sparse.csr_array | MixingProcess":
+        """Who talks to whom; options that change nothing are refused."""
+        named = asdict(self)
+        return matrix(named.pop("graph"), rng=rng, context=context, **named)
 
 
 def matrix(

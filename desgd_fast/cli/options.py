@@ -25,6 +25,12 @@ Decimal = Annotated[
     typer.Option(help="What stands before the decimals in the file; by default read off it."),
 ]
 
+
+def panel(title: str, help: str, *names: str, **options: Any) -> Any:
+    """An option under a heading of its own."""
+    return typer.Option(*names, help=help, rich_help_panel=title, **options)
+
+
 _PICTURES = (".png", ".pdf", ".svg", ".eps", ".ps", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 
 

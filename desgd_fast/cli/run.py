@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from desgd_fast.cli import algorithms as cli_algorithms
-from desgd_fast.cli import graph as cli_graph
 from desgd_fast.cli import options
+from desgd_fast.cli.algorithms import Nodes
 from desgd_fast.cli.computed import DEFAULT_SHARE, beside, computed
-from desgd_fast.cli.graph import Rule
+from desgd_fast.cli.graph import Network
+from desgd_fast.cli.options import panel
+from desgd_fast.cli.problem import Regression
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from desgd_fast.problems.rows import DatasetRegression
     from desgd_fast.simulation.results import Runs
     from desgd_fast.tails.results import TailEstimate
+    from desgd_fast.theory import TailIndex
 
 
 # Below this p-value the distances from the optimum are taken to be still on the move.
@@ -32,10 +34,6 @@ DRIFT_LEVEL = 1e-6
 
 # Nodes listed one by one in the table; the file has all of them.
 LISTED_NODES = 16
-
-# Options that only one of the two kinds of problem has.
-OF_DATA = ("header", "separator", "decimal", "assignment", "replacement", "ridge")
-OF_GAUSSIAN = ("dim", "feature_std", "noise_std")
 
 Engine = Literal["auto", "collapsed", "direct", "gram"]
 
@@ -59,10 +57,6 @@ def _from_config(context: typer.Context, path: Path | None) -> Path | None:
     return path
 
 
-def _panel(title: str, help: str, *names: str, **options: Any) -> Any:
-    return typer.Option(*names, help=help, rich_help_panel=title, **options)
-
-
 def run(
     context: typer.Context,
     config: Annotated[
@@ -73,91 +67,47 @@ def run(
             is_eager=True,
         ),
     ] = None,
-    data: Annotated[
-        Path | None,
-        _panel("Problem", "CSV with any usual separator, .npy or .npz, all numbers; needs --target."),
-    ] = None,
-    target: Annotated[
-        str | None, _panel("Problem", "Column of the data to predict from all the others.")
-    ] = None,
-    header: Annotated[
-        bool | None,
-        _panel(
-            "Problem",
-            "Whether the first line of the data holds names; by default read off it.",
-            "--header/--no-header",
-            show_default=False,
-        ),
-    ] = None,
-    separator: Annotated[
-        Literal["comma", "semicolon", "tab", "blanks"] | None,
-        _panel("Problem", "What stands between two cells of the data; by default read off them."),
-    ] = None,
-    decimal: Annotated[
-        Literal["point", "comma"] | None,
-        _panel("Problem", "What stands before decimals in the data; by default read off them."),
-    ] = None,
-    assignment: Annotated[
-        Literal["even", "sorted", "shared"],
-        _panel(
-            "Problem",
-            "How rows of the data go to nodes: dealt in turn, in blocks sorted by target, or all to each.",
-        ),
-    ] = "even",
-    replacement: Annotated[bool, _panel("Problem", "Draw minibatches of the data with replacement.")] = True,
-    ridge: Annotated[float, _panel("Problem", "Weight of the penalty ½·ridge·‖x‖², with --data.")] = 0.0,
-    dim: Annotated[int, _panel("Problem", "Coordinates of an iterate, without --data.")] = 2,
-    feature_std: Annotated[
-        float, _panel("Problem", "Standard deviation of a feature, without --data.")
-    ] = 1.0,
-    noise_std: Annotated[float, _panel("Problem", "Standard deviation of the noise, without --data.")] = 1.0,
-    graph: Annotated[str, _panel("Graph", cli_graph.HELP)] = "cycle",
-    n_nodes: Annotated[int, _panel("Graph", "Number of nodes of a named graph.")] = 8,
-    degree: Annotated[int, _panel("Graph", "Neighbours of each node of --graph regular.")] = 4,
-    rule: Annotated[Rule, _panel("Graph", "How edges are weighted.")] = "metropolis",
-    delta: Annotated[float | None, _panel("Graph", "Weight of an edge for --rule laplacian.")] = None,
-    lazy: Annotated[bool, _panel("Graph", "Mix with (I + W)/2.")] = False,
-    mixing: Annotated[str | None, _panel("Graph", cli_graph.MIXING_HELP)] = None,
+    regression: Regression = Regression(),  # noqa: B008
+    noise_std: Annotated[float, panel("Problem", "Standard deviation of the noise, without --data.")] = 1.0,
+    network: Network = Network(),  # noqa: B008
     step_size: Annotated[
         float | None,
-        _panel(
+        panel(
             "Descent",
             f"Step size. By default {DEFAULT_SHARE} of the one at which the variance becomes infinite.",
         ),
     ] = None,
     theory: Annotated[
         bool,
-        _panel("Descent", "Compute the frontier, second moments and tail index of this very descent."),
+        panel("Descent", "Compute the frontier, second moments and tail index of this very descent."),
     ] = True,
-    batch_size: Annotated[int, _panel("Descent", "Samples per node and step.")] = 1,
-    steps: Annotated[int, _panel("Descent", "Steps of every run.")] = 1000,
-    runs: Annotated[int, _panel("Descent", "Independent runs: the sample whose tail is measured.")] = 10_000,
+    batch_size: Annotated[int, panel("Descent", "Samples per node and step.")] = 1,
+    steps: Annotated[int, panel("Descent", "Steps of every run.")] = 1000,
+    runs: Annotated[int, panel("Descent", "Independent runs: the sample whose tail is measured.")] = 10_000,
     average_last: Annotated[
-        int, _panel("Descent", "Measure the average of this many last iterates; 0 measures the last one.")
+        int, panel("Descent", "Measure the average of this many last iterates; 0 measures the last one.")
     ] = 0,
-    algorithm: Annotated[list[str] | None, _panel("Descent", cli_algorithms.HELP)] = None,
-    participation: Annotated[str | None, _panel("Descent", cli_algorithms.PARTICIPATION_HELP)] = None,
-    delay: Annotated[str | None, _panel("Descent", cli_algorithms.DELAY_HELP)] = None,
-    engine: Annotated[Engine, _panel("Descent", "How gradients are drawn; auto takes the fastest.")] = "auto",
-    rng: Annotated[int, _panel("Descent", "Seed: the same one gives the same numbers.")] = 0,
-    threads: Annotated[int | None, _panel("Descent", "Most threads to use; all by default.")] = None,
+    nodes: Nodes = Nodes(),  # noqa: B008
+    engine: Annotated[Engine, panel("Descent", "How gradients are drawn; auto takes the fastest.")] = "auto",
+    rng: Annotated[int, panel("Descent", "Seed: the same one gives the same numbers.")] = 0,
+    threads: Annotated[int | None, panel("Descent", "Most threads to use; all by default.")] = None,
     k: Annotated[
         str,
-        _panel(
+        panel(
             "Tail",
             "Largest values that Hill's tail index is read from: a fraction of the runs, a number, or the "
             "name of a rule such as min-amse; auto is the tail index whose interval counts the bias.",
         ),
     ] = "auto",
-    level: Annotated[float, _panel("Tail", "Confidence level of the intervals.")] = 0.95,
+    level: Annotated[float, panel("Tail", "Confidence level of the intervals.")] = 0.95,
     out: Annotated[
-        Path, _panel("Output", "Folder for runs.nc and tail.png.", file_okay=False, writable=True)
+        Path, panel("Output", "Folder for runs.nc and tail.png.", file_okay=False, writable=True)
     ] = Path("desgd-fast-run"),
     iterates: Annotated[
-        bool, _panel("Output", "Write the last iterates too, not only their distances from the optimum.")
+        bool, panel("Output", "Write the last iterates too, not only their distances from the optimum.")
     ] = False,
     progress: Annotated[
-        bool | None, _panel("Output", "Show a progress bar; by default on a terminal.", show_default=False)
+        bool | None, panel("Output", "Show a progress bar; by default on a terminal.", show_default=False)
     ] = None,
 ) -> dict[str, Any]:
     """Run decentralized SGD many times and measure how heavy the tail of its iterates is.
@@ -173,37 +123,14 @@ def run(
     from desgd_fast.tails import checks as tails_checks
     from desgd_fast.tails import thresholds
 
-    if (data is None) != (target is None):
-        raise typer.BadParameter("--data and --target belong together")
-    if data is None:
-        options.refuse(context, OF_DATA, "changes nothing without --data")
-    else:
-        options.refuse(context, OF_GAUSSIAN, "changes nothing with --data")
     top = None if k == "auto" else options.number_or_rule(k)
     if top is not None:
         tails_checks.threshold_count("k", top, thresholds.RULES, ())
     check.fraction("level", level)
-    named = cli_graph.matrix(
-        graph, n_nodes, degree, rng, rule, delta=delta, lazy=lazy, mixing=mixing, context=context
-    )
-    W = dsf.mixing.as_process("W", named)
+    W = dsf.mixing.as_process("W", network.weights(context, rng))
     report = dsf.mixing_report(W)
-    problem: GaussianRegression | DatasetRegression
-    if data is not None and target is not None:
-        problem = dsf.DatasetRegression.from_csv(
-            data,
-            target,
-            assignment=assignment,
-            replacement=replacement,
-            ridge=ridge,
-            header=header,
-            separator=separator,
-            decimal=decimal,
-        )
-        problem.partition(report.n_nodes, batch_size)
-    else:
-        problem = dsf.GaussianRegression(dim, feature_std, noise_std)
-    rule_of_nodes = cli_algorithms.read(algorithm, participation, delay)
+    problem = regression.problem(context, report.n_nodes, batch_size, noise_std)
+    rule_of_nodes = nodes.chained()
     known = computed(
         problem,
         W,
@@ -264,13 +191,13 @@ def run(
         ],
     )
     _show_tail(f"Tail index of ‖x − x*‖, {measured}", tail, drift, level)
-    note = None if average_last else beside(known.tail, tail.all_nodes)
+    note = None if average_last else beside(known.tail, tail.all_nodes, tail.stacked)
     if note is not None:
         typer.echo(f"  note: {note}")
     settings = {
         "problem": _describe(problem),
-        "graph": graph,
-        "rule": rule,
+        "graph": network.graph,
+        "rule": network.rule,
         "mixing": W.name,
         "algorithm": repr(rule_of_nodes),
         "engine": engine,
@@ -282,7 +209,7 @@ def run(
         "stationarity": drift.verdict,
     }
     _write(out / "runs.nc", result, W, report, tail, settings)
-    _draw(out / "tail.png", tail)
+    _draw(out / "tail.png", tail, None if average_last else known.tail)
     _show("Files", [("every run", str(out / "runs.nc")), ("picture", str(out / "tail.png"))])
     return {
         "settings": settings,
@@ -437,7 +364,7 @@ def _write(
     dataset.to_netcdf(path, engine="h5netcdf")
 
 
-def _draw(path: Path, tail: _Tail) -> None:
+def _draw(path: Path, tail: _Tail, computed: "TailIndex | None") -> None:
     """Survival function with the fitted tail beside the Hill plot; without a tail the former alone."""
     import numpy as np
 
@@ -448,7 +375,7 @@ def _draw(path: Path, tail: _Tail) -> None:
     distance = "distance from the optimum, all nodes stacked"
     if tail.all_nodes is not None:
         left, right = figure.subplots(1, 2)
-        plots.tail_plot(tail.stacked, estimate=tail.all_nodes, ax=left)
+        plots.tail_plot(tail.stacked, estimate=tail.all_nodes, computed=computed, ax=left)
         plots.hill_plot(tail.stacked, estimate=tail.all_nodes, level=tail.all_nodes.level, ax=right)
         left.set_xlabel(distance)
     else:

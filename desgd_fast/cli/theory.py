@@ -1,29 +1,30 @@
-"""``desgd-fast alpha`` and ``desgd-fast frontier``: the tail index and the critical step sizes of a graph."""
+"""``desgd-fast alpha`` and ``desgd-fast frontier``: tail indices and critical step sizes, computed."""
 
 import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from desgd_fast.cli import algorithms as cli_algorithms
-from desgd_fast.cli import graph as cli_graph
 from desgd_fast.cli import options, output
-from desgd_fast.cli.algorithms import Delay, Named, Participation
-from desgd_fast.cli.graph import Rule
+from desgd_fast.cli.algorithms import Nodes
+from desgd_fast.cli.frontiers import Frontiers, critical, in_place_of_step_size
+from desgd_fast.cli.graph import Network
+from desgd_fast.cli.options import panel
+from desgd_fast.cli.problem import Regression
 
-Graph = Annotated[str, typer.Option(help=cli_graph.HELP)]
-Nodes = Annotated[int, typer.Option(help="Number of nodes of a named graph.")]
-Degree = Annotated[int, typer.Option(help="Neighbours of each node of --graph regular.")]
-WeightRule = Annotated[Rule, typer.Option(help="How edges are weighted.")]
-Delta = Annotated[float | None, typer.Option(help="Weight of an edge for --rule laplacian.")]
-Mixing = Annotated[str | None, typer.Option(help=cli_graph.MIXING_HELP)]
-Dim = Annotated[int, typer.Option(help="Coordinates of an iterate.")]
-FeatureStd = Annotated[float, typer.Option(help="Standard deviation of a feature.")]
-Batch = Annotated[int, typer.Option(help="Samples per node and step.")]
+if TYPE_CHECKING:
+    from desgd_fast.theory import TailIndex
+
+Batch = Annotated[int, panel("Descent", "Samples per node and step.")]
 Seed = Annotated[int, typer.Option(help="Seed: the same one gives the same numbers.")]
 Threads = Annotated[int | None, typer.Option(help="Most threads to use; all by default.")]
 Progress = Annotated[bool, typer.Option(help="Show a progress bar.")]
+
+# The problem of the literature.
+PUBLISHED = Regression(dim=100)
+# Step sizes that are computed by default, from one share of that of infinite variance to another.
+_SHARES, _COUNT = (0.985, 1.01), 9
 
 
 def step_sizes(text: str) -> list[float]:
@@ -45,20 +46,17 @@ def step_sizes(text: str) -> list[float]:
 def alpha(
     context: typer.Context,
     step_size: Annotated[
-        str, typer.Option(help="Step size: a number, a list 0.1,0.2 or a range first:last:count.")
-    ] = "0.18:0.184:9",
-    graph: Graph = "cycle",
-    n_nodes: Nodes = 8,
-    degree: Degree = 4,
-    rule: WeightRule = "metropolis",
-    delta: Delta = None,
-    mixing: Mixing = None,
-    dim: Dim = 100,
-    feature_std: FeatureStd = 1.0,
+        str | None,
+        panel(
+            "Descent",
+            "Step size: a number, a list 0.1,0.2 or a range first:last:count. By default across the one at "
+            "which the variance becomes infinite.",
+        ),
+    ] = None,
+    regression: Regression = PUBLISHED,
+    network: Network = Network(),  # noqa: B008
     batch_size: Batch = 5,
-    algorithm: Named = None,
-    participation: Participation = None,
-    delay: Delay = None,
+    nodes: Nodes = Nodes(),  # noqa: B008
     rtol: Annotated[float, typer.Option(help="Relative standard error to stop at.")] = 0.01,
     plot: Annotated[
         Path | None,
@@ -71,56 +69,46 @@ def alpha(
     threads: Threads = None,
     progress: Progress = False,
 ) -> dict[str, Any]:
-    """Tail index of streaming regression on a graph, for one step size or a range.
+    """Tail index of regression on a graph, for one step size or a range; nothing is simulated.
 
-    Without options: the cycle of 8 nodes with d = 100 and b = 5 of the literature, across its frontier.
+    Without options: the cycle of 8 nodes with d = 100 and b = 5 of the literature, across its frontier. With
+    --data and --target: least squares on a table in a file, as in desgd-fast run.
     """
     import desgd_fast as dsf
-    from desgd_fast.common.warnings import LightTailWarning, NotStationaryWarning
 
     if plot is None:
         options.refuse(context, ["published"], "changes nothing without --plot")
-    W = cli_graph.matrix(graph, n_nodes, degree, rng, rule, delta=delta, mixing=mixing, context=context)
-    problem = dsf.GaussianRegression(dim, feature_std)
-    steps = step_sizes(step_size)
-    shared: dict[str, Any] = {
-        "batch_size": batch_size,
-        "algorithm": cli_algorithms.read(algorithm, participation, delay),
-    }
-    common: dict[str, Any] = {"rng": rng, "threads": threads, "progress": progress}
+    steps = None if step_size is None else step_sizes(step_size)
+    W = network.weights(context, rng)
+    problem = regression.problem(context, dsf.mixing.as_process("W", W).n_nodes, batch_size)
+    shared: dict[str, Any] = {"batch_size": batch_size, "algorithm": nodes.chained()}
+    shared |= {"rng": rng, "threads": threads, "progress": progress}
+    if steps is None:
+        exact = in_place_of_step_size(critical(problem, W, "infinite-variance", **shared))
+        first, last = (share * exact for share in _SHARES)
+        steps = step_sizes(f"{first!r}:{last!r}:{_COUNT}")
     typer.echo(f"{'step size':>12} {'alpha':>10} {'±':>9} {'rho':>12} {'±':>9}  verdict")
     found = []
     for step in steps:
         with warnings.catch_warnings():
-            # The last column says the same.
-            for category in (NotStationaryWarning, LightTailWarning):
-                warnings.simplefilter("ignore", category)
-            tail = dsf.theory.tail_index(problem, W, step_size=step, rtol=rtol, **shared, **common)
+            warnings.simplefilter("ignore", RuntimeWarning)  # the last column says the same
+            tail = dsf.theory.tail_index(problem, W, step_size=step, rtol=rtol, **shared)
         found.append(tail)
-        verdict = "tail" if tail.alpha >= 2 else "infinite variance"
-        if tail.lower_bound:
-            verdict = "lighter than alpha"
-        if not tail.stationary:
-            verdict = "no stationary law"
         typer.echo(
             f"{step:12.8g} {tail.alpha:10.5g} {tail.stderr:9.2g} {tail.lyapunov_exponent:12.5g} "
-            f"{tail.lyapunov_stderr:9.2g}  {verdict}"
+            f"{tail.lyapunov_stderr:9.2g}  {_verdict(tail)}"
         )
     if plot is not None:
         from desgd_fast import plots
-
-        frontiers = tuple(
-            dsf.theory.critical_step_size(problem, W, at=at, rng=rng, threads=threads, **shared).value
-            for at in ("infinite-variance", "divergence")
-        )
         from desgd_fast.plots.axes import new_figure
 
+        ends = Frontiers.of(problem, W, rtol=1e-3, **shared)
         figure = new_figure(7, 4.5)
         ax = plots.tail_index_plot(
             steps,
             [tail.alpha for tail in found],
             [tail.stderr for tail in found],
-            frontiers=(frontiers[0], frontiers[1]),
+            frontiers=ends.window,
             ax=figure.subplots(),
         )
         if published:
@@ -128,26 +116,30 @@ def alpha(
         figure.savefig(plot)
         typer.echo(f"picture in {plot}")
     return {
-        "graph": graph,
+        "graph": network.graph,
         "points": [{"step_size": step} | output.plain(tail) for step, tail in zip(steps, found, strict=True)],
         "picture": plot,
     }
 
 
+def _verdict(tail: "TailIndex") -> str:
+    if not tail.stationary:
+        return "no stationary law"
+    if tail.method == "bounded":
+        return f"all moments finite: {tail.warnings[0]}"
+    if tail.lower_bound:
+        return "lighter than alpha"
+    words = "tail" if tail.alpha >= 2 else "infinite variance"
+    row = tail.dominating_row
+    return words if row is None else f"{words}, made by row {row.row + 1} at node {row.node}"
+
+
 def frontier(
     context: typer.Context,
-    graph: Graph = "cycle",
-    n_nodes: Nodes = 8,
-    degree: Degree = 4,
-    rule: WeightRule = "metropolis",
-    delta: Delta = None,
-    mixing: Mixing = None,
-    dim: Dim = 100,
-    feature_std: FeatureStd = 1.0,
+    regression: Regression = PUBLISHED,
+    network: Network = Network(),  # noqa: B008
     batch_size: Batch = 5,
-    algorithm: Named = None,
-    participation: Participation = None,
-    delay: Delay = None,
+    nodes: Nodes = Nodes(),  # noqa: B008
     rtol: Annotated[float, typer.Option(help="Relative standard error of the divergence.")] = 1e-3,
     plot: Annotated[
         Path | None,
@@ -162,42 +154,45 @@ def frontier(
     """Step sizes at which the variance becomes infinite and at which the stationary law disappears.
 
     For the graph, for one node with the joint minibatch (centralized) and for nodes that never talk
-    (disconnected).
+    (disconnected). With --data and --target: least squares on a table in a file, as in desgd-fast run.
     """
+    from scipy import sparse
+
     import desgd_fast as dsf
 
-    W = cli_graph.matrix(graph, n_nodes, degree, rng, rule, delta=delta, mixing=mixing, context=context)
-    n = dsf.mixing.as_process("W", W).n_nodes
-    problem = dsf.GaussianRegression(dim, feature_std)
+    W = network.weights(context, rng)
+    n_nodes = dsf.mixing.as_process("W", W).n_nodes
+    problem = regression.problem(context, n_nodes, batch_size)
+    # Nodes that draw from one law are alike; those that hold rows are not.
+    alone = [[1.0]] if regression.data is None else sparse.eye_array(n_nodes, format="csr")
     rows: list[tuple[str, Any, int]] = [
-        (graph, W, batch_size),
-        ("centralized", [[1.0]], n * batch_size),
-        ("disconnected", [[1.0]], batch_size),
+        (network.graph, W, batch_size),
+        ("centralized", [[1.0]], n_nodes * batch_size),
+        ("disconnected", alone, batch_size),
     ]
+    common: dict[str, Any] = {"algorithm": nodes.chained(), "rtol": rtol, "rng": rng, "threads": threads}
     typer.echo(f"{'':14} {'alpha = 2':>13} {'rho = 0':>13} {'±':>9} {'mean':>10}  binds")
-    values = []
-    found = {}
+    found: dict[str, Frontiers] = {}
+    reasons: dict[str, None] = {}
     for name, matrix, batch in rows:
-        shared: dict[str, Any] = {
-            "batch_size": batch,
-            "algorithm": cli_algorithms.read(algorithm, participation, delay),
-        }
-        exact = dsf.theory.critical_step_size(problem, matrix, at="infinite-variance", **shared)
-        end = dsf.theory.critical_step_size(
-            problem, matrix, at="divergence", rtol=rtol, rng=rng, threads=threads, progress=progress, **shared
-        )
-        values.append((exact.value, end.value))
-        found[name] = {"infinite-variance": exact, "divergence": end}
-        typer.echo(
-            f"{name:14} {exact.value:13.8g} {end.value:13.8g} {end.stderr:9.2g} {exact.mean_value:10.5g}  "
-            f"{exact.binding}"
-        )
-    if plot is not None:
+        ends = Frontiers.of(problem, matrix, batch_size=batch, progress=progress, **common)
+        if name == network.graph:
+            ends.refuse_if_empty()
+        found[name] = ends
+        reasons |= dict.fromkeys(ends.reasons)
+        typer.echo(f"{name:14} {ends.line()}")
+    for reason in reasons:
+        typer.echo(f"- {reason}")
+    known = {name: ends.window for name, ends in found.items() if ends.window is not None}
+    if plot is not None and known:
         from desgd_fast import plots
         from desgd_fast.plots.axes import new_figure
 
         figure = new_figure(7, 4.5)
-        plots.frontier_plot([name for name, _, _ in rows], values, ax=figure.subplots())
+        plots.frontier_plot(list(known), list(known.values()), ax=figure.subplots())
         figure.savefig(plot)
         typer.echo(f"picture in {plot}")
-    return found | {"picture": plot}
+    elif plot is not None:
+        typer.echo("no picture: no window between two step sizes is known")
+    drawn = plot if known else None
+    return {name: ends.plain() for name, ends in found.items()} | {"picture": drawn}

@@ -9,6 +9,7 @@ from desgd_fast.experiment import Experiment
 from desgd_fast.kernels.loops import general
 from desgd_fast.kernels.loops.slots import Rules
 from desgd_fast.kernels.loops.steps import Span
+from desgd_fast.loop import checks
 from desgd_fast.loop.layout import Layout
 from desgd_fast.loop.rules import rules_of
 from desgd_fast.loop.sources import source_of
@@ -33,11 +34,13 @@ class Loop:
     ) -> "Loop":
         """The loop of a problem: gradients from their closed law, unless every sample is to be drawn.
 
-        At infinity additive noise is left out.
+        So it is where minibatches give two gradients. At infinity additive noise is left out.
         """
         layout = Layout.of(experiment.n_nodes, problem.dim, most_lanes=1)
-        source = source_of(problem, experiment, layout, direct)
+        source = source_of(problem, experiment, layout, direct or experiment.algorithm.twice)
         rules = rules_of(experiment, problem.dim, at_infinity=at_infinity)
+        if rules.by_sample:
+            checks.samples("problem", problem, source, experiment.algorithm)
         return cls(experiment, problem.dim, layout.size, source, rules)
 
     @property

@@ -16,8 +16,10 @@ def rules_of(experiment: Experiment, dim: int, *, at_infinity: bool = False) -> 
     n_received = np.diff(process.base.indptr).tolist()
     checks.fits_sizes(algorithm, dim, n_received)
     chain = tuple(part for part in algorithm.local if not (at_infinity and part.additive))
-    local = _numbers(tuple(part for part in chain if not part.by_sample), dim)
-    samples = _numbers(tuple(part for part in chain if part.by_sample), dim)
+    # A sample's gradient is that of a batch of one.
+    alone = bool((experiment.batch_sizes == 1).all())
+    local = _numbers(tuple(part for part in chain if alone or not part.by_sample), dim)
+    samples = _numbers(tuple(part for part in chain if part.by_sample and not alone), dim)
     sent = _numbers((algorithm.message,) if algorithm.message else (), dim)
     look, look_cuts = _look(local.parts, dim)
     participation, aggregation, attack = algorithm.participation, algorithm.aggregation, algorithm.attack
@@ -38,6 +40,7 @@ def rules_of(experiment: Experiment, dim: int, *, at_infinity: bool = False) -> 
         local_normals=local.normals,
         local_uniforms=local.uniforms,
         local_shared=_shared(local.parts, dim),
+        local_scales=_scales(local.parts),
         looks=look is not None,
         look=slots.looking(look.look) if look is not None and look.look else slots.NO_LOOK,
         look_parameters=_parameters(look),
@@ -75,6 +78,7 @@ def rules_of(experiment: Experiment, dim: int, *, at_infinity: bool = False) -> 
         combine=slots.aggregation(aggregation.function) if aggregation else slots.NO_COMBINE,
         aggregation_uniforms=aggregation.variates(max(n_received))[1] if aggregation else 0,
         aggregation_parameters=_parameters(aggregation),
+        of_moves=aggregation is not None and aggregation.of_moves,
         adapt_first=algorithm.adapt_first,
         period=algorithm.period,
         waits=isinstance(algorithm.local_steps, tuple),
@@ -97,9 +101,16 @@ def _look(parts: tuple[Part, ...], dim: int) -> tuple[Part | None, NDArray[np.in
     for part in parts:
         drawn = part.variates(dim)[1]
         if part.look is not None:
-            return part, np.array([memory, part.memory, uniforms, drawn, int(part.keeps_iterates)])
+            flags = int(part.keeps_iterates), int(part.twice)
+            return part, np.array([memory, part.memory, uniforms, drawn, *flags])
         memory, uniforms = memory + part.memory, uniforms + drawn
-    return None, np.zeros(5, np.int64)
+    return None, np.zeros(6, np.int64)
+
+
+def _scales(parts: tuple[Part, ...]) -> NDArray[np.float64]:
+    """One for every vector of memory that grows with the iterates, zero for the others; none if all do."""
+    flags = [float(v < part.memory - part.unscaled) for part in parts for v in range(part.memory)]
+    return np.array(flags if 0.0 in flags else (), np.float64)
 
 
 def _shared(parts: tuple[Part, ...], dim: int) -> NDArray[np.int64]:

@@ -42,8 +42,10 @@ class Effort:
     n_particles: int
 
 
-FULL = Effort(n_runs=10_000, n_steps=800, rtol=0.02, cap=16.0, n_particles=20_000)
-QUICK = Effort(n_runs=400, n_steps=200, rtol=0.2, cap=8.0, n_particles=1000)
+FULL = Effort(n_runs=2000, n_steps=400, rtol=0.05, cap=8.0, n_particles=1024)
+QUICK = Effort(n_runs=400, n_steps=200, rtol=0.2, cap=4.0, n_particles=64)
+# A moment counts as finite when its growth is below 0 by this many standard errors.
+_SIGNIFICANT = 4.0
 
 
 def _known(compute: Callable[[], Any]) -> Any:
@@ -76,49 +78,66 @@ def frontiers_of(system: System, *, effort: Effort, rng: Any) -> dict[str, float
     }
 
 
-def tail_at(system: System, step_size: float, *, effort: Effort, rng: Any) -> dict[str, Any]:
-    """Alpha at one step size: by theory, and by Hill on simulated runs."""
-    generator = np.random.default_rng(rng)
-    common: dict[str, Any] = {"step_size": step_size, "batch_size": 1, "algorithm": system.algorithm}
-    bounded = system.algorithm.degree == "bounded"
-    found = None
-    if not bounded:
-        found = _known(
-            lambda: theory.tail_index(
-                PROBLEM,
-                system.W,
-                rtol=effort.rtol,
-                cap=effort.cap,
-                n_particles=effort.n_particles,
-                rng=generator,
-                **common,
-            )
-        )
+def alpha_at(system: System, step_size: float, *, effort: Effort, rng: Any) -> dict[str, Any]:
+    """Alpha by theory: inf where steps are bounded, nan where theory refuses, ``cap`` where it is above."""
+    nothing = {"alpha": math.nan, "stderr": math.nan, "lower_bound": False, "stationary": True}
+    if system.algorithm.degree == "bounded":
+        return nothing | {"alpha": math.inf}
+    common: dict[str, Any] = {
+        "step_size": step_size,
+        "batch_size": 1,
+        "algorithm": system.algorithm,
+        "rtol": effort.rtol,
+        "n_particles": effort.n_particles,
+        "rng": rng,
+    }
+    # That moment ``cap`` is finite takes one look, and alpha a search that begins with rho.
+    last = _known(lambda: theory.moment_growth(PROBLEM, system.W, effort.cap, **common))
+    if last is not None and not last.warnings and last.value < -_SIGNIFICANT * last.stderr:
+        return nothing | {"alpha": effort.cap, "lower_bound": True}
+    found = _known(lambda: theory.tail_index(PROBLEM, system.W, cap=effort.cap, **common))
+    return nothing if found is None else {name: getattr(found, name) for name in nothing}
+
+
+def hill_at(system: System, step_size: float, *, effort: Effort, rng: Any) -> dict[str, Any]:
+    """Alpha by Hill's estimator with its interval, the median distance, and runs that diverged."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         runs = simulate(
             PROBLEM,
             system.W,
+            step_size=step_size,
+            batch_size=1,
+            algorithm=system.algorithm,
             n_runs=effort.n_runs,
             n_steps=effort.n_steps,
             initial=PROBLEM.optimum,
             keep="norms",
-            rng=generator,
-            **common,
+            rng=rng,
         )
     norms = runs.norms(stacked=True)[~runs.diverged]
     measured = tails.hill(norms, 0.02) if norms.size >= 100 else None
     return {
-        "alpha": math.inf if bounded else math.nan if found is None else float(found.alpha),
-        "stderr": 0.0 if bounded else math.nan if found is None else float(found.stderr),
-        "lower_bound": found is not None and bool(found.lower_bound),
-        "stationary": bounded or found is None or bool(found.stationary),
         "hill": math.nan if measured is None else float(measured.alpha),
         "hill_low": math.nan if measured is None else float(measured.ci_low),
         "hill_high": math.nan if measured is None else float(measured.ci_high),
         "median": float(np.median(norms)) if norms.size else math.nan,
         "n_diverged": int(np.count_nonzero(runs.diverged)),
     }
+
+
+def row_of(system: System, *, step_sizes: dict[float, float], effort: Effort, rng: Any) -> "xarray.Dataset":
+    """All that the atlas tells of a system, at step sizes that are fractions of one; compiled once."""
+    import xarray
+
+    options: dict[str, Any] = {"effort": effort, "rng": [int(word) for word in common_rng.key_from(rng)]}
+    points = [
+        alpha_at(system, step_size, **options) | hill_at(system, step_size, **options)
+        for step_size in step_sizes.values()
+    ]
+    columns = {name: ("fraction", [point[name] for point in points]) for name in points[0]}
+    ends = frontiers_of(system, **options)
+    return xarray.Dataset(columns | ends, coords={"fraction": list(step_sizes)})
 
 
 @dataclass(frozen=True)
@@ -172,6 +191,10 @@ def _step(value: float) -> str:
     return "-" if math.isnan(value) else "any" if math.isinf(value) else f"{value:.4f}"
 
 
+def _with_error(alpha: float, stderr: float) -> str:
+    return f"{alpha:.3g} ± {stderr:.1g}" if stderr > 0 else f"{alpha:.3g}"
+
+
 def _cell(point: "xarray.Dataset") -> str:
     alpha, hill = float(point.alpha), float(point.hill)
     if not bool(point.stationary):
@@ -179,7 +202,7 @@ def _cell(point: "xarray.Dataset") -> str:
     elif math.isnan(alpha):
         computed = "-"
     else:
-        computed = f"{'≥ ' if bool(point.lower_bound) else ''}{alpha:.3g}"
+        computed = f"≥ {alpha:.3g}" if bool(point.lower_bound) else _with_error(alpha, float(point.stderr))
     measured = "diverged" if int(point.n_diverged) else f"{hill:.2f}"
     return f"{computed:>12} {measured:>8}"
 
@@ -200,7 +223,7 @@ def run(
     Parameters
     ----------
     quick : bool
-        Few and short runs, small populations: a look, not a comparison.
+        Few and short runs, small populations, no moments above 4: a look, not a comparison.
     only : tuple of str, optional
         Names of systems; by default all.
     store : str or path, optional
@@ -229,18 +252,15 @@ def run(
     plain = systems()["DE-SGD"]
     frontier = float(theory.critical_step_size(PROBLEM, plain.W, batch_size=1, at="infinite-variance"))
     steps = {fraction: fraction * frontier for fraction in FRACTIONS}
-    points = sweep(
-        tail_at,
-        {"system": every, "step_size": list(steps.values())},
-        fixed={"effort": effort},
+    dataset = sweep(
+        row_of,
+        {"system": every},
+        fixed={"step_sizes": steps, "effort": effort, "rng": key},
         store=store,
         workers=workers,
         rng=key,
         progress=progress,
     ).load()
-    ends = sweep(frontiers_of, {"system": every}, fixed={"effort": effort}, workers=workers, rng=key).load()
-    dataset = points.rename(step_size="fraction").assign_coords(fraction=list(FRACTIONS))
-    dataset = dataset.assign({name: ends[name] for name in ("infinite_variance", "divergence")})
     columns = {
         "degree": [system.algorithm.degree for system in every.values()],
         "source": [system.source for system in every.values()],

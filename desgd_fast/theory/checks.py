@@ -46,3 +46,13 @@ def grows(name: str, asked: Any) -> None:
     reason = getattr(asked, "bounded", None)
     if reason:
         raise ValueError(f"{name} must be linear or homogeneous for a rate of growth: {reason}")
+
+
+def diverges(name: str, asked: Any) -> None:
+    """Steps that grow with the distance, so that too large ones diverge."""
+    reason = getattr(asked, "bounded", None)
+    if reason:
+        raise ValueError(
+            f"{name} must be linear or homogeneous to have a critical step size: {reason}, and all moments "
+            "are finite at every step size"
+        )

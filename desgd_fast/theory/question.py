@@ -121,6 +121,11 @@ class Distant:
     far: Any
     experiment: Experiment
 
+    def at_step_size(self, step_size: float) -> "Distant":
+        """The same question with one common step size."""
+        sizes = np.full_like(self.experiment.step_sizes, step_size)
+        return replace(self, experiment=replace(self.experiment, step_sizes=sizes))
+
     @property
     def bounded(self) -> str | None:
         """Why steps stay bounded however far nodes are, so that every moment is finite; None if they grow."""

@@ -56,7 +56,8 @@ class CriticalStepSize(_Measured):
     Attributes
     ----------
     value : float
-        The critical step size; 0 where no step size is stable (an eigenvalue −1 of W).
+        The critical step size; 0 where no step size is stable (an eigenvalue −1 of W), infinite where
+        all are.
     stderr : float
         Its standard error; 0 where the computation is exact.
     at : str
@@ -65,7 +66,7 @@ class CriticalStepSize(_Measured):
         ``"variance"`` or ``"divergence"`` where the multiplicative noise sets the limit; ``"mean"`` where
         the mean of the iterates goes unstable at the same step size or before.
     mean_value : float
-        Step size at which the mean of the iterates goes unstable.
+        Step size at which the mean of the iterates goes unstable; nan where it was not computed.
     method : str
         ``"exact"``, ``"quadrature"`` or ``"population"``.
     warnings : tuple of str

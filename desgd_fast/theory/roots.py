@@ -30,6 +30,8 @@ FEW_DRAWS = 500.0
 _LUCKY_LOOKS = 8
 # A standard error that is known worse than this asks for a longer look.
 _DOUBTFUL = 0.4
+# Below such an s there is no tail index: log h above 0 means that what growth has selected does not shrink.
+_NEARLY_ZERO = 0.02
 # Bracket, relative to s, at whose lower end the search stops where its upper end cannot be seen.
 _BLIND = 0.1
 # The last step towards a root is at most so many standard errors: its slope and its bend hardly matter.
@@ -177,6 +179,8 @@ def tail_index(walk: Walk, rtol: float, cap: float) -> Root:
             if s >= cap:
                 return end("light", cap, math.inf, seen)
         elif seen.value > SIGNIFICANT * seen.stderr:
+            if s < _NEARLY_ZERO:
+                return Root(math.nan, math.nan, math.nan, seen, "not stationary", seen.n_steps)
             high = min(high, s)
         s = _following(s, curve, seen, low, high, cap)
     if lucky:

@@ -24,6 +24,7 @@ from desgd_fast.problems import checks as problems_checks
 from desgd_fast.problems.protocols import Problem
 from desgd_fast.theory import checks, one_node, roots, second_moments
 from desgd_fast.theory.comparison import compare, norm_bound, regime_map
+from desgd_fast.theory.divergence import divergence
 from desgd_fast.theory.factors import BatchFactor, Factor
 from desgd_fast.theory.moments import has_closed_law, recursion
 from desgd_fast.theory.one_node import OneNode
@@ -193,13 +194,14 @@ def critical_step_size(
     Parameters
     ----------
     problem, W, batch_size, algorithm, allow_row_stochastic
-        As in :func:`second_moment_growth`.
+        As in :func:`second_moment_growth`; at divergence every problem and every linear or homogeneous
+        algorithm, as in :func:`tail_index`.
     at : {"infinite-variance", "divergence"}
         h(2) = 1, where alpha = 2, exactly; or rho = 0, where alpha reaches 0 and the stationary law is
-        gone, by quadrature for one node with isotropic features and by population Monte Carlo for a graph.
+        gone, by quadrature for one node with isotropic features and along sampled paths for anything else.
     rtol : float
-        Relative standard error to reach; a window between the two step sizes narrower than that is
-        resolved to a twentieth of itself.
+        Relative standard error to reach. For plain steps on Gaussian features a window between the two step
+        sizes narrower than that is resolved to a twentieth of itself.
     n_particles, rng, threads, progress
         As in :func:`moment_growth`; at infinite variance nothing is random.
 
@@ -211,7 +213,15 @@ def critical_step_size(
     Raises
     ------
     ValueError, TypeError
-        If an argument is out of range; the message names it.
+        If an argument is out of range; the message names it. Where steps stay bounded all moments are finite
+        at every step size, and there is nothing to compute.
+
+    Notes
+    -----
+    Where no exact formula helps, step sizes 1, 2, 4, … or 1, ½, ¼, … are tried until rho changes its sign,
+    and the root between the last two is found along common paths, the same random numbers at every step
+    size; its error is that of rho over the slope of rho. rho may change its sign more than once where
+    features take few values; what is found is then one of the roots.
 
     Examples
     --------
@@ -223,6 +233,17 @@ def critical_step_size(
     >>> critical = dsf.theory.critical_step_size(problem, [[1.0]], batch_size=5, at="divergence")
     >>> round(critical.value, 5)
     0.09458
+
+    Momentum, on three rows; without it rho is the mean of log |1 − η a²|, which is 0 at 1.2826:
+
+    >>> rows = dsf.DatasetRegression([[1.0], [0.5], [2.2]], [1.0, 0.0, 1.0])
+    >>> options = {"batch_size": 1, "at": "divergence", "rtol": 0.05, "rng": 0}
+    >>> plain = dsf.theory.critical_step_size(rows, [[1.0]], **options)
+    >>> heavy = dsf.algorithms.heavy_ball(0.5)
+    >>> round(plain.value, 1), plain.stderr < 0.06
+    (1.3, True)
+    >>> dsf.theory.critical_step_size(rows, [[1.0]], algorithm=heavy, **options).value < plain.value
+    True
     """
     check.choice("at", at, ("infinite-variance", "divergence"))
     check.fraction("rtol", rtol)
@@ -236,14 +257,25 @@ def critical_step_size(
         value, mean_value = recursion(problem, W, **arguments, at_infinity=True).critical_step_size()
         binding = "mean" if mean_value <= value else "variance"
         return CriticalStepSize(value, 0.0, at, binding, mean_value, "exact")
-    question = setting(problem, W, **arguments)
+    asked = question(problem, W, **arguments, rng=rng)
+    checks.diverges("algorithm", asked)
     key = common_rng.key_from(rng)
     with _ticker(progress) as tick:
 
-        def walk_at(part: Setting) -> Walk:
-            return Walk(_population(part, key, n_particles, threads), tick)
+        def walk_at(part: Setting | Distant, n_paths: int | None = None) -> Walk:
+            return Walk(_population(part, key, n_paths or n_particles, threads), tick)
 
-        return min((_critical(part, at, rtol, walk_at) for part in question.components()), key=float)
+        if isinstance(asked, Distant):
+            return _divergence(asked, rtol, walk_at)
+        return min((_critical(part, at, rtol, walk_at) for part in asked.components()), key=float)
+
+
+def _divergence(
+    asked: Distant, rtol: float, walk_at: Callable[[Distant, int | None], Walk]
+) -> CriticalStepSize:
+    value, stderr, precise = divergence(lambda step, n: walk_at(asked.at_step_size(step), n), rtol)
+    notes = () if precise else (f"the relative standard error stayed above rtol={rtol:g}",)
+    return CriticalStepSize(value, stderr, "divergence", "divergence", math.nan, "population", notes)
 
 
 def _critical(part: Setting, at: str, rtol: float, walk_at: Callable[[Setting], Walk]) -> CriticalStepSize:

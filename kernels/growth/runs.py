@@ -8,7 +8,7 @@ from numba import prange
 
 from desgd_fast.kernels.draw.minibatches import Sampling, choose_rows, reserve_epochs, reserve_sampling
 from desgd_fast.kernels.draw.normals import Counter
-from desgd_fast.kernels.jit.arithmetic import entries, wide_vectors
+from desgd_fast.kernels.jit.arithmetic import entries, rows, wide_vectors
 from desgd_fast.kernels.jit.compile import Matrix, Reals, Word, Words, elementary, exact, kernel
 from desgd_fast.kernels.loops.general import State, advance_in, next_run, reserve_office
 from desgd_fast.kernels.loops.slots import Rules
@@ -40,13 +40,20 @@ def scale_by(factor: float, x: Matrix) -> None:
 
 
 @exact
-def bring_back(x: Matrix, memory: Matrix, messages: Matrix) -> float:
-    """Scale a state to length one; the logarithm of the length it had."""
-    square = square_of(x) + square_of(memory) + square_of(messages)
+def bring_back(x: Matrix, memory: Matrix, messages: Matrix, scales: Reals) -> float:
+    """Scale a state to length one; the logarithm of the length it had.
+
+    A node's vector v of memory belongs to it where ``scales[v]`` is one; without such numbers all do.
+    """
+    square = square_of(x) + (square_of(memory) if scales.size == 0 else 0.0) + square_of(messages)
+    for v in range(memory.shape[0] if scales.size > 0 else 0):
+        square += scales[v % scales.size] * square_of(rows(memory, v, 1))
     factor = 1.0 / math.sqrt(max(square, _TINY))
     scale_by(factor, x)
-    scale_by(factor, memory)
     scale_by(factor, messages)
+    for v in range(memory.shape[0]):
+        if scales.size == 0 or scales[v % scales.size] > 0.0:
+            scale_by(factor, rows(memory, v, 1))
     return 0.5 * math.log(max(square, _TINY))
 
 
@@ -65,7 +72,9 @@ def grow_runs(
         for run in range(first, min(first + TOGETHER, n_runs)):
             office = next_run(office, np.uint64(run))
             advance_in(office, state, rules, step_sizes, source.dim, key, span, run)
-            logs[run] = bring_back(state.iterates[run], state.memory[run], state.messages[run])
+            logs[run] = bring_back(
+                state.iterates[run], state.memory[run], state.messages[run], rules.local_scales
+            )
 
 
 @kernel(parallel=True)

@@ -31,8 +31,8 @@ NO_LOOK, NO_ATTACK = Absent(LOOK), Absent(ATTACK)
 # Numbers of a part in ``cuts``: rows of memory, normals, uniforms and parameters that are its own.
 MEMORY, NORMALS, UNIFORMS, PARAMETERS = range(4)
 # And of the part that looks: its first vector of memory and how many, its first uniform and how many, and
-# whether its vectors begin as iterates.
-LOOK_MEMORY, LOOK_VECTORS, LOOK_UNIFORM, LOOK_UNIFORMS, LOOK_KEEPS = range(5)
+# whether its vectors begin as iterates, and whether the first of them holds the gradient at the iterate.
+LOOK_MEMORY, LOOK_VECTORS, LOOK_UNIFORM, LOOK_UNIFORMS, LOOK_KEEPS, LOOK_TWICE = range(6)
 # And of the part whose variates all nodes share: first normal and how many, first uniform and how many.
 FIRST_NORMAL, SHARED_NORMALS, FIRST_UNIFORM, SHARED_UNIFORMS = range(4)
 
@@ -79,6 +79,7 @@ class Rules(NamedTuple):
     local_normals: int
     local_uniforms: int
     local_shared: Integers
+    local_scales: Reals
     looks: bool
     look: Any
     look_parameters: Reals
@@ -116,6 +117,7 @@ class Rules(NamedTuple):
     combine: Any
     aggregation_uniforms: int
     aggregation_parameters: Reals
+    of_moves: bool
     adapt_first: bool
     period: int
     waits: bool

@@ -296,6 +296,23 @@ def test_aggregations_scale_shift_and_turn_as_they_declare(name: str) -> None:
         np.testing.assert_allclose(combined(part, received + other, 4), out + combined(part, other, 4))
 
 
+@given(seed=SEEDS, scale=SCALES, n_received=st.integers(4, 9), coded=st.booleans())
+@settings(max_examples=25, deadline=None)
+def test_the_flag_aggregator_equals_its_definition_and_is_of_its_class(
+    seed: int, scale: float, n_received: int, coded: bool
+) -> None:
+    part = of(a.flag(3, n_iterations=2, as_coded=coded))
+    generator = np.random.default_rng(seed)
+    moves = scale * (generator.standard_normal((n_received, DIM)) + 1)
+    made = combined(part, moves, 0)
+    size = np.abs(made).max()
+    np.testing.assert_allclose(made, truth.flag(moves, 3, 2, coded), rtol=0, atol=1e-8 * size)
+    grown = combined(part, 2.0**20 * moves, 0)
+    np.testing.assert_allclose(grown, made if coded else 2.0**20 * made, rtol=1e-9)
+    turn = np.linalg.qr(generator.standard_normal((DIM, DIM)))[0]
+    np.testing.assert_allclose(combined(part, moves @ turn, 0), made @ turn, rtol=0, atol=1e-8 * size)
+
+
 @given(seed=SEEDS, n_received=st.integers(2, 10))
 @settings(max_examples=40, deadline=None)
 def test_the_geometric_median_has_the_least_sum_of_distances(seed: int, n_received: int) -> None:

@@ -86,6 +86,21 @@ def test_fedbuff_steps_with_a_buffer_of_late_gradients() -> None:
         np.testing.assert_allclose(final[run], np.broadcast_to(models[-1], (5, 2)), rtol=0, atol=1e-12)
 
 
+def test_fedfix_steps_with_what_has_arrived() -> None:
+    intervals = np.array([1, 2, 3])
+    final = simulated(mixing.server(3), algorithms.fedfix(intervals))
+    for run in (0, 19):
+        models = [np.ones(2)]
+        for step in range(9):
+            change = np.zeros(2)
+            for node, interval in enumerate(intervals):
+                if (step + 1) % interval == 0:
+                    at = models[step - interval + 1]
+                    change += interval * gradient(at, step, node, run) / 3
+            models.append(models[-1] - 0.1 * change)
+        np.testing.assert_allclose(final[run], np.broadcast_to(models[-1], (3, 2)), rtol=0, atol=1e-12)
+
+
 RING = mixing.mixing_matrix(nx.cycle_graph(8), "laplacian", delta=1 / 3)
 
 

@@ -103,6 +103,39 @@ def test_attacked_servers_follow_their_recursion(name: str) -> None:
     np.testing.assert_allclose(runs.final[RUN], np.tile(server, (3, 1)), rtol=0, atol=1e-12)
 
 
+def test_an_aggregation_of_moves_is_added_to_the_server() -> None:
+    server = np.ones(3)
+    for step in range(N_STEPS):
+        server = server + truth.flag(-ETA * gradients(step, np.tile(server, (3, 1))), 2, 5, False)
+    final = dsf.simulate(
+        dsf.GaussianRegression(dim=3, noise_std=0.5),
+        STAR,
+        step_size=ETA,
+        batch_size=2,
+        n_steps=N_STEPS,
+        n_runs=RUN + 1,
+        initial=1.0,
+        algorithm=a.chain(a.flag(), a.adapt_then_combine()),
+        engine="collapsed",
+        rng=1,
+    ).final
+    np.testing.assert_allclose(final[RUN], np.tile(server, (3, 1)), rtol=0, atol=1e-9)
+    with pytest.raises(ValueError, match="must adapt before it combines with flag"):
+        gaussian_run(a.flag())
+
+
+@pytest.mark.parametrize("p", [1.3, 2.0, 4.0])
+def test_mirror_descent_takes_gradients_at_primal_points(p: float) -> None:
+    theta = np.ones((3, 3))
+    for step in range(N_STEPS):
+        primal = np.stack([truth.link(row, p / (p - 1)) for row in theta])
+        np.testing.assert_allclose(a.dual(a.primal(theta, p), p), theta, rtol=1e-9)
+        theta = PATH @ theta - ETA * gradients(step, primal)
+    final = ended(a.mirror_descent(p))
+    np.testing.assert_allclose(final, theta, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(a.primal(final, p)[0], truth.link(final[0], p / (p - 1)), rtol=1e-12)
+
+
 def first_moves(algorithm: a.Algorithm, n_runs: int = 4000, dim: int = 3) -> np.ndarray:
     """(n_runs, 3, dim) moves of the first step of nodes that do not mix, away from the optimum."""
     runs = dsf.simulate(
@@ -189,6 +222,15 @@ def test_samples_are_clipped_before_their_mean() -> None:
     np.testing.assert_allclose(2.0 - runs.final[0, 0], mean, rtol=1e-12)
 
 
+def test_samples_are_clipped_or_refused_where_only_their_mean_is_known() -> None:
+    clip = a.clipped(0.7, of="samples")
+    moves = gaussian_run(clip, batch_size=1, n_steps=1, initial=50.0).final - 50.0
+    assert np.linalg.norm(moves, axis=-1).max() <= ETA * 0.7 * (1 + 1e-9)
+    assert (moves == gaussian_run(a.clipped(0.7), batch_size=1, n_steps=1, initial=50.0).final - 50.0).all()
+    with pytest.raises(ValueError, match="problem must be an EmpiricalRisk or a StreamingRisk"):
+        gaussian_run(clip)
+
+
 @pytest.mark.parametrize(
     ("algorithm", "message"),
     [
@@ -218,6 +260,12 @@ def test_sizes_that_a_part_cannot_take_are_refused(algorithm: a.Algorithm, messa
         (lambda: a.chain(*[a.compressed(a.random_k(1, common=True))] * 2), "both share what they draw"),
         (lambda: a.chain(a.heavy_ball(), a.clipped(1.0, of="samples")), "must come before"),
         (lambda: a.clipped(1.0, of="rows"), "of must be one of"),
+        (lambda: a.chain(a.clipped(1.0, of="samples"), a.sophia()), "one gradient a sample, or two"),
+        (lambda: a.adahessian(power=2.0), "power must be a number above 0"),
+        (lambda: a.sophia(every=0), "every must be an integer"),
+        (lambda: a.mirror_descent(1.0), "p must be a number above 1"),
+        (lambda: a.flag(0), "rank must be an integer"),
+        (lambda: a.fedfix([0, 1]), "intervals must hold integers from 1"),
         (lambda: a.privacy_spent(0.0, sampling_rate=0.1, n_steps=1, delta=0.1), "noise_multiplier must be"),
         (lambda: a.privacy_spent(1.0, sampling_rate=2.0, n_steps=1, delta=0.1), "sampling_rate must be"),
         (lambda: a.privacy_spent(1.0, sampling_rate=0.1, n_steps=1, delta=1.0), "delta must be"),

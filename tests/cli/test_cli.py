@@ -1,5 +1,7 @@
 """The command line: what it prints and writes, and one clear line for every mistake."""
 
+import json
+import re
 from pathlib import Path
 from typing import get_args
 
@@ -285,11 +287,11 @@ def test_help_and_version(desgd: Desgd) -> None:
 
 
 def test_choices_are_those_of_the_library() -> None:
-    from desgd_fast.cli import run
+    from desgd_fast.cli import graph, run
     from desgd_fast.mixing import rules as mixing
     from desgd_fast.simulation import engines
 
-    assert get_args(run.Rule) == mixing.RULES
+    assert get_args(graph.Rule) == mixing.RULES
     assert get_args(run.Engine) == engines.NAMES
 
 
@@ -301,6 +303,65 @@ def test_networks_that_change_and_who_takes_part_have_names(desgd: Desgd) -> Non
     with xr.open_dataset("desgd-fast-run/runs.nc") as dataset:
         assert dataset.attrs["mixing"] == "pairwise_gossip()"
         np.testing.assert_allclose(dataset["mixing_weight"].sum(), 4.0)
+
+
+def test_what_is_computed_takes_the_problems_graphs_and_algorithms_that_are_run() -> None:
+    from dataclasses import fields
+
+    from desgd_fast.cli import algorithms, graph, problem
+
+    shared = {
+        field.name
+        for group in (problem.Regression, graph.Network, algorithms.Nodes)
+        for field in fields(group)
+    }
+    commands = cli.typer.main.get_command(cli.app).commands
+    for name in ("run", "alpha", "frontier"):
+        assert shared <= {parameter.name for parameter in commands[name].params}
+
+
+def test_alpha_and_frontier_are_those_of_the_data_and_the_algorithm(desgd: Desgd) -> None:
+    features, step_size = np.array([1.0, 0.5, 2.2]), 0.55
+    scaled = (features - features.mean()) / features.std()
+    Path("rows.csv").write_text(
+        "a,y\n" + "".join(f"{a},{y}\n" for a, y in zip(features, (1, 0, 1), strict=True))
+    )
+    words = ("--data", "rows.csv", "--target", "y", "--batch-size", "1", "--n-nodes", "1", "--threads", "1")
+    code, text, errors = desgd("alpha", *words, "--step-size", str(step_size), "--rtol", "0.1", "--json")
+    assert (code, errors) == (0, "")
+    rho = np.log(np.abs(1 - step_size * scaled**2)).mean()
+    point = json.loads(text)["points"][0]
+    # Five standard errors: false alarm 6e-7.
+    assert abs(point["lyapunov_exponent"] - rho) < 5 * point["lyapunov_stderr"]
+    code, text, errors = desgd("frontier", *words, "--rtol", "0.1", "--json")
+    assert (code, errors) == (0, "")
+    found = json.loads(text)
+    assert found["cycle"]["infinite-variance"]["value"] == pytest.approx(2 / (scaled**4).mean())
+    assert found["cycle"] == found["disconnected"] == found["centralized"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("alpha", "--data", "rows.csv"), "--data and --target belong together"),
+        (("frontier", "--ridge", "1"), "--ridge changes nothing without --data"),
+        (("frontier", "--participation", "nobody"), "--participation must be one of always"),
+        (("alpha", "--delay", "soon"), "--delay must be one of delayed"),
+        (("alpha", "--algorithm", "clipped(1)"), "--step-size is needed here: algorithm must be linear"),
+        (("frontier", "--algorithm", "clipped(1)"), "all moments are finite at every step size"),
+    ],
+)
+def test_what_cannot_be_computed_is_one_line(desgd: Desgd, arguments: tuple[str, ...], message: str) -> None:
+    code, _, errors = desgd(*arguments)
+    assert code == 2
+    assert message in errors
+    assert errors.count("\n") == 1
+
+
+def test_alpha_of_bounded_steps_is_no_number(desgd: Desgd) -> None:
+    code, table, _ = desgd("alpha", "--algorithm", "clipped(1)", "--step-size", "0.1")
+    assert code == 0
+    assert "all moments finite: steps under clipped" in table
 
 
 @pytest.mark.parametrize(
@@ -320,3 +381,24 @@ def test_bad_networks_and_participations_are_one_line(
     code, _, errors = desgd("run", *SMALL, *arguments)
     assert code == 2
     assert message in errors
+
+
+def test_an_estimate_short_of_the_tail_is_told_where_the_data_stop_contradicting() -> None:
+    from desgd_fast.cli.computed import beside
+
+    known = dsf.theory.tail_index(dsf.GaussianRegression(1), [[1.0]], step_size=0.5, batch_size=1)
+    # Index 2.904 beyond 10, which one value in 400 exceeds, and 6 before.
+    uniform = (np.arange(20_000) + 0.5) / 20_000
+    knee = 400 ** (1 / 6)
+    norms = np.where(uniform > 1 / 400, uniform ** (-1 / 6), knee * (400 * uniform) ** (-1 / known.alpha))
+    words = beside(known, dsf.tails.hill(norms, 2000), norms)
+    assert words is not None
+    found = re.search(r"down to the (\d+) largest, P = (\S+) beyond (\S+):", words)
+    assert found is not None
+    k, share, level = (float(number) for number in found.groups())
+    # Hill's estimate is exact down to k = 50; three standard errors later it is not.
+    assert 50 <= k < 150
+    assert share == pytest.approx(k / 20_000, rel=0.05)
+    assert level < knee
+    near = dsf.tails.hill(norms, 50)
+    assert "lies within the interval" in str(beside(known, near, norms))

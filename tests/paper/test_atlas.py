@@ -19,6 +19,7 @@ BOUNDED = {
     "AdaBelief",
     "diffGrad",
     "FRUGAL",
+    "Sophia",
     "signSGD",
     "Just One Byte, encoded",
 }
@@ -27,6 +28,9 @@ HOMOGENEOUS = {
     "DeepSqueeze, sign",
     "coordinate median",
     "SGD-SaI",
+    "AdaHessian",
+    "mirror descent, p = 1.5",
+    "Flag Aggregator",
     "SGDP",
     "MoNNA",
     "top-k",
@@ -57,7 +61,7 @@ def test_every_system_is_of_its_class() -> None:
 @pytest.fixture(scope="module")
 def found() -> atlas.Atlas:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(atlas, "QUICK", atlas.Effort(400, 50, 0.5, 2.5, 500))
+        patch.setattr(atlas, "QUICK", atlas.Effort(400, 50, 0.5, 2.5, 64))
         return atlas.run(quick=True, only=("DE-SGD", "Dis-SGD", "clipped", "median"))
 
 

@@ -198,6 +198,25 @@ def optimistic(g, state):
     return 2 * g - last
 
 
+def adahessian(g, curvature, state, decay, decay_of_squares, power, epsilon):
+    m, v = moments(g, state, decay, decay_of_squares, lambda g, m: curvature)
+    return m / (np.sqrt(v) ** power + epsilon)
+
+
+def sophia(g, curvature, state, decay, decay_of_curvatures, every, scale, epsilon):
+    if state.setdefault("k", 0) % every == 0:
+        state["h"] = decay_of_curvatures * state.get("h", 0.0) + (1 - decay_of_curvatures) * curvature
+    state["k"] += 1
+    state["m"] = decay * state.get("m", 0.0) + (1 - decay) * g
+    return np.clip(state["m"] / np.maximum(scale * state["h"], epsilon), -1, 1)
+
+
+def link(v, power):
+    """The gradient of half the squared norm of this power."""
+    length = (np.abs(v) ** power).sum() ** (1 / power)
+    return np.sign(v) * np.abs(v) ** (power - 1) * length ** (2 - power)
+
+
 def signal_to_noise(g, state):
     begin = state.setdefault("begin", g)
     return g * np.linalg.norm(begin) / begin.std(ddof=1)
@@ -242,6 +261,17 @@ def nearest_neighbour_mixing(received, f):
 def buckets(received, uniforms, size):
     shuffled = received[np.argsort(uniforms)]
     return np.array([shuffled[i : i + size].mean(axis=0) for i in range(0, len(received), size)])
+
+
+def flag(moves, rank, n_iterations, coded):
+    """Reweighted least squares: the leading left singular vectors of weighted unit vectors."""
+    unit = moves.T / np.linalg.norm(moves, axis=1)
+    weights = np.ones(len(moves))
+    for turn in range(n_iterations + 1):
+        basis = np.linalg.svd(unit * weights, full_matrices=False)[0][:, :rank]
+        if turn < n_iterations:
+            weights = (np.maximum(1 - np.square(basis.T @ unit).sum(axis=0), 0) + 1e-7) ** -0.25
+    return basis @ (basis.T @ (unit.sum(axis=1) / rank if coded else moves.mean(axis=0)))
 
 
 def bulyan(received, f):

@@ -91,6 +91,11 @@ def _projection(
         direction[t] = along * normals[t]
 
 
+def _gains(dim: int, factor: float, encoded: float) -> list[tuple[float, float]]:
+    # E zzᵀ = I and E zzᵀzzᵀ = (dim + 2) I.
+    return [(1 - 1 / (dim + 2), 0.0), (1 / (dim + 2), (dim + 2) * factor)]
+
+
 def just_one_byte(*, encoded: bool = False, common: bool = False, root_of: int | None = None) -> Algorithm:
     """z (zᵀg), z normal and known to all from a seed, so that one number is sent (Zelikman et al., 2023).
 
@@ -122,6 +127,7 @@ def just_one_byte(*, encoded: bool = False, common: bool = False, root_of: int |
         normals="dim",
         degree="bounded" if encoded else "linear",
         shared=check.flag("common", common),
+        gains=_gains,
         bits=lambda dim: 8.0 if encoded else REAL_BITS,
     )
     return chain(Algorithm((part,)), adapt_then_combine())

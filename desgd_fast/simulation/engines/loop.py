@@ -17,8 +17,11 @@ _WORTH_SHARING = 100_000.0
 
 
 def collapsed_refusal(task: Task) -> str | None:
-    """A closed law."""
-    return None if isinstance(task.problem, ClosedLaw) else "the closed gradient law of GaussianRegression"
+    """A closed law, of one gradient a minibatch."""
+    if not isinstance(task.problem, ClosedLaw):
+        return "the closed gradient law of GaussianRegression"
+    algorithm = task.experiment.algorithm
+    return f"one gradient of a minibatch: {algorithm!r} takes two" if algorithm.twice else None
 
 
 def refusal(task: Task) -> str | None:

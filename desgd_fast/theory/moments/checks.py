@@ -57,6 +57,15 @@ def common_to_coordinates(name: str, part: Any) -> None:
         )
 
 
+def isotropic(name: str, part: Any, isotropic: bool) -> None:
+    """Isotropic features, where a part turns coordinates into each other."""
+    if not isotropic:
+        raise ValueError(
+            f"{name} must have isotropic features for exact second moments of {part!r}, which multiplies "
+            "with a random matrix"
+        )
+
+
 def memoryless(name: str, part: Any) -> None:
     """A participation whose next turn does not depend on its last."""
     if part.memory:

@@ -87,6 +87,8 @@ def linear_map(
     """
     drawn = np.zeros(part.variates(dim)[1]) if uniforms is None else np.asarray(uniforms, float)
     inputs = n_vectors + (part.normals == "dim")
+    if part.gains is not None:
+        return np.diag([drawn[0], *np.ones(n_vectors - 1)]) @ np.eye(n_vectors, inputs)
 
     def apply(values: Array) -> Array:
         vectors = values[:n_vectors].copy()
@@ -111,7 +113,9 @@ def linear_map(
 
 
 def outcomes(part: Part, dim: int, parameters: tuple[float, ...]) -> list[tuple[float, Array | None]]:
-    """All that a part's uniforms may decide, with probabilities."""
+    """All that a part's uniforms may decide, with probabilities, or the number that its matrix comes to."""
+    if part.gains is not None:
+        return [(chance, np.array([gain])) for chance, gain in part.gains(dim, *parameters)]
     if part.variates(dim)[1] == 0:
         return [(1.0, None)]
     listed = checks.known_outcomes("algorithm", part)(dim, *parameters)

@@ -56,6 +56,9 @@ class Recursion:
         for part in (*result._rows.local, algorithm.message):
             if part is not None and not gradients.independent_coordinates:
                 checks.common_to_coordinates("algorithm", part)
+            if part is not None and part.gains is not None:
+                isotropic = gradients.independent_coordinates and gradients.multiplicities.size == 1
+                checks.isotropic("problem", part, isotropic)
         return result
 
     def at_step_size(self, step_size: float) -> "Recursion":
