@@ -82,7 +82,7 @@ def one_node_with_delay(step_size, batch_size):
     return chances, np.moveaxis(np.array(rows), 2, 0)
 
 
-def planar_tail_index(chances, matrices, n=96):
+def planar_tail_index(chances, matrices, n=64):
     """The alpha of products of 2×2 matrices with this law: h(s) is a transfer operator's spectral radius.
 
     (T f)(u) = E[|M u|^s f(M u / |M u|)] on directions u up to sign, f given at n angles and a cubic between.
