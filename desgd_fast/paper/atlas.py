@@ -74,7 +74,7 @@ def frontiers_of(system: System, *, effort: Effort, rng: Any) -> dict[str, float
 
     return {
         "infinite_variance": at("infinite-variance"),
-        "divergence": at("divergence", rtol=effort.rtol / 10, rng=rng),
+        "divergence": at("divergence", rtol=effort.rtol / 10, n_particles=effort.n_particles, rng=rng),
     }
 
 
