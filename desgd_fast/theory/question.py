@@ -207,12 +207,14 @@ def setting(
     n_nodes = int(matrix.shape[0])
     feature_std, noise_std = problem.stds(n_nodes)
     eigenvalues, multiplicities = np.unique(problem.eigenvalues, return_counts=True)
+    with np.errstate(over="ignore"):
+        power, noise = feature_std**2, noise_std**2
     return Setting(
         weights=matrix,
         eigenvalues=eigenvalues,
         multiplicities=multiplicities.astype(np.int64),
-        power=feature_std**2,
-        noise=noise_std**2,
+        power=power,
+        noise=noise,
         batch_size=check.counts_per_node("batch_size", batch_size, n_nodes),
         step_size=check.positive_per_node("step_size", step_size, n_nodes),
         adapt_first=checks.plain_algorithm("algorithm", algorithm).adapt_first,

@@ -34,8 +34,8 @@ from desgd_fast.kernels.jit.lanes import LANES, load_from, spread, spread_from, 
 # Samples of a minibatch that are drawn at once, where every sample is drawn.
 SAMPLED = 16
 
-# Steps for which chi-squares are drawn together.
-AHEAD = 8
+# Nodes and steps for which chi-squares are drawn together.
+BLOCK, AHEAD = 8, 8
 
 
 class Gaussian(NamedTuple):
@@ -60,9 +60,9 @@ class Gaussian(NamedTuple):
 class GaussianRoom(NamedTuple):
     """What gradients of some nodes need: normal vectors, inner products, s, and chi-squares.
 
-    Chi-squares are those of all nodes for AHEAD steps, of which the last drawn are number ``drawn``; or,
-    where there is room for a single node, its own for one step. Position t is step ``steps[t]`` of node
-    ``nodes[t]``.
+    Chi-squares are those of every BLOCK nodes for AHEAD steps, of which the last drawn are number
+    ``drawn[block]``; or, where there is room for a single node, its own for one step. Position t of a block
+    is step ``steps[t]`` of its node ``nodes[t]``, whose law is ``chi[:, t]``.
     """
 
     vectors: Vectors
@@ -86,35 +86,44 @@ def reserve_gaussian(source: Gaussian, together: int, size: int, run: Word, like
     vectors = arrange_vectors(many, length, 1, run, source.direct, like)
     # A row is read to the end of its last register.
     normals = np.zeros(room_of(vectors, many) + size + LANES)
-    width = (n_nodes + 7) // 8 * 8
-    count = 0 if source.direct else AHEAD * width if together > 1 or n_nodes == 1 else 8
+    ahead = together > 1 or n_nodes == 1
+    count = BLOCK * AHEAD if ahead else BLOCK
     steps, nodes, chi = np.empty(count, np.uint64), np.empty(count, np.uint64), np.empty((3, count))
     for t in range(count):
-        steps[t], nodes[t] = np.uint64(t // width), np.uint64(t % width)
-        for i in range(3):
-            chi[i, t] = source.chi[i, t % width]
-    drawn = np.empty(1, np.int64)
-    drawn[0] = -1
+        steps[t], nodes[t] = np.uint64(t // BLOCK), np.uint64(t % BLOCK)
+    blocks = 0 if source.direct else (n_nodes + BLOCK - 1) // BLOCK if ahead else 1
+    drawn = np.empty(blocks, np.int64)
+    for block in range(blocks):
+        drawn[block] = -1
+    chi_squares = np.empty(blocks * count)
     scaled = aligned_empty(together, size, like)
     dots, squares = np.empty(together), np.empty(together)
-    return GaussianRoom(vectors, normals, dots, squares, scaled, np.empty(count), steps, nodes, chi, drawn)
+    return GaussianRoom(vectors, normals, dots, squares, scaled, chi_squares, steps, nodes, chi, drawn)
 
 
 @exact
 def number_run(room: GaussianRoom, run: Word) -> GaussianRoom:
     """The same room for another run."""
     number_runs(room.vectors, run)
-    room.drawn[0] = -1
+    drawn = borrow(room.drawn)
+    for block in range(drawn.size):
+        drawn[block] = -1
     return room
 
 
 @exact
-def fill_chi_squares(counter: Counter, first_step: Word, first_node: Word, room: GaussianRoom) -> None:
-    """Chi-squares at all positions: their chains of operations are long, and overlap."""
+def fill_chi_squares(
+    source: Gaussian, counter: Counter, first_step: Word, first_node: Word, room: GaussianRoom, out: Reals
+) -> None:
+    """Chi-squares at all positions of a block: their chains of operations are long, and overlap."""
     wide_vectors()
     kept_apart()
-    key, out, chi, run = borrow(counter.key), borrow(room.chi_squares), borrow(room.chi), counter.run
-    steps, nodes = borrow(room.steps), borrow(room.nodes)
+    key, out, chi, run = borrow(counter.key), borrow(out), borrow(room.chi), counter.run
+    steps, nodes, laws = borrow(room.steps), borrow(room.nodes), borrow(source.chi)
+    for i in range(3):
+        for t in range(out.size):
+            u = np.uint64(t)
+            chi[np.uint64(i), u] = laws[np.uint64(i), first_node + nodes[u]]
     for t in range(out.size):
         u = np.uint64(t)
         step, node = first_step + steps[u], first_node + nodes[u]
@@ -135,19 +144,17 @@ def fill_chi_squares(counter: Counter, first_step: Word, first_node: Word, room:
 @elementary
 def chi_squares_of(source: Gaussian, counter: Counter, first: int, count: int, room: GaussianRoom) -> Any:
     """A chi-square with as many degrees of freedom as the batch has samples, for each of the nodes."""
-    width = (source.batch_sizes.size + 7) // 8 * 8
-    if room.chi_squares.size < AHEAD * width:
-        for i in range(3):
-            for t in range(8):
-                room.chi[i, t] = source.chi[i, first + t]
-        fill_chi_squares(counter, counter.step, np.uint64(first), room)
-        return entries(room.chi_squares, 0, count)
-    period = np.int64(counter.step) // AHEAD
-    if room.drawn[0] != period:
-        fill_chi_squares(counter, np.uint64(period * AHEAD), np.uint64(0), room)
-        room.drawn[0] = period
+    chi_squares, drawn = borrow(room.chi_squares), borrow(room.drawn)
+    if room.steps.size == BLOCK:
+        fill_chi_squares(source, counter, counter.step, np.uint64(first), room, chi_squares)
+        return entries(chi_squares, 0, count)
+    block, period = first // BLOCK, np.int64(counter.step) // AHEAD
+    ours = entries(chi_squares, block * BLOCK * AHEAD, BLOCK * AHEAD)
+    if drawn[block] != period:
+        fill_chi_squares(source, counter, np.uint64(period * AHEAD), np.uint64(block * BLOCK), room, ours)
+        drawn[block] = period
     place = np.int64(counter.step) - period * AHEAD
-    return entries(room.chi_squares, place * width + first, count)
+    return entries(ours, place * BLOCK + first - block * BLOCK, count)
 
 
 @elementary

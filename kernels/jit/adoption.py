@@ -116,14 +116,17 @@ def adopted(function: Callable[..., Any]) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def attempt(typingctx: Any, function: Any, args: Any) -> Any:
-    """What an adopted function returns, and whether it raised; ``try`` takes longer to compile."""
+    """What an adopted function returns, and whether it raised; ``try`` takes longer to compile.
+
+    It borrows its arguments: their caller keeps them alive.
+    """
     of_call = function.get_call_type(typingctx, tuple(args), {})
     kind = types.Tuple((of_call.return_type, types.boolean))
 
     def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         compiled = function.dispatcher.overloads[tuple(of_call.args)]
         context.add_linking_libs([compiled.library])
-        unpacked = cgutils.unpack_tuple(builder, values[1])
+        unpacked = cgutils.unpack_tuple(builder, arithmetic.without_owner(context, builder, args, values[1]))
         status, result = context.call_internal_no_propagate(builder, compiled.fndesc, of_call, unpacked)
         return context.make_tuple(builder, kind, [result, status.is_error])
 

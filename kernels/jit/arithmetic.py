@@ -53,10 +53,11 @@ def multiply_add(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
     return vectors or types.float64(types.float64, types.float64, types.float64), codegen
 
 
-def _without_owner(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+def without_owner(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    """Code that takes an array's claim on its memory from a value, or those of all arrays in a tuple."""
     if isinstance(kind, types.BaseTuple):
         members = cgutils.unpack_tuple(builder, value, len(kind))
-        lent = [_without_owner(context, builder, *pair) for pair in zip(kind, members, strict=True)]
+        lent = [without_owner(context, builder, *pair) for pair in zip(kind, members, strict=True)]
         return context.make_tuple(builder, kind, lent)
     if not isinstance(kind, types.Array):
         return value
@@ -75,7 +76,7 @@ def borrow(typingctx: Any, array: Any) -> Any:
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _without_owner(context, builder, array, args[0])
+        return without_owner(context, builder, array, args[0])
 
     return array(array), codegen
 

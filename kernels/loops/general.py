@@ -78,10 +78,11 @@ class State(NamedTuple):
 
 
 class Nodes(NamedTuple):
-    """Of one run: iterates, where they move, and memory."""
+    """Of one run: iterates, where they move if not within themselves, and memory."""
 
     x: Matrix
     y: Matrix
+    apart: bool
     memory: Matrix
     messages: Matrix
     presence: Matrix
@@ -109,11 +110,12 @@ class Work(NamedTuple):
 
 
 class Post(NamedTuple):
-    """What mixing needs: messages, a spare for memory, and iterates as they were where somebody asks."""
+    """What mixing needs: messages, a spare for memory, iterates as they were if somebody asks, and draws."""
 
     sent: Matrix
     spare: Matrix
     before: Matrix
+    uniforms: Reals
 
 
 class Office(NamedTuple):
@@ -154,6 +156,7 @@ def reserve_post(rules: Rules, n_nodes: int, size: int, like: Matrix) -> Post:
         aligned_empty(n_nodes if rules.sends else 0, size, like),
         aligned_empty(n_nodes * rules.local_mixed, size, like),
         aligned_empty(n_nodes if rules.attacks or rules.of_moves else 0, size, like),
+        np.empty(2 * half_of(rules.link_uniforms)),
     )
 
 
@@ -346,18 +349,23 @@ def move_nodes(
         at = borrow(work.places)
     for i in range(count):
         factors[i] = 1.0 if rules.transforms else sizes[i]
-    if not (rules.transforms or rules.adapt_first):  # straight into the iterate
+    if nodes.apart and not rules.transforms:  # straight into the iterate
         take_gradients(first, last, counter, rules, at, factors, work, rows(y, first, count))
         return
-    for t in range(count * size):
-        entries(directions, 0, count * size)[t] = 0.0
+    for i in range(count):
+        if sizes[i] != 0.0:
+            along = entries(directions, i * size, size)
+            for t in range(size):
+                along[t] = 0.0
     take_gradients(first, last, counter, rules, at, factors, work, rows(directions, 0, count))
     if rules.look_cuts[LOOK_TWICE]:
         take_at_iterates(first, last, counter, rules, nodes, factors, work)
     part = local_of(rules)
     for node in range(first, last):
         i = node - first
-        if rules.transforms and sizes[i] != 0.0:
+        if sizes[i] == 0.0:
+            continue
+        if rules.transforms:
             direction, iterate = entries(directions, i * size, dim), entries(x, node * size, dim)
             apply_transform(part, RULES, counter, node, direction, iterate, memory, desk)
         factor = sizes[i] if rules.transforms else 1.0
@@ -399,10 +407,9 @@ def weights_now(rules: Rules, links: Reals) -> Any:
 
 
 @exact
-def weigh_links(rules: Rules, counter: Counter, links: Reals) -> None:
+def weigh_links(rules: Rules, counter: Counter, links: Reals, uniforms: Reals) -> None:
     """The weights of this round of this run; a round ends with the step at which nodes talk."""
-    links = borrow(links)
-    uniforms = np.empty(2 * half_of(rules.link_uniforms))
+    rules, counter, links, uniforms = borrow(rules), borrow(counter), borrow(links), borrow(uniforms)
     draw_variates(LINKS, counter, 0, 0, rules.link_uniforms, uniforms, uniforms)
     drawn, meeting = entries(uniforms, 0, rules.link_uniforms), np.int64(counter.step) // rules.period
     kept, weights = entries(links, 0, rules.link_memory), weights_now(rules, links)
@@ -503,11 +510,8 @@ def communicates(period: int, step: Any) -> bool:
 
 @elementary
 def mix_nodes(rules: Rules, counter: Counter, dim: int, nodes: Nodes, desk: Desk, post: Post) -> None:
-    """y from x: messages, then mixing; or x itself where nodes do not talk."""
+    """y from x: messages, then mixing."""
     n_nodes = nodes.x.shape[0]
-    if not communicates(rules.period, counter.step):
-        copy_nodes(nodes.x, nodes.y)
-        return
     if rules.sends:
         write_messages(0, n_nodes, rules, counter, dim, nodes, desk, post.sent)
     if rules.attacks:
@@ -519,10 +523,10 @@ def mix_nodes(rules: Rules, counter: Counter, dim: int, nodes: Nodes, desk: Desk
 def begin_step(rules: Rules, counter: Counter, nodes: Nodes, post: Post) -> None:
     """The weights of a round at its first step, the memory that is mixed, and iterates before an attack."""
     if rules.weighs and np.int64(counter.step) % rules.period == 0:
-        weigh_links(rules, counter, nodes.links)
+        weigh_links(rules, counter, nodes.links, post.uniforms)
     if rules.local_mixed > 0 and communicates(rules.period, counter.step):
         mix_memory(rules, nodes.memory, weights_now(rules, nodes.links), post)
-    if rules.attacks or rules.of_moves:
+    if (rules.attacks or rules.of_moves) and communicates(rules.period, counter.step):
         copy_nodes(nodes.x, post.before)
 
 
@@ -539,20 +543,20 @@ def add_node(x: Matrix, node: int, total: Matrix) -> None:
 @exact
 def turned(nodes: Nodes) -> Nodes:
     """The other way round: what has moved is the iterate."""
-    return Nodes(nodes.y, nodes.x, nodes.memory, nodes.messages, nodes.presence, nodes.links)
+    return Nodes(nodes.y, nodes.x, True, nodes.memory, nodes.messages, nodes.presence, nodes.links)
 
 
 @exact
 def in_place(nodes: Nodes) -> Nodes:
     """Moving within the iterates themselves."""
-    return Nodes(nodes.x, nodes.x, nodes.memory, nodes.messages, nodes.presence, nodes.links)
+    return Nodes(nodes.x, nodes.x, False, nodes.memory, nodes.messages, nodes.presence, nodes.links)
 
 
 @exact
 def nodes_of(state: State, run: int, spare: Matrix) -> Nodes:
     """The nodes of one run, which move into ``spare``."""
     kept = state.memory[run], state.messages[run], state.presence[run], state.links[run]
-    return Nodes(state.iterates[run], spare, *kept)
+    return Nodes(state.iterates[run], spare, True, *kept)
 
 
 @exact
@@ -590,28 +594,32 @@ def advance_in(
     """Advance one run by ``span`` in the room reserved for it."""
     wide_vectors()
     kept_apart()
+    rules, step_sizes, key = borrow(rules), borrow(step_sizes), borrow(key)
     n_nodes, size, label = state.iterates.shape[1], state.iterates.shape[2], np.uint64(span.first_run + run)
     together = min(nodes_together(size), n_nodes)
     owned = nodes_of(state, run, office.spare), state.sums[run], office.post, office.work
     nodes, total, post, work = borrow(owned)
+    turns = 0
     for k in range(span.n_steps):
         step: Any = span.first_step + k
-        counter = Counter(key, np.uint64(step), label)
+        counter, talks = Counter(key, np.uint64(step), label), communicates(rules.period, step)
         sizes = step_sizes[step % step_sizes.shape[0], run % step_sizes.shape[1]]
         begin_step(rules, counter, nodes, post)
-        if not rules.adapt_first:
+        if talks and not rules.adapt_first:
             mix_nodes(rules, counter, dim, nodes, work.desk, post)
-        moving = in_place(nodes) if rules.adapt_first else nodes
+        moving = nodes if talks and not rules.adapt_first else in_place(nodes)
         for first in range(0, n_nodes, together):
             last = min(first + together, n_nodes)
             move_nodes(first, last, counter, rules, dim, sizes, moving, work)
-        if rules.adapt_first:
+        if talks and rules.adapt_first:
             mix_nodes(rules, counter, dim, nodes, work.desk, post)
+        if talks:
+            nodes = turned(nodes)
+            turns += 1
         if step >= span.average_from:
             for node in range(n_nodes):
-                add_node(nodes.y, node, total)
-        nodes = turned(nodes)
-    if span.n_steps % 2:
+                add_node(nodes.x, node, total)
+    if turns % 2:
         copy_nodes(nodes.x, nodes.y)
     outlive(owned)
 
@@ -647,7 +655,7 @@ def advance_nodes(
     n_runs, n_nodes, size = state.iterates.shape
     spare = aligned_empty(n_nodes, size, state.iterates[0])
     post = reserve_post(rules, n_nodes, size, spare)
-    sent, spare_memory, before = post.sent, post.spare, post.before
+    sent, spare_memory, before, uniforms = post.sent, post.spare, post.before, post.uniforms
     places = aligned_empty(n_nodes if rules.looks else 0, size, spare)
     for run in range(n_runs):
         x, y, total = state.iterates[run], spare, state.sums[run]
@@ -656,50 +664,53 @@ def advance_nodes(
         weights = weights_now(rules, links)
         epochs, label = epochs_of(source), np.uint64(span.first_run + run)
         order, current = epochs.order, epochs.current
+        turns = 0
         for k in range(span.n_steps):
             step: Any = span.first_step + k
-            number = np.uint64(step)
+            number, talks = np.uint64(step), communicates(rules.period, step)
             sizes = step_sizes[step % step_sizes.shape[0], run % step_sizes.shape[1]]
-            post = Post(sent, spare_memory, before)
+            post = Post(sent, spare_memory, before, uniforms)
             begin_step(
-                rules, Counter(key, number, label), Nodes(x, y, memory, messages, presence, links), post
+                rules, Counter(key, number, label), Nodes(x, y, True, memory, messages, presence, links), post
             )
             for turn in range(2):
                 if turn == int(rules.adapt_first):
-                    mixing = communicates(rules.period, step)
-                    if mixing and rules.sends:
+                    if talks and rules.sends:
                         for i in prange(n_nodes):
                             node: Any = np.int64(i)
                             desk = reserve_desk(rules, 1, size, x)
-                            of_run = Nodes(x, y, memory, messages, presence, links)
+                            of_run = Nodes(x, y, True, memory, messages, presence, links)
                             counter = Counter(key, number, label)
                             write_messages(node, node + 1, rules, counter, dim, of_run, desk, sent)
-                    if mixing and rules.attacks:
-                        attack_messages(rules, Counter(key, number, label), Post(sent, spare_memory, before))
-                    if mixing and rules.common:
-                        post = Post(sent, spare_memory, before)
+                    if talks and rules.attacks:
+                        attack_messages(
+                            rules, Counter(key, number, label), Post(sent, spare_memory, before, uniforms)
+                        )
+                    if talks and rules.common:
+                        post = Post(sent, spare_memory, before, uniforms)
                         meet_neighbours(0, n_nodes, rules, Counter(key, number, label), x, y, weights, post)
-                    elif mixing:
+                    elif talks:
                         for i in prange(n_nodes):
                             node = np.int64(i)
-                            post = Post(sent, spare_memory, before)
+                            post = Post(sent, spare_memory, before, uniforms)
                             counter = Counter(key, number, label)
                             meet_neighbours(node, node + 1, rules, counter, x, y, weights, post)
-                    else:
-                        copy_nodes(x, y)
                 else:
-                    moved = x if rules.adapt_first else y
+                    apart = talks and not rules.adapt_first
+                    moved = y if apart else x
                     for i in prange(n_nodes):
                         node = np.int64(i)
-                        of_run = Nodes(x, moved, memory, messages, presence, links)
+                        of_run = Nodes(x, moved, apart, memory, messages, presence, links)
                         desk, room = reserve_desk(rules, 1, size, x), room_for(source, 1, size, label, x)
                         work = Work(source, Epochs(order, current), room, desk, places)
                         counter = Counter(key, number, label)
                         move_nodes(node, node + 1, counter, rules, dim, sizes, of_run, work)
+            if talks:
+                x, y = y, x
+                turns += 1
             if step >= span.average_from:
                 for i in prange(n_nodes):
                     node = np.int64(i)
-                    add_node(y, node, total)
-            x, y = y, x
-        if span.n_steps % 2:
+                    add_node(x, node, total)
+        if turns % 2:
             copy_nodes(x, y)
