@@ -379,6 +379,7 @@ def series(replications: int, seed: int) -> Iterator[str]:
     ]
     yield from (f"## Series, dependent=True, {replications} samples", "")
     for n in SIZES[:2]:
+        yield from (f"### n = {n:,}", "")
         yield from _rows(laws, n, replications, seed, compared)
 
 
@@ -476,8 +477,8 @@ def main() -> None:
             f"Written by `{command}`.",
             "",
             "Each entry is the share of intervals at nominal 95 % that hold alpha, and their median width",
-            "over alpha. Every method is at its defaults, on the same samples; slow ones have the first of",
-            f"1,000 values: Hill's with the rules ks and double bootstrap {FEW}, peers {FEWEST}.",
+            "over alpha. Every method is at its defaults, on the same samples; slow ones have only the",
+            f"first, of 1,000 values: Hill's with the rules ks and double bootstrap {FEW}, peers {FEWEST}.",
             "A share of .95 has a standard error of "
             + ", ".join(f"{np.sqrt(0.95 * 0.05 / m):.3f} at n = {n:,}" for n, m in sizes.items())
             + f"; of {FEWEST} samples {np.sqrt(0.95 * 0.05 / FEWEST):.2f}.",
