@@ -27,10 +27,11 @@ from desgd_fast.kernels.loops import general
 from desgd_fast.kernels.loops.steps import Span
 from desgd_fast.loop.loop import Loop
 from desgd_fast.theory.population import LONGEST_INTERVAL, SPREAD
+from desgd_fast.theory.question import epoch
 
 Array = NDArray[np.float64]
 
-# Stretches of one step, or of a typical path, after which a population has forgotten where it began.
+# Stretches of one step, of one epoch or of a typical path, after which a population has forgotten its begin.
 _BURN_IN = 64
 # Paths that show rho, and steps of each between two looks at it.
 _PATHS, _PATIENT = 256, 64
@@ -61,6 +62,8 @@ class Particles:
     def __post_init__(self) -> None:
         self.loop = Loop.of(self.problem, self.experiment, at_infinity=True)
         self._at_rows = isinstance(self.loop.source, Rows)
+        # A particle copied halfway through a permutation would go on with another's.
+        self._epoch = epoch(self.problem, self.experiment)
         self._begin(1.0)
         self._source, self._target = (np.zeros(self.most, np.int64) for _ in range(2))
 
@@ -135,7 +138,7 @@ class Particles:
 
     def settle(self, s: float) -> None:
         """Burn in at s, and choose how often to resample from the spread of the weights seen."""
-        self.stride = 1 if s > 0 else _PATIENT
+        self.stride = self._epoch if s > 0 else self._epoch * math.ceil(_PATIENT / self._epoch)
         if s == 0 or self._at_rows:  # a row that is not drawn again at once is lost
             self._begin(s)
             self._throw_away(s, _BURN_IN)

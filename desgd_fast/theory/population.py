@@ -118,7 +118,7 @@ class Population:
         chi = random.chi_square_parameters(np.repeat(np.concatenate([minibatch, bartlett]), LANES))
         self._steps: Any = gram.GramSteps(*self._law, chi)
         self._form = self._doubled(form)
-        factor = np.linalg.cholesky(shape / np.sum(form * shape) + 1e-14 * np.eye(n) * np.trace(shape))
+        factor = square_root(shape / np.sum(form * shape))
         tile = np.broadcast_to(factor.T[None, :, :, None], (self.n_blocks, n, n, LANES))
         self._state = np.ascontiguousarray(tile)
 
@@ -143,8 +143,7 @@ class Population:
         n, dim = self.setting.n_nodes, self.setting.dim
         generator = np.random.default_rng(self.key)
         draw = generator.standard_normal((dim, n, self.n_blocks * LANES))
-        jitter = 1e-14 * np.trace(shape, axis1=1, axis2=2)[:, None, None] * np.eye(n)
-        factors = np.linalg.cholesky(shape + jitter)[groups]
+        factors = square_root(shape)[groups]
         vectors = np.matmul(factors, draw)
         forms = np.broadcast_to(self._form, (dim, n, n))
         values = np.einsum("cir,cij,cjr->r", vectors, forms, vectors)
@@ -201,6 +200,18 @@ class Population:
     def grow(self, s: float, n_steps: int) -> Array:
         """The sums of n_steps further steps at s."""
         return self._advance(s, n_steps)
+
+
+def square_root(shape: Array) -> Array:
+    """Lower triangular L with L·Lᵀ = shape, of many at once; what rounding left below zero counts as zero."""
+    jitter = 1e-14 * np.trace(shape, axis1=-2, axis2=-1)[..., np.newaxis, np.newaxis]
+    try:
+        return np.linalg.cholesky(shape + jitter * np.eye(shape.shape[-1]))
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(shape)
+        spread = vectors * np.sqrt(np.maximum(values, 0.0))[..., np.newaxis, :]
+        upper = np.asarray(np.linalg.qr(np.swapaxes(spread, -1, -2), mode="r"))
+        return np.swapaxes(upper, -1, -2)
 
 
 def estimate(s: float, sums: Array, interval: int = 1) -> Estimate:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy import signal, stats
 
-from desgd_fast import GaussianRegression, plots, simulate, theory
+from desgd_fast import GaussianRegression, mixing_matrix, plots, simulate, theory
 from desgd_fast.common.warnings import LightTailWarning, NotStationaryWarning
 from desgd_fast.theory.one_node import OneNode
-from desgd_fast.theory.population import Population, estimate
+from desgd_fast.theory.population import Population, estimate, square_root
 from desgd_fast.theory.question import setting
 from desgd_fast.theory.roots import Walk
 from desgd_fast.theory.roots import tail_index as find_tail_index
@@ -233,6 +233,32 @@ def test_comparison_finds_the_ordering_of_the_theorem():
     assert verdict["cycle is heavier-tailed than centralized"] is True
     assert list(table.to_xarray().contender) == ["centralized", "disconnected", "cycle"]
     assert "alpha" in table.verdicts[0].evidence
+
+
+def test_square_root_of_what_rounding_left_indefinite():
+    vectors = np.random.default_rng(0).normal(size=(3, 5, 2))
+    shape = vectors @ vectors.transpose(0, 2, 1)
+    indefinite = shape - 1e-8 * np.eye(5)
+    root = square_root(indefinite)
+    np.testing.assert_array_equal(root, np.tril(root))
+    np.testing.assert_allclose(root @ root.transpose(0, 2, 1), shape, atol=1e-7)
+
+
+def test_uneven_curvature_on_a_path_has_an_exponent():
+    # The start's covariance is indefinite by 3e-5 here. The slowest coordinate, averaged over the nodes:
+    # rho = −η·λ·mean(std²) to first order in η.
+    std = np.array([0.53, 0.2, 0.51, 0.3, 0.2, 0.16, 0.61])
+    problem = GaussianRegression(
+        dim=5, covariance=np.diag([0.07, 0.42, 0.48, 0.11, 0.34]), feature_std=std.tolist()
+    )
+    W = mixing_matrix(nx.path_graph(7))
+    rho = theory.lyapunov_exponent(problem, W, step_size=0.01, batch_size=4)
+    assert rho.value == pytest.approx(-0.01 * 0.07 * (std**2).mean(), rel=0.02)
+
+
+@pytest.mark.filterwarnings("error")
+def test_steps_below_rounding_leak_no_warning_of_numpy():
+    theory.lyapunov_exponent(GaussianRegression(dim=2), CYCLE4, step_size=1e-300, batch_size=1)
 
 
 @pytest.mark.slow
