@@ -105,7 +105,7 @@ def _light(system: System, step_size: float, effort: Effort, rng: Any) -> bool:
         return False
     population = Particles(asked.far, asked.experiment, effort.n_particles)
     seen = roots.Walk(population, lambda done, s: None).look(effort.cap)
-    return seen.value < -_SIGNIFICANT * seen.stderr and seen.largest_share <= roots.LARGEST_SHARE
+    return seen.value < -_SIGNIFICANT * seen.stderr and seen.n_draws >= roots.FEW_DRAWS
 
 
 def alpha_at(system: System, step_size: float, *, effort: Effort, rng: Any) -> dict[str, Any]:
