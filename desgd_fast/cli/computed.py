@@ -9,15 +9,23 @@ import typer
 from desgd_fast.cli.frontiers import critical, in_place_of_step_size
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from desgd_fast.algorithms import Algorithm
     from desgd_fast.mixing import MixingProcess, MixingReport
     from desgd_fast.tails import TailEstimate
+    from desgd_fast.tails.results import TailPath
     from desgd_fast.theory import TailIndex
 
 # Share of the step size of infinite variance that a run takes when it is not told a step size.
 DEFAULT_SHARE = 0.9
 # Beyond so many nodes, or coordinates of nodes that hold rows, exact second moments take longer than runs.
 EXACT_NODES, EXACT_COORDINATES = 100, 400
+# A Hill estimate from so many values contradicts an index that is so many standard errors away.
+_FEWEST, _FAR = 10, 3.0
+# Standard error of a reading worth the runs, as a share of it.
+_CLOSE = 0.05
 # What a tail index is computed to.
 _RTOL = 0.02
 
@@ -124,14 +132,37 @@ def _lines(tail: "TailIndex") -> list[tuple[str, str]]:
     return lines
 
 
-def beside(tail: "TailIndex | None", estimate: "TailEstimate | None") -> str | None:
-    """What the computed index says about the estimated one."""
+def beside(
+    tail: "TailIndex | None", estimate: "TailEstimate | None", norms: "NDArray[np.float64]"
+) -> str | None:
+    """What the computed index says about the one estimated from these distances, and at which level."""
+    from desgd_fast import tails
+
     if tail is None or estimate is None or not tail.stationary or tail.lower_bound:
         return None
     low, high, threshold = (float(value) for value in (estimate.ci_low, estimate.ci_high, estimate.threshold))
     if low <= tail.alpha <= high:
         return f"the computed index {tail.alpha:.3g} lies within the interval"
-    return (
+    outside = (
         f"the computed index {tail.alpha:.3g} lies outside the interval: the values beyond {threshold:.3g} "
-        "that the estimate is read from have not reached the tail; take more --runs"
+        "that the estimate is read from have not reached the tail"
     )
+    path = tails.hill_path(norms)
+    k = _contradicted(tail.alpha, path)
+    if k is None:
+        return f"{outside}, though no Hill estimate contradicts it: take more --runs"
+    share, level = k / path.n_used, path.threshold[k - 1]
+    return (
+        f"{outside}. Hill's estimates contradict it down to the {k} largest, P = {share:.2g} beyond "
+        f"{level:.3g}: the tail begins there or, where fewer values are too few to tell, further out; to "
+        f"read it there to {_CLOSE:.0%} takes {1 / (_CLOSE**2 * share):.1g} --runs or more"
+    )
+
+
+def _contradicted(alpha: float, path: "TailPath") -> int | None:
+    """The fewest largest values whose Hill estimate is far from alpha; its relative error is 1/√k."""
+    import numpy as np
+
+    off = np.abs(path.alpha / alpha - 1) * np.sqrt(path.k)
+    far = path.k[(off > _FAR) & (path.k >= _FEWEST)]
+    return int(far[0]) if far.size else None

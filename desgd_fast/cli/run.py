@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from desgd_fast.problems.rows import DatasetRegression
     from desgd_fast.simulation.results import Runs
     from desgd_fast.tails.results import TailEstimate
+    from desgd_fast.theory import TailIndex
 
 
 # Below this p-value the distances from the optimum are taken to be still on the move.
@@ -190,7 +191,7 @@ def run(
         ],
     )
     _show_tail(f"Tail index of ‖x − x*‖, {measured}", tail, drift, level)
-    note = None if average_last else beside(known.tail, tail.all_nodes)
+    note = None if average_last else beside(known.tail, tail.all_nodes, tail.stacked)
     if note is not None:
         typer.echo(f"  note: {note}")
     settings = {
@@ -208,7 +209,7 @@ def run(
         "stationarity": drift.verdict,
     }
     _write(out / "runs.nc", result, W, report, tail, settings)
-    _draw(out / "tail.png", tail)
+    _draw(out / "tail.png", tail, None if average_last else known.tail)
     _show("Files", [("every run", str(out / "runs.nc")), ("picture", str(out / "tail.png"))])
     return {
         "settings": settings,
@@ -363,7 +364,7 @@ def _write(
     dataset.to_netcdf(path, engine="h5netcdf")
 
 
-def _draw(path: Path, tail: _Tail) -> None:
+def _draw(path: Path, tail: _Tail, computed: "TailIndex | None") -> None:
     """Survival function with the fitted tail beside the Hill plot; without a tail the former alone."""
     import numpy as np
 
@@ -374,7 +375,7 @@ def _draw(path: Path, tail: _Tail) -> None:
     distance = "distance from the optimum, all nodes stacked"
     if tail.all_nodes is not None:
         left, right = figure.subplots(1, 2)
-        plots.tail_plot(tail.stacked, estimate=tail.all_nodes, ax=left)
+        plots.tail_plot(tail.stacked, estimate=tail.all_nodes, computed=computed, ax=left)
         plots.hill_plot(tail.stacked, estimate=tail.all_nodes, level=tail.all_nodes.level, ax=right)
         left.set_xlabel(distance)
     else:

@@ -1,5 +1,6 @@
 """A sweep written down in TOML: read, checked, and every mistake shown with its line."""
 
+import itertools
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 
 import typer
 
+from desgd_fast.cli import algorithms as cli_algorithms
 from desgd_fast.cli import graph as cli_graph
 
 # Functions by their short names; any other is written module:function.
@@ -41,6 +43,9 @@ _DATA = (
     "separator",
     "decimal",
 )
+# What nodes do, named as on the command line; together they are the argument algorithm.
+_NODES = ("algorithm", "participation", "delay")
+_SUCH = {"algorithm": "'heavy_ball(0.9)'", "participation": "'bernoulli(0.5)'", "delay": "2"}
 _RANGE = ("first", "last", "count", "spacing")
 
 Keys = tuple[str, ...]
@@ -164,13 +169,19 @@ def read(path: Path, trusted: bool = False) -> Config:
     graph = entries.get("graph", {})
     _known(source, ("graph",), graph, _GRAPH[1:])
     fixed = {
-        key: _value(source, ("fixed", key), value, graph) for key, value in entries.get("fixed", {}).items()
+        key: _value(source, ("fixed", key), value, graph)
+        for key, value in entries.get("fixed", {}).items()
+        if key not in _NODES
     }
     if "problem" in entries:
         fixed["problem"] = _problem(source, ("problem",), entries["problem"])
     grid = {
-        key: _axis(source, ("grid", key), value, graph, entries) for key, value in entries["grid"].items()
+        key: _axis(source, ("grid", key), value, graph, entries)
+        for key, value in entries["grid"].items()
+        if key not in _NODES
     }
+    for place, key, value in _algorithms(source, entries):
+        (grid if place == "grid" else fixed)[key] = value
     fixed = {key: value for key, value in fixed.items() if not (key == "problem" and key in grid)}
     _arguments(source, function, grid, fixed)
     return Config(
@@ -281,6 +292,48 @@ def _value(source: Source, keys: Keys, value: Any, graph: Mapping[str, Any]) -> 
     if isinstance(value, dict):
         raise source.fail(keys, f"{keys[-1]} must be a number, a text or a list of them, got a table")
     return value
+
+
+def _algorithms(source: Source, entries: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """The algorithm that names stand for, or an axis of every combination of those in the grid."""
+    choices: dict[str, list[tuple[Any, Keys]]] = {name: [(None, ())] for name in _NODES}
+    axes = []
+    for table in ("fixed", "grid"):
+        for name in (name for name in _NODES if name in entries.get(table, {})):
+            given, keys = entries[table][name], (table, name)
+            if table == "grid":
+                if name in entries.get("fixed", {}):
+                    raise source.fail(("fixed", name), f"{name} is an axis of the grid too")
+                if not isinstance(given, list) or not given:
+                    raise source.fail(keys, f"{name} must be a list of names, got {given!r}")
+                axes.append(name)
+            choices[name] = [(entry, keys) for entry in (given if table == "grid" else [given])]
+    if all(choices[name] == [(None, ())] for name in _NODES):
+        return
+    made = {}
+    for chosen in itertools.product(*(choices[name] for name in _NODES)):
+        texts = {name: entry for name, (entry, _) in zip(_NODES, chosen, strict=True)}
+        label = ", ".join(str(texts[name]) for name in axes)
+        made[label] = _algorithm(source, texts, {keys[1]: keys for _, keys in chosen if keys})
+    if axes:
+        yield "grid", "algorithm", made
+    else:
+        yield "fixed", "algorithm", made[""]
+
+
+def _algorithm(source: Source, texts: Mapping[str, Any], places: Mapping[str, Keys]) -> Any:
+    for name, keys in places.items():
+        text = texts[name]
+        if not (isinstance(text, str) or (name == "delay" and type(text) is int)):
+            raise source.fail(keys, f"{name} must be a name such as {_SUCH[name]}, got {text!r}")
+    name_and_numbers, participation, delay = (
+        None if texts[name] is None else str(texts[name]) for name in _NODES
+    )
+    keys = next(iter(places.values()))
+    with source.at(*keys):
+        return cli_algorithms.read(
+            None if name_and_numbers is None else [name_and_numbers], participation, delay
+        )
 
 
 def _axis(

@@ -93,7 +93,8 @@ def tail(
     typer.echo(f"{table.describe()}; {table.called(position)}")
     for note in table.notes():
         typer.echo(f"note: {note}")
-    typer.echo(str(result))
+    for line in str(result).splitlines():
+        typer.echo(options.in_options(line, context.command))
     reason = getattr(result, "reasons", {}).get("tail index" if k is None else "Hill")
     if picture and reason is not None:
         typer.echo(f"no picture: {reason}")

@@ -8,13 +8,17 @@ from numpy.typing import ArrayLike, NDArray
 from desgd_fast import tails
 from desgd_fast.plots.axes import axes_or_new
 from desgd_fast.simulation.results import Runs
+from desgd_fast.tails.results import TailPath
 from desgd_fast.theory.excursions.results import Exceedance
+from desgd_fast.theory.results import TailIndex
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # Points beyond this number cannot be told apart on paper.
 MOST_POINTS = 2000
+# A computed index is drawn through one value in so many, the outermost, but no fewer than these.
+_OUTERMOST, _FEWEST = 1000, 50
 
 
 def _thinned(size: int) -> NDArray[np.int64]:
@@ -101,14 +105,17 @@ def tail_plot(
     x: ArrayLike | Runs,
     *,
     estimate: tails.TailEstimate | None = None,
+    computed: TailIndex | None = None,
     exceedance: Exceedance | None = None,
     ax: "Axes | None" = None,
     **sample: Any,
 ) -> "Axes":
     """Empirical survival function on logarithmic axes, with the fitted power law above the threshold.
 
-    With an ``exceedance`` three instruments are in one picture: what was simulated, what was estimated from
-    it, and what theory computes of the same law without it; all should lie on one line.
+    Its height is what data above the threshold have on average, from the k-th largest to the k/100-th. With
+    a ``computed`` index or an ``exceedance`` three instruments are in one picture: what was simulated, what
+    was estimated from it, and what theory computes of the same law without it; far out all should lie on one
+    line.
 
     Parameters
     ----------
@@ -116,6 +123,9 @@ def tail_plot(
         One sample; of runs the norms of all nodes' deviations, stacked.
     estimate : TailEstimate, optional
         The fit to draw; :func:`desgd_fast.tails.tail_index` unless given.
+    computed : TailIndex, optional
+        From :func:`desgd_fast.theory.tail_index`, drawn through the outermost data; no line where there is no
+        index.
     exceedance : Exceedance, optional
         From :func:`desgd_fast.theory.exceedance`, drawn with its 95% intervals.
     ax : matplotlib.axes.Axes, optional
@@ -157,21 +167,27 @@ def tail_plot(
         label="data",
     )
     largest = path.ordered[path.ordered.size - 1 - path.n_censored]
+    end = largest if exceedance is None else max(largest, exceedance.thresholds[-1])
     if np.isfinite(estimate.alpha) and estimate.threshold > 0:
         # An estimate without the bias of Hill's is of the tail beyond: its line begins where Hill's agrees.
         inside = (path.alpha >= estimate.ci_low) & (path.alpha <= estimate.ci_high)
         agreeing = np.flatnonzero(inside[: int(estimate.k)]) + 1
         k = int(agreeing[-1]) if agreeing.size else int(estimate.k)
-        start = path.ordered[path.ordered.size - 1 - k] if k < estimate.k else estimate.threshold
-        ends = np.array([start, largest if exceedance is None else max(largest, exceedance.thresholds[-1])])
         ax.plot(
-            ends,
-            k / n * (ends / start) ** -estimate.alpha,
+            *_power_law(path, k, estimate.alpha, end),
             color="black",
             linewidth=1.5,
             label=f"power law, alpha = {estimate.alpha:.3g}",
         )
         ax.axvline(estimate.threshold, color="black", linestyle=":", linewidth=1, label="threshold")
+    if computed is not None and computed.stationary and not computed.lower_bound:
+        ax.plot(
+            *_power_law(path, max(path.n_censored + 1, n // _OUTERMOST, _FEWEST), computed.alpha, end),
+            color="black",
+            linestyle="--",
+            linewidth=1.5,
+            label=f"computed alpha = {computed.alpha:.3g}",
+        )
     if exceedance is not None:
         # An interval that reaches 0 would leave a logarithmic axis.
         reach = ndtri(0.975) * exceedance.stderr
@@ -191,6 +207,18 @@ def tail_plot(
     ax.set_ylabel("P(X > x)")
     ax.legend()
     return ax
+
+
+def _power_law(path: TailPath, k: int, alpha: float, end: float) -> tuple[Any, Any]:
+    """Both ends of the line of this slope through the k largest values, at their mean height."""
+    k = min(k, path.n_used)
+    first = max(path.n_censored + 1, k // 100)
+    rank = np.unique(np.geomspace(first, max(first, k), 100).astype(np.int64))
+    x = path.ordered[path.ordered.size - rank]
+    height = np.mean(np.log(rank / path.n_used) + alpha * np.log(x))
+    start = path.ordered[max(path.ordered.size - 1 - k, 0)]
+    ends = np.array([start if start > 0 else x[-1], end])
+    return ends, np.exp(height - alpha * np.log(ends))
 
 
 def qq_plot(

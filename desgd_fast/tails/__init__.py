@@ -52,6 +52,9 @@ from desgd_fast.tails.estimators import (
     smoothed_hill as smoothed_hill,
 )
 from desgd_fast.tails.estimators import (
+    tail_index as tail_index,
+)
+from desgd_fast.tails.estimators import (
     trimmed_hill as trimmed_hill,
 )
 from desgd_fast.tails.fits import (
@@ -77,7 +80,4 @@ from desgd_fast.tails.results import (
 )
 from desgd_fast.tails.results import (
     TailPath as TailPath,
-)
-from desgd_fast.tails.second_order import (
-    tail_index as tail_index,
 )

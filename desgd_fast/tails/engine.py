@@ -25,7 +25,12 @@ SENSITIVITY_GRID = 2.0 ** (np.arange(-4, 5) / 4)
 TIES = "rounding makes the interval too narrow (whole numbers: tails.zeta; a limit: tails.censored_hill)"
 # Standard errors of alpha between those thresholds that one Pareto sample in 500 exceeds by chance.
 DRIFT = 4.5
-UNCOUNTED = "a k that a rule chose makes the bias as large as the spread, and this interval leaves it out"
+# What an interval at a k that a rule chose leaves out, and in how many samples it holds alpha
+# (docs/calibration.md).
+UNCOUNTED = (
+    "the interval leaves out the bias, which the rule for k makes as large as the spread: on laws other than "
+    "Pareto it holds alpha in 0 to 95 % of samples; tail_index counts the bias"
+)
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,9 @@ class Estimator:
     trim: int = 0
     # Whether the whole sample is needed whatever k is.
     whole: bool = False
+    # What its interval leaves out, and whether it does so at any k and not only at that of a rule.
+    omits: str = UNCOUNTED
+    always: bool = False
 
     def rank(self, k: Counts) -> Counts:
         """The order statistic that k puts the threshold at."""
@@ -196,8 +204,12 @@ def estimate(
     dependent: bool = False,
     block_length: int | None = None,
     shrink: int = 1,
+    beside: Callable[[TopValues], None] | None = None,
 ) -> TailEstimate:
-    """Run an estimator over all samples; a rule's k is divided by ``shrink``."""
+    """Run an estimator over all samples; a rule's k is divided by ``shrink``.
+
+    ``beside`` is given whole samples in order, for an interval that takes the place of this one.
+    """
     level = check.fraction("level", level)
     n_samples, n = samples.rows.shape
     checked = checks.threshold_count("k", k, thresholds.RULES, samples.shape, n)
@@ -206,7 +218,8 @@ def estimate(
     length = 0 if block_length is None else check.integer("block_length", block_length, 1, max(1, n // 2))
     choose = thresholds.Choice(checked, rng)
     reach = 2 if spread else 1
-    needed = n if estimator.whole else choose.least_values(n, lambda k: estimator.rank(reach * k))
+    whole = estimator.whole or beside is not None
+    needed = n if whole else choose.least_values(n, lambda k: estimator.rank(reach * k))
     out = Collected.empty(n_samples)
     for top in top_values(samples, needed):
         if not samples.bulk:
@@ -217,7 +230,11 @@ def estimate(
         _fill(out, samples, estimator, top, chosen, (level, dependent, length))
         if spread:
             out.sensitivity[:, top.where] = _sensitivity(estimator, top, chosen)
-    notes = [*choose.notes, *([UNCOUNTED] if isinstance(checked, str) else [])]
+        if beside is not None:
+            beside(top)
+    notes = choose.notes
+    if (estimator.always or isinstance(checked, str)) and beside is None:
+        notes = [*notes, estimator.omits]
     return _package(out, samples, estimator, (level, spread, dependent), notes)
 
 
@@ -347,20 +364,46 @@ def _warnings(out: Collected, samples: Samples, dependent: bool, stderr: Array) 
         notes.append(f"{censored} infinite values count as larger than all finite ones")
     with np.errstate(invalid="ignore"):
         drift = (out.sensitivity[1] - out.sensitivity[0]) / stderr
-    drifting = int((drift > DRIFT).sum())
+    drifting = int(((drift > DRIFT) & np.isfinite(drift)).sum())
     if drifting:
         one = f"alpha drifts by {drift[0]:.1f} standard errors"
         who = f"{drifting} samples drift" if samples.bulk else one
-        notes.append(f"{who} between k/2 and 2k: the interval leaves out that bias; a smaller k has less")
+        notes.append(f"{who} between k/2 and 2k: the bias shows; a smaller k has less")
     if dependent and bool((out.n_exponentials < 10).any()):
         notes.append("dependence leaves fewer than 10 independent exceedances' worth; the interval is rough")
     return notes
 
 
 HILL = Estimator("Hill", hill)
-MOMENT = Estimator("moment", moment, intervals.moment_variance, least=3)
-PICKANDS = Estimator("Pickands", pickands, intervals.pickands_variance, stride=4, offset=0, least=4)
-BIAS_REDUCED = Estimator("bias-reduced Hill", bias_reduced, np.square, least=5, whole=True)
+MOMENT = Estimator(
+    "moment",
+    moment,
+    intervals.moment_variance,
+    least=3,
+    omits="the interval leaves out the bias: long, it holds alpha in about 90 % of samples, but of log-gamma "
+    "laws and mixtures in 0 to 80 %; tail_index counts the bias",
+)
+PICKANDS = Estimator(
+    "Pickands",
+    pickands,
+    intervals.pickands_variance,
+    stride=4,
+    offset=0,
+    least=4,
+    omits="the interval leaves out the bias: at n/40 it holds alpha in 84 % of samples of 10,000, 40 % of "
+    "stable(1.8), and in fewer of larger ones; tail_index counts the bias",
+    always=True,
+)
+BIAS_REDUCED = Estimator(
+    "bias-reduced Hill",
+    bias_reduced,
+    np.square,
+    least=5,
+    whole=True,
+    omits="the interval leaves out the error of the correction: it holds alpha in 70 % of Pareto samples and "
+    "in none where rho is near 0; tail_index counts the bias",
+    always=True,
+)
 
 
 def trimmed(trim: int) -> Estimator:

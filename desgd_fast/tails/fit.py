@@ -25,7 +25,7 @@ def count_above(top: TopValues, k: Any, rng: RNG) -> int:
     return chosen
 
 
-def log_ratios(values: Array, threshold: float) -> Array:
+def log_ratios(values: Array, threshold: float | Array) -> Array:
     """log(X/threshold), also where the quotient leaves the range of doubles."""
     with np.errstate(over="ignore", under="ignore", divide="ignore"):
         quotient = values / threshold

@@ -1,16 +1,13 @@
 """The tail index with an interval that keeps its level when the tail is a power only in the limit."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import special
 
-from desgd_fast.common import check
-from desgd_fast.common import threads as common_threads
 from desgd_fast.kernels.tails import spacings as kernels
 from desgd_fast.kernels.tails.dependence import measure_dependence
 from desgd_fast.tails import biases, checks, engine
@@ -34,9 +31,9 @@ LEAST_BIN, LEAST_DEPTH = 8, 60
 MISFIT = 0.1
 AGREEMENT = 1.0
 # Posterior deviations are for a law drawn from the prior, and too long for most by this factor.
-SHRINK = 0.9
+SHRINK = 0.95
 # In a series spacings of different ranks err together, of which the posterior knows nothing.
-SHRINK_DEPENDENT = 1.2
+SHRINK_DEPENDENT = 1.4
 # Dependence multiplies variances; by steps of this ratio, so that models can be kept.
 STEP = 2**0.25
 # Level of the test for light tails, the share of the sample it looks at, and the least number.
@@ -44,8 +41,6 @@ LIGHT_LEVEL = 0.05
 LIGHT_SHARE = 0.1
 LEAST_LIGHT = 50
 LEAST_VALUES = 2
-# Fewer values than this are measured before a second thread has woken up.
-WORTH_THREADS = 2**17
 
 
 @lru_cache(maxsize=64)
@@ -61,20 +56,27 @@ def bin_edges(n: int, censored: int) -> Counts:
 def designs(n: int, censored: int, inflation: float) -> kernels.Designs:
     """Models of the log mean spacings of n values, variances multiplied by ``inflation``."""
     edges = bin_edges(n, censored)
-    masses = np.diff(edges).astype(np.float64)
+    return models(edges / n, np.diff(edges).astype(np.float64), n, inflation)
+
+
+def models(ends: Array, masses: Array, n: int, inflation: float) -> kernels.Designs:
+    """Models of log means over bins of the given masses, between shares ``ends`` of n values.
+
+    As many exponentials as a bin's mass would leave its mean with the same variance.
+    """
     effective = masses / inflation
-    n_bins = np.flatnonzero(edges[1:] - censored >= LEAST_DEPTH) + 1
+    n_bins = np.flatnonzero(np.cumsum(masses) >= LEAST_DEPTH) + 1
     if not n_bins.size:
         n_bins = np.array([masses.size])
-    middle = (edges[:-1] + edges[1:] + 1) / 2
-    known, shares = biases.known(n, tuple(middle))
+    middle = (ends[:-1] + ends[1:] + 1 / n) / 2
+    known, shares = biases.known(tuple(middle))
     depths, width = n_bins.size, masses.size
     rotation, ones = np.zeros((depths, width, width)), np.zeros((depths, width))
     shapes, shrinkage = np.zeros((depths, width, len(known))), np.zeros((depths, SCALES.size, width))
     variance, log_weight = np.empty((2, depths, SCALES.size))
     root = np.sqrt(special.polygamma(1, effective))
     for d, m in enumerate(n_bins):
-        terms = (middle[:m, np.newaxis] / edges[m]) ** POWERS * np.sqrt(SHARES)
+        terms = (middle[:m, np.newaxis] / ends[m]) ** POWERS * np.sqrt(SHARES)
         left, singular, _ = np.linalg.svd(terms / root[:m, np.newaxis], full_matrices=True)
         power = np.zeros(m)
         power[: singular.size] = singular**2
@@ -160,26 +162,40 @@ class Found:
             warnings=tuple(self._warnings(samples)),
         )
 
-    def _warnings(self, samples: Samples) -> Iterator[str]:
-        def of(where: NDArray[np.bool_]) -> str:
-            return f" in {int(where.sum())} of {where.size} samples" if samples.bulk else ""
-
+    def doubts(self, samples: Samples) -> list[str]:
+        """Where there is no tail index to speak of."""
+        notes = []
         light = self.light(light_count(self.n_used))
         if light.any():
-            yield (
-                f"no power tail is seen{of(light)}: the largest values exceed the "
+            notes.append(
+                f"no power tail is seen{_where(light, samples)}: the largest values exceed the "
                 f"{100 * (1 - LIGHT_SHARE):g}% quantile no more unevenly than exponential ones "
                 f"(Gini's index, test at {100 * LIGHT_LEVEL:g}%)"
             )
         failed = np.isnan(self.log_xi[:, kernels.CENTRE])
         if failed.any():
-            yield f"no estimate{of(failed)}: too few values, or too many equal ones"
+            notes.append(
+                f"no interval that counts the bias{_where(failed, samples)}: "
+                "too few values, or too many equal ones"
+            )
+        return notes
+
+    def _warnings(self, samples: Samples) -> list[str]:
+        notes = self.doubts(samples)
         tied = self.n_ties > 0
         if tied.any():
-            yield f"ties above the threshold{of(tied)}: rounding makes the interval too narrow"
+            notes.append(
+                f"ties above the threshold{_where(tied, samples)}: rounding makes the interval too narrow"
+            )
         censored = int(self.n_censored.sum())
         if censored:
-            yield f"{censored} infinite values count as larger than all finite ones"
+            notes.append(f"{censored} infinite values count as larger than all finite ones")
+        return notes
+
+
+def _where(rows: NDArray[np.bool_], samples: Samples) -> str:
+    """In how many of many samples."""
+    return f" in {int(rows.sum())} of {rows.size} samples" if samples.bulk else ""
 
 
 def light_count(n: Counts) -> Counts:
@@ -187,8 +203,8 @@ def light_count(n: Counts) -> Counts:
     return np.maximum((LIGHT_SHARE * n).astype(np.int64), np.minimum(LEAST_LIGHT, n // 2))
 
 
-def _fill(found: Found, samples: Samples, top: TopValues, tail_mass: float, length: int | None) -> None:
-    """Estimates of one chunk of samples."""
+def fill(found: Found, samples: Samples, top: TopValues, level: float, length: int | None) -> None:
+    """Estimates of one chunk of samples; ``length`` of the blocks of dependent data, 0 for the rule's."""
     where = top.where
     found.n_used[where] = top.n_positive
     found.n_dropped[where] = top.n_zero + top.n_nan
@@ -215,7 +231,7 @@ def _fill(found: Found, samples: Samples, top: TopValues, tail_mass: float, leng
             length,
             blocks,
         )
-        found.inflation[where] = inflation(blocks, k * moments[:, 0] ** 2, tail_mass)
+        found.inflation[where] = inflation(blocks, k * moments[:, 0] ** 2, (1 - level) / 2)
         _infer(found, top, np.flatnonzero(estimated))
     testable = np.flatnonzero(possible & (top.n_infinite == 0) & (top.n_positive > 10))
     gini = np.empty(testable.size)
@@ -238,101 +254,45 @@ def _infer(found: Found, top: TopValues, places: Counts) -> None:
     kinds = np.stack([top.n_positive[places], top.n_infinite[places], found.inflation[rows]], axis=1)
     for n, censored, factor in np.unique(kinds, axis=0):
         alike = (kinds == (n, censored, factor)).all(axis=1)
-        edges, models = bin_edges(int(n), int(censored)), designs(int(n), int(censored), float(factor))
+        edges = bin_edges(int(n), int(censored))
         ordered = (
             top.ordered if alike.size == len(top.ordered) and alike.all() else top.ordered[places[alike]]
         )
         totals, result = np.empty((len(ordered), edges.size - 1)), np.empty((len(ordered), 3))
         kernels.sum_spacings(ordered, edges, totals)
-        kernels.weigh_biases(totals, models, AGREEMENT, result)
-        depth = result[:, kernels.DEPTH].astype(np.int64)
+        n_bins = posterior(totals, designs(int(n), int(censored), float(factor)), result)
         found.log_xi[rows[alike]] = result
-        found.k[rows[alike]] = np.where(depth >= 0, edges[models.n_bins[depth]], 0)
+        found.k[rows[alike]] = np.where(n_bins > 0, edges[n_bins], 0)
 
 
-def tail_index(
-    x: ArrayLike,
-    *,
-    tail: str = "abs",
-    axis: int | None = None,
-    level: float = 0.95,
-    nan_policy: str = "raise",
-    on_infinite: str = "raise",
-    dependent: bool = False,
-    block_length: int | None = None,
-    threads: int | None = None,
-) -> TailEstimate:
-    """The tail index with an interval that counts the bias of a tail that is a power only in the limit.
+def posterior(totals: Array, models: kernels.Designs, found: Array) -> Counts:
+    """Fills ``found`` with the posterior of each row of bin totals; how many bins it rests on, 0 if none."""
+    kernels.weigh_biases(totals, models, AGREEMENT, found)
+    depth = found[:, kernels.DEPTH].astype(np.int64)
+    return np.where(depth >= 0, models.n_bins[depth], 0)
 
-    The weighted log spacings Z_i = i·log(X_(i)/X_(i+1)) are nearly exponential with mean xi·exp(f(i/n)),
-    where f → 0 at the extreme end (Beirlant, Dierckx, Goegebeur & Matthys 1999; Feuerverger & Hall 1999).
-    Here f is unknown: with equal prior probability 0, or the bias of a law from one of four families
-    (:mod:`desgd_fast.tails.biases`), plus Σ_j d_j·u^(r_j), r_j from 0.2 to 3.2, with independent normal d_j
-    of variance ∝ r_j^0.8 whose common scale is 0.03, 0.2 or 1.5. Means of Z over bins of i, log-normal
-    nearly, give the posterior of log xi in closed form. It is taken at the deepest threshold at which the
-    model fits (chi-square at 10 %) and agrees with every higher one to within a deviation (Lepski's rule).
 
-    Parameters
-    ----------
-    x : array_like
-        The values: a vector, or with ``axis`` an array of any shape with one sample along that axis.
-    tail, axis, nan_policy, on_infinite, threads
-        As for :func:`hill`.
-    level : float
-        Level of the interval.
-    dependent : bool
-        Whether each sample is one stationary series in time order: variances are then multiplied by what
-        blocks of consecutive values show (as for :func:`hill`), at the chosen threshold.
-    block_length : int, optional
-        Length of those blocks; by default the rule of Politis & White (2004).
+def measure(samples: Samples, level: float, length: int | None) -> Found:
+    """The posterior of every sample; ``length`` as for :func:`fill`."""
+    found = Found.empty(len(samples.rows))
+    for top in tails_samples.top_values(samples, samples.rows.shape[1]):
+        if not samples.bulk:
+            checks.enough_positive("x", int(top.n_positive[0]), LEAST_VALUES, samples.tail)
+            checks.threshold_above("x", int(top.n_positive[0]) - 1, int(top.n_infinite[0]))
+        fill(found, samples, top, level, length)
+    return found
 
-    Returns
-    -------
-    TailEstimate
-        ``alpha`` is 1/xi at the posterior mean of log xi, and log alpha is normal about it; k is the deepest
-        spacing used.
-        ``warnings`` says where no power tail is seen: where the excesses of the largest tenth are no
-        heavier than exponential, one-sided at 5 %, by Gini's index, which is exactly a mean of k − 1
-        uniforms where they are exponential (Gail & Gastwirth 1978).
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of range or the sample has too few values; the message names it.
-
-    Notes
-    -----
-    No interval can be short and keep its level for every tail (Sasaki & Wang 2022): this one is short where
-    the bias is like a known law's, and longer where it is only a smooth sum of powers of size about 1.5 or
-    less. It falls short where samples of 10³ show nothing of the tail: one value in ten from a tail of half
-    the index, second-order parameters rho near 0 with more than one power of the logarithm, and series that
-    sum many heavy shocks, which look normal where they are seen (autoregressions near 1; of sums of eight
-    Student-t(3) values it holds alpha in 0.6 of samples of 10⁴).
-    docs/calibration.md has its coverage of many laws. Deviations are 0.9 of the posterior's, by which mean
-    coverage is still above 0.95 and the least of the laws chosen on about 0.93; those of dependent data 1.2,
-    since spacings of different ranks then err together.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from desgd_fast import tails
-    >>> result = tails.tail_index(np.random.default_rng(0).standard_t(5, 10_000))
-    >>> bool(result.ci_low < 5 < result.ci_high)
-    True
-    >>> tails.tail_index(np.random.default_rng(1).normal(size=10_000)).warnings[0][:22]
-    'no power tail is seen:'
-    """
-    samples = tails_samples.read(x, axis, tail=tail, nan_policy=nan_policy, on_infinite=on_infinite)
-    level = check.fraction("level", level)
-    dependent = check.flag("dependent", dependent)
-    n_samples, n = samples.rows.shape
-    length = 0 if block_length is None else check.integer("block_length", block_length, 1, max(1, n // 2))
-    found = Found.empty(n_samples)
-    few = samples.rows.size < WORTH_THREADS
-    with common_threads.limited_to(1 if threads is None and few else threads):
-        for top in tails_samples.top_values(samples, n):
-            if not samples.bulk:
-                checks.enough_positive("x", int(top.n_positive[0]), LEAST_VALUES, samples.tail)
-                checks.threshold_above("x", int(top.n_positive[0]) - 1, int(top.n_infinite[0]))
-            _fill(found, samples, top, (1 - level) / 2, length if dependent else None)
-    return found.package(samples, level, dependent)
+def count_bias(estimate: TailEstimate, found: Found, samples: Samples, dependent: bool) -> TailEstimate:
+    """The estimate with the interval of :func:`tail_index`, stretched to alpha where that lies outside."""
+    counted = found.package(samples, estimate.level, dependent)
+    alpha = np.asarray(estimate.alpha, np.float64)
+    known = np.isfinite(alpha)
+    low = np.where(known, np.minimum(alpha, np.asarray(counted.ci_low)), np.nan)
+    high = np.where(known, np.maximum(alpha, np.asarray(counted.ci_high)), np.nan)
+    return replace(
+        estimate,
+        ci_low=low if samples.bulk else low.item(),
+        ci_high=high if samples.bulk else high.item(),
+        warnings=(*estimate.warnings, *found.doubts(samples)),
+    )

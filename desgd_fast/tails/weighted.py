@@ -1,4 +1,4 @@
-"""Hill's estimator of values that stand for more than one each."""
+"""The tails of values that stand for more than one each."""
 
 from typing import Any
 
@@ -7,9 +7,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from desgd_fast.common import check
 from desgd_fast.common.rng import RNG
-from desgd_fast.tails import checks, single
+from desgd_fast.tails import checks, second_order, single
 from desgd_fast.tails.fit import log_ratios
 from desgd_fast.tails.results import TailEstimate
+from desgd_fast.tails.samples import Samples
 
 Array = NDArray[np.float64]
 
@@ -41,6 +42,7 @@ def hill_of_counts(
 ) -> TailEstimate:
     """What Hill's estimator gives for ``np.repeat(x, counts)``, which is not written out."""
     level = check.fraction("level", level)
+    omitted = single.left_out(k)
     values, seen = positive_entries(x, counts, tail, nan_policy, whole=True)
     entries = single.magnitudes("x", x, tail)
     dropped = np.asarray(counts, np.float64)[(entries == 0) | np.isnan(entries)].sum()
@@ -63,6 +65,7 @@ def hill_of_counts(
         interval=single.gamma_interval(xi, chosen, level),
         level=level,
         estimator="Hill",
+        warnings=omitted,
     )
 
 
@@ -90,6 +93,7 @@ def hill_of_weights(
     effective = total**2 / float((top**2).sum())
     if top.min() < 1:
         effective = min(effective, (xi * total) ** 2 / float((top**2 * (logs - xi) ** 2).sum()))
+    few = (f"the weights leave {effective:.1f} independent values' worth",) if effective < 10 else ()
     return single.estimate(
         single.Place(
             chosen,
@@ -103,5 +107,43 @@ def hill_of_weights(
         interval=single.gamma_interval(xi, effective, level),
         level=level,
         estimator="weighted Hill",
-        warnings=(f"the weights leave {effective:.1f} independent values' worth",) if effective < 10 else (),
+        warnings=single.left_out(k) + few,
     )
+
+
+def written_out(x: ArrayLike, counts: ArrayLike, tail: str, nan_policy: str) -> Array:
+    """Positive values of the tail as many times as they were seen."""
+    values, seen = positive_entries(x, counts, tail, nan_policy, whole=True)
+    if seen.sum() > MOST_REPEATED:
+        raise ValueError(f"counts must be at most {MOST_REPEATED} in all here, got {seen.sum():.0f}")
+    return np.repeat(values, seen.astype(np.int64))
+
+
+def tail_index_of_weights(
+    x: ArrayLike, weights: ArrayLike, *, tail: str, level: float, nan_policy: str
+) -> TailEstimate:
+    """(w_1 + … + w_i)/Σ w takes the place of i/n; a bin counts as many values as Kish (1965) says."""
+    level = check.fraction("level", level)
+    values, heavy = positive_entries(x, weights, tail, nan_policy, whole=False)
+    n, each = values.size, heavy / heavy.max()
+    above = np.cumsum(each)
+    edges = second_order.bin_edges(n, 0)
+    edges = np.unique(
+        np.minimum(np.searchsorted(above, above[-1] * (edges[1:] / n) * (1 - 1e-12)) + 1, n - 1)
+    )
+    starts = np.append(0, edges[:-1])
+    mass, squares = (np.add.reduceat(part[: edges[-1]], starts) for part in (each, each**2))
+    spacings = above[:-1] * log_ratios(values[:-1], values[1:])
+    totals = np.add.reduceat(spacings[: edges[-1]], starts) * mass / squares
+    ends = np.append(0.0, above[edges - 1]) / above[-1]
+    found = second_order.Found.empty(1)
+    depth = second_order.posterior(
+        totals[np.newaxis], second_order.models(ends, mass**2 / squares, n, 1.0), found.log_xi
+    )
+    k = int(edges[depth[0] - 1]) if depth[0] else 0
+    found.k[0], found.n_used[0], found.n_dropped[0] = k, n, np.size(x) - n
+    if k:
+        found.threshold[0] = values[k]
+        found.n_ties[0] = (np.diff(values[: k + 1]) == 0).sum()
+    sample = Samples(values[np.newaxis], (), tail, nan_policy, None)
+    return found.package(sample, level, dependent=False)

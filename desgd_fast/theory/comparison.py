@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,9 @@ from desgd_fast.common import threads as common_threads
 from desgd_fast.kernels.draw import random
 from desgd_fast.kernels.growth import regime
 from desgd_fast.mixing import checks as mixing_checks
-from desgd_fast.problems.gaussian import GaussianRegression
-from desgd_fast.theory.question import Setting, setting
+from desgd_fast.mixing.processes import as_process
+from desgd_fast.problems.protocols import ClosedLaw, Problem
 from desgd_fast.theory.results import TailIndex
-from desgd_fast.theory.second_moments import SecondMoments
 from desgd_fast.theory.verdicts import Comparison, Contender, RegimeMap, Verdict
 
 Array = NDArray[np.float64]
@@ -28,12 +27,8 @@ Array = NDArray[np.float64]
 _SIGNIFICANT = 3.0
 
 
-def _growth(question: Setting) -> float:
-    return max(SecondMoments(part).growth() for part in question.components())
-
-
 def compare(
-    problem: GaussianRegression,
+    problem: Problem,
     graphs: Mapping[str, Any],
     *,
     step_size: float,
@@ -47,22 +42,25 @@ def compare(
 
     C-SGD is one node with the joint minibatch N·b, Dis-SGD is W = I; every graph must have the same number of
     nodes N. Verdicts (arXiv 2205.06689): decentralized is heavier-tailed than centralized,
-    alpha_DE < alpha_C; against disconnected the two tail indices decide, beside h(2) of both and the
-    small-coupling rule η_crit < 1/s².
+    alpha_DE < alpha_C; against disconnected the two tail indices decide, beside h(2) of both and, for plain
+    steps on Gaussian features, the small-coupling rule η_crit < 1/s². Under other algorithms and on other
+    problems these are questions, not theorems. A contender that the algorithm cannot be, as one node alone
+    under Krum's rule, is left out, and its verdicts say why.
 
     Parameters
     ----------
-    problem : GaussianRegression
-        Same law at every node.
-    graphs : mapping of str to (n_nodes, n_nodes) array
-        Mixing matrices by name.
+    problem : Problem
+        As in :func:`tail_index`; same law at every node, or rows that nodes hold.
+    graphs : mapping of str to (n_nodes, n_nodes) array or MixingProcess
+        Mixing matrices or processes by name.
     step_size, batch_size, algorithm, rtol, rng, threads
         As in :func:`tail_index`; one step size and one batch size for all.
 
     Returns
     -------
     Comparison
-        ``.contenders``, a mapping from name to numbers, and ``.verdicts``.
+        ``.contenders``, a mapping from name to numbers, and ``.verdicts``. Second moments that are not known
+        are nan, frontiers that are not None.
 
     Raises
     ------
@@ -80,36 +78,47 @@ def compare(
     ['centralized', 'complete', 'disconnected']
     """
     mixing_checks.named_graphs("graphs", graphs)
-    matrices = {
-        name: mixing_checks.stochastic_matrix(f"graphs[{name!r}]", W, allow_negative=True)
-        for name, W in graphs.items()
-    }
-    n_nodes = mixing_checks.common_size("graphs", {name: int(W.shape[0]) for name, W in matrices.items()})
+    networks = {name: _network(f"graphs[{name!r}]", W) for name, W in graphs.items()}
+    sizes = {name: as_process("W", W, allow_negative=True).n_nodes for name, W in networks.items()}
+    n_nodes = mixing_checks.common_size("graphs", sizes)
     batch = check.positive_integer("batch_size", batch_size)
     common = {"step_size": check.positive_number("step_size", step_size), "algorithm": algorithm}
     key = common_rng.key_from(rng)
-    contenders = {
-        name: _contender(problem, W, b, common, rtol, key, threads)
-        for name, W, b in [
-            ("centralized", np.ones((1, 1)), batch * n_nodes),
-            ("disconnected", np.eye(n_nodes), batch),
-            *((name, W, batch) for name, W in matrices.items()),
-        ]
-    }
-    power = float(problem.stds(n_nodes)[0][0] ** 2 * problem.eigenvalues.max())
-    verdicts = tuple(
-        verdict
-        for name in matrices
-        for verdict in (
-            _against_centralized(name, contenders[name], contenders["centralized"]),
-            _against_disconnected(name, contenders[name], contenders["disconnected"], power),
-        )
-    )
-    return Comparison(contenders, verdicts)
+    contenders, absent = {}, {}
+    for name, W, b in [
+        ("centralized", np.ones((1, 1)), batch * n_nodes),
+        ("disconnected", np.eye(n_nodes), batch),
+    ]:
+        try:
+            contenders[name] = _contender(problem, W, b, common, rtol, key, threads)
+        except ValueError as refusal:
+            absent[name] = str(refusal)
+    for name, W in networks.items():
+        contenders[name] = _contender(problem, W, batch, common, rtol, key, threads)
+    power = None
+    if isinstance(problem, ClosedLaw) and algorithm.plain:
+        power = float(problem.stds(n_nodes)[0][0] ** 2 * problem.eigenvalues.max())
+    verdicts = []
+    for name in networks:
+        for claim, rival, decided in [
+            (f"{name} is heavier-tailed than centralized", "centralized", _against_centralized),
+            (f"{name} is lighter-tailed than disconnected", "disconnected", _against_disconnected(power)),
+        ]:
+            if rival in absent:
+                verdicts.append(Verdict(claim, None, f"no {rival}: {absent[rival]}"))
+            else:
+                verdicts.append(Verdict(claim, *decided(contenders[name], contenders[rival])))
+    return Comparison(contenders, tuple(verdicts))
+
+
+def _network(name: str, W: Any) -> Any:
+    """A process, or the matrix of one that does not change."""
+    process = as_process(name, W, allow_negative=True)
+    return process.base if process.fixed else process
 
 
 def _contender(
-    problem: GaussianRegression,
+    problem: Problem,
     W: Any,
     batch_size: int,
     common: dict[str, Any],
@@ -124,14 +133,19 @@ def _contender(
         # The table itself says where there is no law, or only a bound.
         warnings.simplefilter("ignore", RuntimeWarning)
         tail = theory.tail_index(problem, W, batch_size=batch_size, rtol=rtol, **common, **source)
-    frontiers = [
-        theory.critical_step_size(
-            problem, W, batch_size=batch_size, at=at, algorithm=common["algorithm"], **source
-        )
-        for at in ("infinite-variance", "divergence")
-    ]
-    growth = theory.second_moment_growth(problem, W, batch_size=batch_size, **common)
-    return Contender(tail, growth, *frontiers)
+    law: dict[str, Any] = {"batch_size": batch_size, "algorithm": common["algorithm"]}
+    variance = _known(theory.critical_step_size, problem, W, at="infinite-variance", **law)
+    end = _known(theory.critical_step_size, problem, W, at="divergence", rtol=rtol / 10, **law, **source)
+    growth = _known(theory.second_moment_growth, problem, W, batch_size=batch_size, **common)
+    return Contender(tail, math.nan if growth is None else growth, variance, end)
+
+
+def _known(compute: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """What theory computes; None where it refuses arguments that have a tail index."""
+    try:
+        return compute(*arguments, **named)
+    except (ValueError, TypeError):
+        return None
 
 
 def _interval(tail: TailIndex) -> tuple[float, float]:
@@ -152,28 +166,33 @@ def _decide(heavier: TailIndex, lighter: TailIndex) -> bool | None:
 def _describe(tail: TailIndex) -> str:
     if not tail.stationary:
         return "none (no stationary law)"
+    if tail.method == "bounded":
+        return "none (all moments are finite)"
     sign = "≥ " if tail.lower_bound else ""
     return f"{sign}{tail.alpha:.4g}" + ("" if math.isnan(tail.stderr) else f" ± {tail.stderr:.2g}")
 
 
-def _against_centralized(name: str, graph: Contender, central: Contender) -> Verdict:
-    return Verdict(
-        f"{name} is heavier-tailed than centralized",
-        _decide(graph.tail, central.tail),
-        f"alpha {_describe(graph.tail)} against {_describe(central.tail)}",
-    )
+def _against_centralized(graph: Contender, central: Contender) -> tuple[bool | None, str]:
+    evidence = f"alpha {_describe(graph.tail)} against {_describe(central.tail)}"
+    return _decide(graph.tail, central.tail), evidence
 
 
-def _against_disconnected(name: str, graph: Contender, alone: Contender, power: float) -> Verdict:
-    rule = "holds" if float(graph.infinite_variance) < 1 / power else "fails"
-    return Verdict(
-        f"{name} is lighter-tailed than disconnected",
-        _decide(alone.tail, graph.tail),
-        f"alpha {_describe(graph.tail)} against {_describe(alone.tail)}; "
-        f"h(2) {graph.second_moment_growth:.6g} against {alone.second_moment_growth:.6g}; "
-        f"η_crit < 1/s² {rule}: "
-        f"{float(graph.infinite_variance):.4g} against {1 / power:.4g}",
-    )
+def _against_disconnected(
+    power: float | None,
+) -> Callable[[Contender, Contender], tuple[bool | None, str]]:
+    """The comparison, with the small-coupling rule where features of this power are Gaussian."""
+
+    def decided(graph: Contender, alone: Contender) -> tuple[bool | None, str]:
+        evidence = [f"alpha {_describe(graph.tail)} against {_describe(alone.tail)}"]
+        if not math.isnan(graph.second_moment_growth + alone.second_moment_growth):
+            evidence.append(f"h(2) {graph.second_moment_growth:.6g} against {alone.second_moment_growth:.6g}")
+        if power is not None and graph.infinite_variance is not None:
+            critical = float(graph.infinite_variance)
+            rule = "holds" if critical < 1 / power else "fails"
+            evidence.append(f"η_crit < 1/s² {rule}: {critical:.4g} against {1 / power:.4g}")
+        return _decide(alone.tail, graph.tail), "; ".join(evidence)
+
+    return decided
 
 
 def norm_bound(
@@ -246,7 +265,7 @@ def norm_bound(
 
 
 def regime_map(
-    problem: GaussianRegression,
+    problem: Problem,
     graphs: Mapping[Any, Any],
     step_sizes: ArrayLike,
     *,
@@ -259,19 +278,19 @@ def regime_map(
 ) -> RegimeMap:
     """Where coupling lightens the tail: log h(2) with and without it, exactly, beside the norm bound.
 
-    ``graphs`` maps a label, such as N or the δ of W = I − δL, to a mixing matrix, so one function draws the
-    maps over (η, N) and over (η, δ).
+    ``graphs`` maps a label, such as N, the δ of W = I − δL, or a chance that links fail, to a mixing matrix
+    or process, so one function draws the maps over (η, N), over (η, δ) and over (η, chance).
 
     Parameters
     ----------
-    problem : GaussianRegression
-        Isotropic, same law at every node.
-    graphs : mapping of label to (n_nodes, n_nodes) array
-        Mixing matrices, one row of the map each.
+    problem : GaussianRegression, DatasetRegression or EmpiricalRisk
+        Same law at every node, or rows that nodes hold; with rows every graph must have as many nodes.
+    graphs : mapping of label to (n_nodes, n_nodes) array or MixingProcess
+        Mixing matrices or processes, one row of the map each.
     step_sizes : (n_steps,) array
         Step sizes, increasing.
     batch_size, algorithm
-        As in :func:`second_moment_growth`.
+        As in :func:`second_moment_growth`; without communication the same algorithm under W = I.
     norm, n_draws, rng, threads
         As in :func:`norm_bound`.
 
@@ -280,7 +299,8 @@ def regime_map(
     RegimeMap
         ``.log_growth`` (n_graphs, n_steps), ``.log_growth_disconnected`` (n_steps,), ``.norm_bound``
         (n_graphs, n_steps) and ``.boundary`` (n_graphs,), the smallest step size in the range at which
-        h_DE(2) = h_Dis(2); nan where there is none.
+        h_DE(2) = h_Dis(2); nan where there is none. The norm bound is of plain steps on isotropic Gaussian
+        features, nan for anything else.
 
     Raises
     ------
@@ -297,42 +317,50 @@ def regime_map(
     >>> picture.log_growth.shape
     (2, 3)
     """
+    from desgd_fast import theory
+
     steps = check.positive_list("step_sizes", step_sizes)
     mixing_checks.named_graphs("graphs", graphs)
+    networks = [_network(f"graphs[{name!r}]", W) for name, W in graphs.items()]
+    sizes = [as_process("W", W, allow_negative=True).n_nodes for W in networks]
+    alike = isinstance(problem, ClosedLaw)
+    # Nodes that draw from one law are alike; those that hold rows are not.
+    apart = (
+        [[1.0]]
+        if alike
+        else np.eye(mixing_checks.common_size("graphs", dict(zip(map(str, graphs), sizes, strict=True))))
+    )
 
     def growth(W: Any, step: float) -> float:
-        question = setting(
-            problem, W, step_size=step, batch_size=batch_size, algorithm=algorithm, allow_row_stochastic=False
-        )
-        return math.log(_growth(question))
+        arguments: Any = {"step_size": step, "batch_size": batch_size, "algorithm": algorithm}
+        return math.log(theory.second_moment_growth(problem, W, **arguments))
 
-    alone = np.array([growth([[1.0]], step) for step in steps])
-    coupled = np.array([[growth(W, step) for step in steps] for W in graphs.values()])
+    def gain(step: float, W: Any) -> float:
+        return growth(W, step) - growth(apart, step)
+
+    alone = np.array([growth(apart, step) for step in steps])
+    coupled = np.array([[growth(W, step) for step in steps] for W in networks])
     boundary = np.array(
-        [
-            _first_crossing(W, steps, row - alone, growth)
-            for W, row in zip(graphs.values(), coupled, strict=True)
-        ]
+        [_first_crossing(steps, row - alone, gain, W) for W, row in zip(networks, coupled, strict=True)]
     )
-    sizes = [
-        int(mixing_checks.stochastic_matrix("W", W, allow_negative=True).shape[0]) for W in graphs.values()
-    ]
-    feature_std = float(problem.stds(1)[0][0] * math.sqrt(float(problem.eigenvalues.max())))
-    bound = norm_bound(
-        sizes,
-        steps,
-        dim=problem.dim,
-        batch_size=batch_size,
-        feature_std=feature_std,
-        norm=norm,
-        n_draws=n_draws,
-        rng=rng,
-        threads=threads,
-    )
+    bound = np.full(coupled.shape, math.nan)
+    if isinstance(problem, ClosedLaw) and problem.isotropic and algorithm.plain:
+        feature_std = float(problem.stds(1)[0][0] * math.sqrt(float(problem.eigenvalues.max())))
+        bound = norm_bound(
+            sizes,
+            steps,
+            dim=problem.dim,
+            batch_size=batch_size,
+            feature_std=feature_std,
+            norm=norm,
+            n_draws=n_draws,
+            rng=rng,
+            threads=threads,
+        )
     return RegimeMap(tuple(graphs), steps, coupled, alone, boundary, bound)
 
 
-def _first_crossing(W: Any, steps: Array, difference: Array, growth: Any) -> float:
+def _first_crossing(steps: Array, difference: Array, gain: Callable[..., float], W: Any) -> float:
     # Equal to rounding counts as equal: a grid may hit the boundary.
     signs = np.sign(np.where(np.abs(difference) < 1e-13, 0.0, difference))
     changes = np.flatnonzero(signs[1:] != signs[:-1])
@@ -341,9 +369,4 @@ def _first_crossing(W: Any, steps: Array, difference: Array, growth: Any) -> flo
     k = int(changes[0])
     if signs[k] * signs[k + 1] == 0:
         return float(steps[k if signs[k] == 0 else k + 1])
-
-    return float(
-        optimize.brentq(
-            lambda step: growth(W, step) - growth([[1.0]], step), steps[k], steps[k + 1], rtol=1e-12
-        )
-    )
+    return float(optimize.brentq(gain, steps[k], steps[k + 1], args=(W,), rtol=1e-12))

@@ -150,8 +150,10 @@ class SecondMoments:
     def _coupling(self, growth: float) -> float:
         """Σ_p m_p κλ_p²t_p/(1 − κλ_p²t_p), decreasing in θ: 1 at θ = h(2), infinite below its pole."""
         gains = self._gains(growth)
+        if not np.isfinite(gains).all() or (gains < 0).any():
+            return math.inf
         own = self._kappa[0] * self.setting.eigenvalues**2 * gains.mean(axis=1)
-        if not np.isfinite(gains).all() or (gains < 0).any() or (own >= 1).any():
+        if (own >= 1).any():
             return math.inf
         return float((self.setting.multiplicities * own / (1 - own)).sum())
 

@@ -1,5 +1,6 @@
 """Ways of descending side by side: theorems put to the test, and maps of regimes."""
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,15 +23,15 @@ class Contender:
     tail : TailIndex
         Its tail index.
     second_moment_growth : float
-        h(2), below 1 where the variance is finite.
-    infinite_variance, divergence : CriticalStepSize
-        Where h(2) = 1, and where rho = 0.
+        h(2), below 1 where the variance is finite; nan where it is not known.
+    infinite_variance, divergence : CriticalStepSize or None
+        Where h(2) = 1, and where rho = 0; None where that is not known, or nowhere.
     """
 
     tail: TailIndex
     second_moment_growth: float
-    infinite_variance: CriticalStepSize
-    divergence: CriticalStepSize
+    infinite_variance: CriticalStepSize | None
+    divergence: CriticalStepSize | None
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,10 @@ class Verdict:
     claim: str
     holds: bool | None
     evidence: str
+
+
+def _number(found: CriticalStepSize | None, name: str = "value") -> float:
+    return math.nan if found is None else float(getattr(found, name))
 
 
 @dataclass(frozen=True)
@@ -77,9 +82,9 @@ class Comparison:
             "stationary": [row.tail.stationary for row in rows],
             "lyapunov_exponent": [row.tail.lyapunov_exponent for row in rows],
             "second_moment_growth": [row.second_moment_growth for row in rows],
-            "infinite_variance": [row.infinite_variance.value for row in rows],
-            "divergence": [row.divergence.value for row in rows],
-            "divergence_stderr": [row.divergence.stderr for row in rows],
+            "infinite_variance": [_number(row.infinite_variance) for row in rows],
+            "divergence": [_number(row.divergence) for row in rows],
+            "divergence_stderr": [_number(row.divergence, "stderr") for row in rows],
         }
         variables = {name: ("contender", values) for name, values in columns.items()}
         return dataset(variables, {"contender": list(self.contenders)})
@@ -103,8 +108,10 @@ class Comparison:
     def _row(self, name: str) -> tuple[str | float, ...]:
         row = self.contenders[name]
         tail = row.tail
-        alpha = ("≥" if tail.lower_bound else "") + (f"{tail.alpha:.4g}" if tail.stationary else "none")
-        step_sizes = (row.infinite_variance.value, row.divergence.value)
+        alpha = ("≥" if tail.lower_bound else "") + f"{tail.alpha:.4g}"
+        if not tail.stationary or tail.method == "bounded":
+            alpha = "none"
+        step_sizes = (_number(row.infinite_variance), _number(row.divergence))
         return name, alpha, tail.stderr, tail.lyapunov_exponent, row.second_moment_growth, *step_sizes
 
 

@@ -1,6 +1,7 @@
 """The command line: what it prints and writes, and one clear line for every mistake."""
 
 import json
+import re
 from pathlib import Path
 from typing import get_args
 
@@ -380,3 +381,24 @@ def test_bad_networks_and_participations_are_one_line(
     code, _, errors = desgd("run", *SMALL, *arguments)
     assert code == 2
     assert message in errors
+
+
+def test_an_estimate_short_of_the_tail_is_told_where_the_data_stop_contradicting() -> None:
+    from desgd_fast.cli.computed import beside
+
+    known = dsf.theory.tail_index(dsf.GaussianRegression(1), [[1.0]], step_size=0.5, batch_size=1)
+    # Index 2.904 beyond 10, which one value in 400 exceeds, and 6 before.
+    uniform = (np.arange(20_000) + 0.5) / 20_000
+    knee = 400 ** (1 / 6)
+    norms = np.where(uniform > 1 / 400, uniform ** (-1 / 6), knee * (400 * uniform) ** (-1 / known.alpha))
+    words = beside(known, dsf.tails.hill(norms, 2000), norms)
+    assert words is not None
+    found = re.search(r"down to the (\d+) largest, P = (\S+) beyond (\S+):", words)
+    assert found is not None
+    k, share, level = (float(number) for number in found.groups())
+    # Hill's estimate is exact down to k = 50; three standard errors later it is not.
+    assert 50 <= k < 150
+    assert share == pytest.approx(k / 20_000, rel=0.05)
+    assert level < knee
+    near = dsf.tails.hill(norms, 50)
+    assert "lies within the interval" in str(beside(known, near, norms))

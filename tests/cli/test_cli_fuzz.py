@@ -1,5 +1,9 @@
-"""Every command with files of any kind: done, or one line and exit code 1 or 2; never a traceback."""
+"""Every command with files of any kind: done, or one line and exit code 1 or 2; never a traceback.
 
+DESGD_FAST_FUZZ sets how many examples there are.
+"""
+
+import os
 import warnings
 from pathlib import Path
 
@@ -8,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from desgd_fast import cli
+
+EXAMPLES = int(os.environ.get("DESGD_FAST_FUZZ", "25"))
 
 CELLS = st.sampled_from(
     ["1", "2.5", "3,5", "-7", "1e300", "nan", "", "inf", "x", '"4"', "2020", "0", "12345678901234567890123"]
@@ -132,7 +138,9 @@ COMMANDS = st.sampled_from(sorted(OPTIONS)).flatmap(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(arguments=COMMANDS, table=TABLES, graph=GRAPHS, config=CONFIGS, sweep=SWEEPS)
 def test_every_command_ends_in_one_line_or_is_done(
     tmp_path_factory: pytest.TempPathFactory,

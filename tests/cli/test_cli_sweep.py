@@ -341,3 +341,44 @@ def test_short_names_are_functions_of_the_package() -> None:
         public = getattr(dsf, name, None) or getattr(dsf.theory, name)
         assert getattr(import_module(module), attribute) is public
     assert {"sweep", "show"} <= cli.COMMANDS.keys()
+
+
+def test_algorithms_participations_and_delays_are_axes_by_name(desgd: Desgd) -> None:
+    change('graph = ["cycle", "star"]', 'participation = ["bernoulli(0.5)", "always"]\ndelay = [1, 2]')
+    fixed = '[fixed]\nalgorithm = "heavy_ball(0.5)"\ngraph = "cycle"'
+    Path("sweep.toml").write_text(Path("sweep.toml").read_text().replace("[fixed]", fixed))
+    code, _, errors = desgd("sweep", "sweep.toml")
+    assert (code, errors) == (0, "")
+    ds = xr.open_zarr("out.zarr", chunks=None)
+    a = dsf.algorithms
+    chosen = a.chain(a.heavy_ball(0.5), a.delayed(2), a.bernoulli(0.5))
+    assert list(ds.algorithm.values) == [
+        "bernoulli(0.5), 1", "bernoulli(0.5), 2", "always, 1", "always, 2"
+    ]  # fmt: skip
+    value = dsf.theory.second_moment_growth(
+        dsf.GaussianRegression(2, noise_std=0.5),
+        dsf.mixing_matrix(nx.cycle_graph(6)),
+        step_size=0.2,
+        batch_size=1,
+        algorithm=chosen,
+    )
+    found = ds.second_moment_growth.sel(algorithm="bernoulli(0.5), 2").isel(step_size=1)
+    assert float(found) == pytest.approx(value, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('participation = ["sometimes"]', "participation must be one of always"),
+        ("delay = [0.5]", "delay must be a name such as 2, got 0.5"),
+        ('algorithm = "heavy_ball(0.5)"', "algorithm must be a list of names"),
+    ],
+)
+def test_names_of_algorithms_that_are_none_are_shown_with_their_line(
+    desgd: Desgd, line: str, message: str
+) -> None:
+    change('graph = ["cycle", "star"]', f'{line}\ngraph = ["cycle"]')
+    code, _, errors = desgd("sweep", "sweep.toml")
+    assert code == 2
+    assert message in errors
+    assert f"({line})" in errors

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from desgd_fast import tails
 
-EXAMPLES = int(os.environ.get("DESGD_FAST_FUZZ", "40"))
+EXAMPLES = int(os.environ.get("DESGD_FAST_FUZZ", "25"))
 
 # Cheap to repeat: most of a run is spent inside the package.
 ordinary = st.integers(0, 2**32 - 1).map(np.random.default_rng)
@@ -158,6 +158,7 @@ OPTIONS = {
     "dependent": mostly(flags),
     "block_length": mostly(st.sampled_from([None, 1, 2, 5])),
     "sensitivity": mostly(flags),
+    "interval": mostly(st.sampled_from([None, "classical", "bias-aware"])),
     "rng": mostly(
         st.sampled_from([0, 1, None, 2**70]), st.sampled_from([-1, 0.5, "x", np.nan, [1, -2], object()])
     ),
@@ -188,7 +189,7 @@ def _many(n):
 BOOTSTRAP = ("n_resamples", "tail", "nan_policy", "rng", "progress", "threads")
 SERIES = ("k", "tail", "axis", "level", "nan_policy", "sensitivity", "threads")
 FUNCTIONS = {
-    "hill": (*SERIES, "on_infinite", "dependent", "block_length", "rng", "weights", "counts"),
+    "hill": (*SERIES, "on_infinite", "dependent", "block_length", "rng", "weights", "counts", "interval"),
     "tail_index": (
         "tail",
         "axis",
@@ -197,6 +198,8 @@ FUNCTIONS = {
         "on_infinite",
         "dependent",
         "block_length",
+        "weights",
+        "counts",
         "threads",
     ),
     "moment": (*SERIES, "dependent", "block_length", "rng"),

@@ -185,7 +185,7 @@ class TestCensored:
             (plain.xi, plain.ci_low, plain.ci_high)
         )
 
-    @pytest.mark.parametrize("limit", [4.5, 8.0, 30.0])
+    @pytest.mark.parametrize("limit", [4.5, 30.0])
     def test_interval_covers(self, limit):
         assert coverage(lambda g: tails.censored_hill(np.minimum(pareto(g), limit), 100, limit=limit)) >= 355
 
@@ -226,7 +226,7 @@ class TestTruncated:
         x = pareto(np.random.default_rng(0))
         assert tails.truncated_hill(x, 100, upper=1e100).xi == pytest.approx(tails.hill(x, 100).xi, rel=1e-9)
 
-    @pytest.mark.parametrize("upper", [4.0, 8.0, 30.0])
+    @pytest.mark.parametrize("upper", [4.0, 30.0])
     def test_interval_covers(self, upper):
         def estimate(generator):
             x = pareto(generator, 800)

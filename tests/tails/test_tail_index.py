@@ -46,7 +46,7 @@ def test_posterior_is_that_of_the_dense_gaussian_model(inflation):
     y = np.log(totals[0] / np.diff(edges)) - (special.digamma(masses) - np.log(masses))
     middle = (edges[:-1] + edges[1:] + 1) / 2
     basis = (middle / edges[-1])[:, np.newaxis] ** second_order.POWERS
-    shapes, shares = biases.known(n, tuple(middle))
+    shapes, shares = biases.known(tuple(middle / n))
     means, variances, weights = [], [], []
     for scale, (shape, share) in itertools.product(second_order.SCALES, zip(shapes, shares, strict=True)):
         covariance = scale**2 * (basis * second_order.SHARES) @ basis.T + np.diag(
@@ -198,6 +198,78 @@ def test_smallest_error_asks_for_ten_values_at_least():
 def test_default_k_never_collapses_on_pareto_samples():
     x = np.random.default_rng(5).pareto(1.5, (200, 1000)) + 1
     assert tails.hill(x, axis=1).k.min() >= 10
+
+
+@pytest.mark.parametrize("n", [5, 40, 3000])
+def test_equal_weights_change_nothing(n):
+    x = np.random.default_rng(16).standard_t(3, n)
+    plain, equal = tails.tail_index(x), tails.tail_index(x, weights=np.full(n, 0.3))
+    assert (plain.k, plain.threshold, plain.n_used) == (equal.k, equal.threshold, equal.n_used)
+    for name in ("alpha", "ci_low", "ci_high"):
+        assert getattr(equal, name) == pytest.approx(getattr(plain, name), rel=1e-10)
+
+
+def test_counts_repeat_values():
+    generator = np.random.default_rng(17)
+    x, counts = generator.pareto(2, 3000) + 1, generator.integers(0, 3, 3000)
+    counted, repeated = tails.tail_index(x, counts=counts), tails.tail_index(np.repeat(x, counts))
+    assert (counted.alpha, counted.ci_high, counted.n_ties) == (
+        repeated.alpha,
+        repeated.ci_high,
+        repeated.n_ties,
+    )
+    with pytest.raises(ValueError, match=f"counts must be at most {2**24} in all here"):
+        tails.tail_index(x, counts=np.full(3000, 10**4))
+
+
+def test_weights_undo_a_biased_selection():
+    # Values of Student-t(2), weighted to stand for a population of Student-t(4): coverage of .95 in 25
+    # samples falls below .68 with probability 2e-6 (binomial).
+    generator = np.random.default_rng(18)
+    held = []
+    for x in generator.standard_t(2, (25, 4000)):
+        found = tails.tail_index(x, weights=stats.t.pdf(x, 4) / stats.t.pdf(x, 2))
+        held.append((found.ci_low <= 4 <= found.ci_high, found.ci_low <= 2 <= found.ci_high))
+    assert np.mean(held, axis=0)[0] > 0.68 > 0.3 > np.mean(held, axis=0)[1]
+
+
+def test_default_hill_interval_counts_the_bias():
+    x = np.random.default_rng(13).standard_t(5, (40, 2000))
+    found, classical = tails.hill(x, axis=1), tails.hill(x, axis=1, interval="classical")
+    counted = tails.tail_index(x, axis=1)
+    assert found.alpha.tolist() == classical.alpha.tolist()
+    np.testing.assert_array_equal(found.ci_low, np.minimum(counted.ci_low, found.alpha))
+    np.testing.assert_array_equal(found.ci_high, np.maximum(counted.ci_high, found.alpha))
+    assert coverage(found, 5) > 0.8
+    assert coverage(classical, 5) < 0.2
+    single = tails.hill(x[3])
+    assert (single.ci_low, single.ci_high) == (found.ci_low[3], found.ci_high[3])
+
+
+def test_classical_interval_of_a_chosen_k_says_what_it_leaves_out():
+    x = np.random.default_rng(14).standard_t(5, 2000)
+    assert not any("bias" in text for text in tails.hill(x, 50).warnings)
+    for estimator in (tails.moment, tails.pickands, tails.smoothed_hill, tails.bias_reduced_hill):
+        assert any("leaves out the" in text for text in estimator(x).warnings), estimator.__name__
+    assert any("leaves out the bias" in text for text in tails.trimmed_hill(x, trim=1).warnings)
+    assert any("leaves out the bias" in text for text in tails.hill(x, interval="classical").warnings)
+    assert not any("leaves out the bias" in text for text in tails.hill(x).warnings)
+    ones = np.ones(2000)
+    for estimate in (
+        tails.hill(x, weights=ones),
+        tails.hill(x, counts=ones.astype(int)),
+        tails.censored_hill(x, limit=10.0),
+        tails.truncated_hill(x[np.abs(x) < 10], upper=10.0),
+    ):
+        assert any("leaves out the bias" in text for text in estimate.warnings), estimate.estimator
+
+
+def test_bias_aware_interval_at_a_given_k_holds_the_estimate():
+    x = np.random.default_rng(15).standard_t(5, 2000)
+    found = tails.hill(x, 1500, interval="bias-aware")
+    assert found.ci_low == found.alpha < tails.tail_index(x).ci_low < found.ci_high
+    with pytest.raises(ValueError, match="interval must be one of 'classical', 'bias-aware'"):
+        tails.hill(x, interval="honest")
 
 
 def test_dependent_interval_is_finite_on_a_slow_series():

@@ -8,7 +8,7 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 
-from desgd_fast import plots, tails
+from desgd_fast import GaussianRegression, plots, tails, theory
 
 
 @pytest.fixture
@@ -48,11 +48,25 @@ def test_hill_plot_draws_the_path_and_the_estimate(x):
     assert any("k = 100" in text.get_text() for text in axes.get_legend().get_texts())
 
 
-def test_tail_plot_fit_starts_at_the_threshold(x):
+def test_tail_plot_fit_passes_through_the_data_it_was_fitted_to(x):
     estimate = tails.hill(x, 100)
     fit = plots.tail_plot(x, estimate=estimate).get_lines()[1]
-    assert fit.get_xdata()[0] == estimate.threshold
-    assert fit.get_ydata()[0] == pytest.approx(100 / 3000)
+    start, end = fit.get_xdata()
+    assert (start, end) == (estimate.threshold, np.abs(x).max())
+    rank = np.arange(1, 101)
+    line = fit.get_ydata()[0] * (np.sort(np.abs(x))[::-1][:100] / start) ** -estimate.alpha
+    # Half of the data above, half below; the outermost stray by their own error.
+    assert abs(np.mean(np.log(rank / 3000) - np.log(line))) < 0.3
+    assert abs(np.log(fit.get_ydata()[0] / (100 / 3000))) < 0.3
+
+
+def test_tail_plot_draws_the_line_of_a_computed_index(x):
+    known = theory.tail_index(GaussianRegression(1), [[1.0]], step_size=0.5, batch_size=1)
+    lines = {line.get_label(): line for line in plots.tail_plot(x, computed=known).get_lines()}
+    (ends, heights) = lines["computed alpha = 2.9"].get_data()
+    slope = np.log(heights[1] / heights[0]) / np.log(ends[1] / ends[0])
+    assert slope == pytest.approx(-known.alpha)
+    assert ends[1] == np.abs(x).max()
 
 
 def test_pictures_take_censored_values(x):

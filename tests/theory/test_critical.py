@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import networkx as nx
 import numpy as np
 import pytest
 from scipy import optimize
@@ -11,6 +12,7 @@ from desgd_fast import algorithms, theory
 
 FEATURES = np.array([1.0, 0.5, 2.2])
 ROWS = dsf.DatasetRegression(FEATURES[:, None], [1.0, 0.0, 1.0])
+PAIR = np.full((2, 2), 0.5)
 QUICK: dict[str, Any] = {"at": "divergence", "batch_size": 1, "rtol": 0.01, "rng": 0, "threads": 1}
 # Values may be off by 5 of their standard errors: false alarm 6e-7 for each test.
 FAR = 5
@@ -46,3 +48,44 @@ def test_momentum_zero_diverges_where_quadrature_says() -> None:
 def test_bounded_steps_diverge_nowhere(problem: object, algorithm: algorithms.Algorithm, reason: str) -> None:
     with pytest.raises(ValueError, match=f"{reason}.*all moments are finite at every step size"):
         theory.critical_step_size(problem, [[1.0]], algorithm=algorithm, **QUICK)
+
+
+def test_comparing_bounded_steps_finds_no_index_and_no_frontier() -> None:
+    problem = dsf.GaussianRegression(dim=1)
+    table = theory.compare(
+        problem,
+        {"pair": np.full((2, 2), 0.5)},
+        step_size=0.4,
+        batch_size=1,
+        algorithm=algorithms.clipped(1.0),
+    )
+    assert [row.infinite_variance for row in table.contenders.values()] == [None] * 3
+    assert [verdict.holds for verdict in table.verdicts] == [None, None]
+    assert "all moments are finite" in table.summary()
+    assert np.isnan(table.to_xarray().divergence).all()
+
+
+def test_a_rival_that_an_algorithm_cannot_be_is_left_out_with_its_reason() -> None:
+    woken = algorithms.chain(algorithms.woken(), algorithms.clipped(1.0))
+    table = theory.compare(
+        dsf.GaussianRegression(dim=1),
+        {"gossip": dsf.mixing.pairwise_gossip(nx.path_graph(2))},
+        step_size=0.4,
+        batch_size=1,
+        algorithm=woken,
+    )
+    assert list(table.contenders) == ["gossip"]
+    assert all("algorithm" in verdict.evidence or "W" in verdict.evidence for verdict in table.verdicts)
+
+
+def test_a_map_of_rows_and_of_changing_networks_is_that_of_their_second_moments() -> None:
+    steady = np.full((3, 3), 1 / 3)
+    graphs = {"steady": steady, "failing": dsf.mixing.link_failures(steady, 0.5)}
+    heavy = algorithms.heavy_ball(0.3)
+    picture = theory.regime_map(ROWS, graphs, [0.1, 0.2], batch_size=1, algorithm=heavy)
+    for row, W in zip(picture.log_growth, graphs.values(), strict=True):
+        growth = theory.second_moment_growth(ROWS, W, step_size=0.2, batch_size=1, algorithm=heavy)
+        assert row[1] == np.log(growth)
+    apart = theory.second_moment_growth(ROWS, np.eye(3), step_size=0.1, batch_size=1, algorithm=heavy)
+    assert picture.log_growth_disconnected[0] == np.log(apart)
+    assert np.isnan(picture.norm_bound).all()
