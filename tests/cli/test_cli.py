@@ -335,8 +335,8 @@ def test_alpha_and_frontier_are_those_of_the_data_and_the_algorithm(desgd: Desgd
     assert (code, errors) == (0, "")
     rho = np.log(np.abs(1 - step_size * scaled**2)).mean()
     point = json.loads(text)["points"][0]
-    # Five standard errors: false alarm 6e-7.
-    assert abs(point["lyapunov_exponent"] - rho) < 5 * point["lyapunov_stderr"]
+    # One node and one feature: exact.
+    assert point["lyapunov_exponent"] == pytest.approx(rho, rel=1e-12)
     code, text, errors = desgd("frontier", *words, "--rtol", "0.1", "--json")
     assert (code, errors) == (0, "")
     found = json.loads(text)
