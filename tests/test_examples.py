@@ -15,6 +15,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
         ("graphs.py", ["cycle", "complete"]),
         ("diabetes.py", ["even", "sorted"]),
         ("digits.py", ["effective sample size", "gradient tracking"]),
+        ("published.py", ["CHOCO, top 6", "DiceSGD", "Krum"]),
     ],
 )
 def test_example_runs(name: str, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:

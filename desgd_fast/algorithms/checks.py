@@ -104,6 +104,10 @@ def fits_sizes(algorithm: Any, dim: int, n_received: Sequence[int]) -> None:
     part = algorithm.aggregation
     if part is not None and part.of_moves and not algorithm.adapt_first:
         raise ValueError(f"algorithm must adapt before it combines with {part!r}: add adapt_then_combine()")
+    if part is not None and part.of_moves and algorithm.period > 1:
+        raise ValueError(
+            f"algorithm must not take local steps with {part!r}, which sees the moves of one step"
+        )
     if part is not None and part.refuses:
         for count in sorted(set(n_received)):
             if reason := part.refuses(count):

@@ -69,4 +69,4 @@ class Loop:
             first = span.first_run - self.experiment.first_run
             sizes = np.ascontiguousarray(sizes[:, first : first + n_runs])
         kernel = general.advance_nodes if share_nodes else general.advance_runs
-        kernel(state, self.source, self.rules, sizes, self.dim, self.experiment.key, span)
+        kernel(state, self.source, self.rules, sizes, self.experiment.key, span)

@@ -25,6 +25,7 @@ def rules_of(experiment: Experiment, dim: int, *, at_infinity: bool = False) -> 
     participation, aggregation, attack = algorithm.participation, algorithm.aggregation, algorithm.attack
     base = process.base
     return slots.Rules(
+        dim=dim,
         participates=participation is not None,
         participate=slots.participation(participation.function) if participation else slots.NO_PARTICIPATE,
         participation_parameters=_parameters(participation),

@@ -15,9 +15,12 @@ import numpy as np
 from desgd_fast import tails, theory
 from desgd_fast.common import check
 from desgd_fast.common import rng as common_rng
+from desgd_fast.mixing import MixingProcess
 from desgd_fast.paper.systems import DIM, System, systems
 from desgd_fast.problems.gaussian import GaussianRegression
 from desgd_fast.simulation.running import simulate
+from desgd_fast.theory import question, roots
+from desgd_fast.theory.particles import Particles
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -33,17 +36,21 @@ PLAIN = ("DE-SGD", "C-SGD", "Dis-SGD")
 
 @dataclass(frozen=True)
 class Effort:
-    """What a system costs: runs for the measured values, and precision of the computed ones."""
+    """What a system costs: runs for the measured values, and precision of the computed ones.
+
+    ``searches`` says whether rho = 0 is looked for where that takes many populations.
+    """
 
     n_runs: int
     n_steps: int
     rtol: float
     cap: float
     n_particles: int
+    searches: bool
 
 
-FULL = Effort(n_runs=2000, n_steps=400, rtol=0.05, cap=8.0, n_particles=1024)
-QUICK = Effort(n_runs=400, n_steps=200, rtol=0.2, cap=4.0, n_particles=64)
+FULL = Effort(n_runs=2000, n_steps=400, rtol=0.05, cap=8.0, n_particles=1024, searches=True)
+QUICK = Effort(n_runs=400, n_steps=200, rtol=0.2, cap=4.0, n_particles=64, searches=False)
 # A moment counts as finite when its growth is below 0 by this many standard errors.
 _SIGNIFICANT = 4.0
 
@@ -60,7 +67,7 @@ def _known(compute: Callable[[], Any]) -> Any:
 
 
 def frontiers_of(system: System, *, effort: Effort, rng: Any) -> dict[str, float]:
-    """The step sizes at which alpha = 2 and rho = 0, by theory; nan where it knows none.
+    """The step sizes at which alpha = 2 and rho = 0, by theory; nan where it knows none, or is not asked.
 
     Both are infinite where steps are bounded: all moments are finite at any step size.
     """
@@ -72,10 +79,33 @@ def frontiers_of(system: System, *, effort: Effort, rng: Any) -> dict[str, float
         found = _known(lambda: theory.critical_step_size(PROBLEM, system.W, at=where, **common, **options))
         return math.nan if found is None else float(found)
 
+    searched = effort.searches or (system.algorithm.plain and not isinstance(system.W, MixingProcess))
     return {
         "infinite_variance": at("infinite-variance"),
-        "divergence": at("divergence", rtol=effort.rtol / 10, rng=rng),
+        "divergence": math.nan
+        if not searched
+        else at("divergence", rtol=effort.rtol / 2, n_particles=effort.n_particles, rng=rng),
     }
+
+
+def _light(system: System, step_size: float, effort: Effort, rng: Any) -> bool:
+    """Whether moment ``cap`` is seen to be finite at one look, in place of a search that begins with rho."""
+    asked = _known(
+        lambda: question.question(
+            PROBLEM,
+            system.W,
+            step_size=step_size,
+            batch_size=1,
+            algorithm=system.algorithm,
+            allow_row_stochastic=False,
+            rng=rng,
+        )
+    )
+    if not isinstance(asked, question.Distant):
+        return False
+    population = Particles(asked.far, asked.experiment, effort.n_particles)
+    seen = roots.Walk(population, lambda done, s: None).look(effort.cap)
+    return seen.value < -_SIGNIFICANT * seen.stderr and seen.n_draws >= roots.FEW_DRAWS
 
 
 def alpha_at(system: System, step_size: float, *, effort: Effort, rng: Any) -> dict[str, Any]:
@@ -91,9 +121,7 @@ def alpha_at(system: System, step_size: float, *, effort: Effort, rng: Any) -> d
         "n_particles": effort.n_particles,
         "rng": rng,
     }
-    # That moment ``cap`` is finite takes one look, and alpha a search that begins with rho.
-    last = _known(lambda: theory.moment_growth(PROBLEM, system.W, effort.cap, **common))
-    if last is not None and not last.warnings and last.value < -_SIGNIFICANT * last.stderr:
+    if _light(system, step_size, effort, rng):
         return nothing | {"alpha": effort.cap, "lower_bound": True}
     found = _known(lambda: theory.tail_index(PROBLEM, system.W, cap=effort.cap, **common))
     return nothing if found is None else {name: getattr(found, name) for name in nothing}
@@ -223,7 +251,8 @@ def run(
     Parameters
     ----------
     quick : bool
-        Few and short runs, small populations, no moments above 4: a look, not a comparison.
+        Few and short runs, small populations, no moments above 4, rho = 0 for plain algorithms alone: a look,
+        not a comparison.
     only : tuple of str, optional
         Names of systems; by default all.
     store : str or path, optional

@@ -85,7 +85,7 @@ def systems() -> dict[str, System]:
         "median": (served(a.coordinate_median()), "Yin et al., ICML 2018"),
         "trimmed mean": (served(a.trimmed_mean(1)), "Yin et al., ICML 2018"),
         "geometric median": (served(a.geometric_median(n_iterations=10)), "Pillutla et al., IEEE TSP 2022"),
-        "Flag Aggregator": (served(a.flag()), "Almasi et al., ICLR 2024"),
+        "Flag Aggregator": (served(a.flag(n_iterations=1)), "Almasi et al., ICLR 2024"),
         "FedFix": (a.fedfix([1, 1, 1, 1, 2, 2, 4, 4]), "Fraboni et al., JMLR 2023"),
         "Krum": (served(a.krum(1)), "Blanchard et al., NeurIPS 2017"),
         "multi-Krum": (served(a.multi_krum(1)), "Blanchard et al., NeurIPS 2017"),

@@ -76,6 +76,7 @@ def censored_hill(
         interval=(low, high),
         level=level,
         estimator=f"Hill censored at {limit:g}",
+        warnings=single.left_out(k),
     )
 
 
@@ -148,6 +149,7 @@ def truncated_hill(
     low, high = single.likelihood_interval(deviance, best, level, -1e3 * reach, 1e3 * reach)
     alpha, curvature = max(best, 0.0) / length, found.k * cut_variance(best)
     stderr = float(1 / np.sqrt(curvature)) / length
+    crowded = () if alpha > 0 else ("the values crowd towards the upper bound: no alpha above 0 fits",)
     return single.estimate(
         found,
         xi=1 / alpha if alpha > 0 else np.inf,
@@ -157,7 +159,7 @@ def truncated_hill(
         alpha=alpha,
         stderr=stderr,
         estimator=f"Hill truncated at {upper:g}",
-        warnings=() if alpha > 0 else ("the values crowd towards the upper bound: no alpha above 0 fits",),
+        warnings=single.left_out(k) + crowded,
     )
 
 

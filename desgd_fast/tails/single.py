@@ -11,7 +11,7 @@ from scipy import optimize, special
 from desgd_fast.common import check
 from desgd_fast.common.rng import RNG
 from desgd_fast.tails import checks, samples, thresholds
-from desgd_fast.tails.engine import TIES
+from desgd_fast.tails.engine import TIES, UNCOUNTED
 from desgd_fast.tails.fit import log_ratios
 from desgd_fast.tails.results import TailEstimate
 
@@ -109,6 +109,11 @@ def estimate(
         estimator="",
     )
     return replace(result, **words, warnings=notes + warnings)
+
+
+def left_out(k: Any) -> tuple[str, ...]:
+    """What the interval at a k that a rule chose leaves out."""
+    return (UNCOUNTED,) if isinstance(k, str) else ()
 
 
 def gamma_interval(xi: float, shape: float, level: float) -> tuple[float, float]:

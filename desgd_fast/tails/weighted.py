@@ -42,6 +42,7 @@ def hill_of_counts(
 ) -> TailEstimate:
     """What Hill's estimator gives for ``np.repeat(x, counts)``, which is not written out."""
     level = check.fraction("level", level)
+    omitted = single.left_out(k)
     values, seen = positive_entries(x, counts, tail, nan_policy, whole=True)
     entries = single.magnitudes("x", x, tail)
     dropped = np.asarray(counts, np.float64)[(entries == 0) | np.isnan(entries)].sum()
@@ -64,6 +65,7 @@ def hill_of_counts(
         interval=single.gamma_interval(xi, chosen, level),
         level=level,
         estimator="Hill",
+        warnings=omitted,
     )
 
 
@@ -91,6 +93,7 @@ def hill_of_weights(
     effective = total**2 / float((top**2).sum())
     if top.min() < 1:
         effective = min(effective, (xi * total) ** 2 / float((top**2 * (logs - xi) ** 2).sum()))
+    few = (f"the weights leave {effective:.1f} independent values' worth",) if effective < 10 else ()
     return single.estimate(
         single.Place(
             chosen,
@@ -104,7 +107,7 @@ def hill_of_weights(
         interval=single.gamma_interval(xi, effective, level),
         level=level,
         estimator="weighted Hill",
-        warnings=(f"the weights leave {effective:.1f} independent values' worth",) if effective < 10 else (),
+        warnings=single.left_out(k) + few,
     )
 
 

@@ -34,6 +34,15 @@ def homogeneous_at_infinity(name: str, problem: Any, protocol: type) -> None:
         raise TypeError(f"{name} must know its gradients far from the optimum, got {type(problem).__name__}")
 
 
+def forgets_permutations(name: str, sampling: str) -> None:
+    """Rows that are not drawn from one permutation for ever, which a run would remember."""
+    if sampling == "shuffle-once":
+        raise ValueError(
+            f"{name} must not keep the permutation of its rows for ever (sampling='shuffle-once'): every run "
+            "then has a stationary law of its own; 'reshuffle' and 'flip-flop' draw new ones"
+        )
+
+
 def own_coordinates(name: str, problem: Any, algorithm: Algorithm) -> None:
     """Coordinates of their own, where a part looks at coordinates."""
     if getattr(problem, "basis", None) is not None and not algorithm.equivariant:

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
+from desgd_fast.theory.factors import Factor
+
 Array = NDArray[np.float64]
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(20)
@@ -69,12 +71,14 @@ def _weighted(edges: Array, degrees: float) -> tuple[Array, Array]:
 
 
 @dataclass(frozen=True)
-class OneNode:
+class OneNode(Factor):
     """One node of d coordinates with minibatch b; ``contraction`` is η s² λ."""
 
     dim: int
     batch_size: int
     contraction: float
+
+    method = "quadrature"
 
     def log_growth(self, s: float) -> float:
         """Log h(s)."""
@@ -89,20 +93,6 @@ class OneNode:
         """The slope rho = ½ E log((1 − cX)² + c²XY)."""
         log_base, weight = self._rule_for(0.0)
         return 0.5 * float(weight @ log_base)
-
-    def tail_index(self, cap: float) -> float:
-        """The alpha > 0 with h(alpha) = 1; nan where rho ≥ 0 and inf where it lies above ``cap``."""
-        if self.lyapunov_exponent() >= 0:
-            return math.nan
-        high = 1.0
-        while self.log_growth(high) < 0:
-            if high >= cap:
-                return math.inf
-            high = min(2 * high, cap)
-        low = high / 2
-        while self.log_growth(low) > 0:
-            low /= 2
-        return float(optimize.toms748(self.log_growth, low, high, xtol=1e-300, rtol=1e-13))
 
     def _rule_for(self, s: float) -> tuple[Array, Array]:
         """Log base and probability of every node of the rule that integrates base^{s/2}."""

@@ -4,9 +4,10 @@ A particle is a whole state: iterates, and what nodes remember. The loop advance
 the problem at infinity; its length is brought back to one, its weight gains that length to the power s, and
 the population is resampled in proportion to the weights. It needs φ(cS) = cφ(S), not linearity:
 
-    log h(s) = (1 / stride) · mean of log(Σ W ℓ^s / Σ W) + bias,
+    log h(s) = (1 / stride) · (log(mean of Σ W ℓ^s / Σ W) + what :mod:`.population` adds to it)
 
-over stretches of ``stride`` steps in which a particle grows by ℓ, the bias as in :mod:`.population`.
+over stretches of ``stride`` steps in which a particle grows by ℓ. The slope of log h is the growth of
+survivors along their whole past: the last step alone does not know which of them will grow.
 """
 
 import math
@@ -26,10 +27,11 @@ from desgd_fast.kernels.loops import general
 from desgd_fast.kernels.loops.steps import Span
 from desgd_fast.loop.loop import Loop
 from desgd_fast.theory.population import LONGEST_INTERVAL, SPREAD
+from desgd_fast.theory.question import epoch
 
 Array = NDArray[np.float64]
 
-# Stretches of one step, or of a typical path, after which a population has forgotten where it began.
+# Stretches of one step, of one epoch or of a typical path, after which a population has forgotten its begin.
 _BURN_IN = 64
 # Paths that show rho, and steps of each between two looks at it.
 _PATHS, _PATIENT = 256, 64
@@ -60,6 +62,8 @@ class Particles:
     def __post_init__(self) -> None:
         self.loop = Loop.of(self.problem, self.experiment, at_infinity=True)
         self._at_rows = isinstance(self.loop.source, Rows)
+        # A particle copied halfway through a permutation would go on with another's.
+        self._epoch = epoch(self.problem, self.experiment)
         self._begin(1.0)
         self._source, self._target = (np.zeros(self.most, np.int64) for _ in range(2))
 
@@ -118,11 +122,8 @@ class Particles:
         """Turn the growth of every particle into its weight and its part in the sums."""
         before, grown = self._weights, self._grown + logs
         after = before * np.exp(np.clip(s * logs, -600.0, 600.0))
-        # The slope of log h is the growth of survivors along their whole past, not over their last step.
-        gained = grown @ after / after.sum() - self._grown @ before / before.sum()
-        sums[growth.WEIGHT] = before.sum()
-        sums[growth.WEIGHTED] = after.sum()
-        sums[growth.SLOPE] = gained * after.sum()
+        sums[growth.WEIGHT], sums[growth.PAST] = before.sum(), self._grown @ before
+        sums[growth.WEIGHTED], sums[growth.SLOPE] = after.sum(), grown @ after
         sums[growth.WEIGHTED_SQUARED] = after @ after
         sums[growth.LARGEST] = after.max()
         self._weights, self._grown = after, grown
@@ -137,7 +138,7 @@ class Particles:
 
     def settle(self, s: float) -> None:
         """Burn in at s, and choose how often to resample from the spread of the weights seen."""
-        self.stride = 1 if s > 0 else _PATIENT
+        self.stride = self._epoch if s > 0 else self._epoch * math.ceil(_PATIENT / self._epoch)
         if s == 0 or self._at_rows:  # a row that is not drawn again at once is lost
             self._begin(s)
             self._throw_away(s, _BURN_IN)

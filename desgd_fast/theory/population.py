@@ -1,14 +1,16 @@
 """Growth of random products by population Monte Carlo, with the exact second moments as control variate.
 
 Particles carry directions normalised by the form φ of the exact second moments, E[φ(Me)] = h(2) φ(e). A
-step multiplies φ by y; weights gain y^{s/2}; the population is resampled every ``interval`` steps. Then
+step multiplies φ by y; weights gain y^{s/2}; the population is resampled every ``interval`` steps. With
+r = Σ W y^{s/2} / Σ W the product of the r of k steps has expectation h(s)^k, whatever the number of particles
+(Del Moral, Feynman–Kac Formulae, 2004), so that
 
-    log h(s) = mean over steps of log(Σ W y^{s/2} / Σ W) − β · mean of Σ W (y/h(2) − 1) / Σ W + bias
+    log h(s) = log(mean over steps of r − β · mean of Σ W (y/h(2) − 1) / Σ W) + Σ_{k>0} cov(r_0, r_k) / (E r)²
 
-where the second mean is exactly zero in expectation, β is the regression coefficient, and the bias of a
-finite population is minus half the long-run variance of the first term: the product of the ratios
-is unbiased for h(s)^k (Del Moral, Feynman–Kac Formulae, 2004), so log h(s) = E log + ½ Var.
-At s = 2 the estimate is the exact h(2); around it most of the variance is gone.
+up to joint cumulants of three steps. The second mean is exactly zero in expectation, and β is the regression
+coefficient; r_k may be reduced likewise. The covariances between steps are the bias of a finite population;
+what happens within a step has none, however uneven the weights are. At s = 2 the estimate is the exact h(2);
+around it most of the variance is gone.
 """
 
 import math
@@ -25,13 +27,10 @@ from desgd_fast.kernels.jit.lanes import LANES
 from desgd_fast.kernels.loops import gram, steps
 from desgd_fast.theory.question import Setting
 from desgd_fast.theory.second_moments import SecondMoments
+from desgd_fast.theory.series import Series
 
 Array = NDArray[np.float64]
 
-# The series is cut into this many batches for its standard error.
-_BATCHES = 32
-# Relative standard error of a variance from that many batches, and so of the bias.
-BIAS_ERROR = math.sqrt(2 / (_BATCHES - 1))
 # Steps between resamplings never exceed this, nor let log weights spread further than SPREAD.
 LONGEST_INTERVAL = 16
 SPREAD = 0.5
@@ -43,7 +42,11 @@ _LONGEST_BURN_IN = 256
 
 @dataclass(frozen=True)
 class Estimate:
-    """One growth exponent and its slope in s, from one stretch of the walk."""
+    """One growth exponent and its slope in s, from one stretch of the walk.
+
+    ``doubt`` is the relative standard error of the squared standard error, ``n_draws`` how many equal draws
+    would carry the same weight.
+    """
 
     s: float
     value: float
@@ -52,7 +55,8 @@ class Estimate:
     slope_stderr: float
     bias: float
     n_steps: int
-    largest_share: float
+    doubt: float
+    n_draws: float
 
 
 @dataclass(eq=False)
@@ -94,6 +98,7 @@ class Population:
             s.batch_size,
         )
         self._weights = np.ones((self.n_blocks, LANES))
+        self._grown = np.zeros((self.n_blocks, LANES))
         self._source = np.zeros(self.n_particles, dtype=np.int64)
         self._target = np.zeros(self.n_particles, dtype=np.int64)
         if self.gram:
@@ -151,7 +156,7 @@ class Population:
         collected = []
         walk, particles = (
             growth.Walk(float(s), self.growth2, self._form),
-            growth.Particles(self._state, self._weights),
+            growth.Particles(self._state, self._weights, self._grown),
         )
         never = np.iinfo(np.int64).max
         with common_threads.limited_to(self.threads):
@@ -171,8 +176,9 @@ class Population:
                     copies = growth.plan_copies(
                         self.key, np.uint64(self.step), self._weights.reshape(-1), self._source, self._target
                     )
-                    rows = self._state.reshape(self.n_blocks, -1, LANES)
-                    growth.copy_particles(rows, self._source, self._target, copies)
+                    for array in (self._state, self._grown):
+                        rows = array.reshape(self.n_blocks, -1, LANES)
+                        growth.copy_particles(rows, self._source, self._target, copies)
                 largest = sums[:, :, growth.LARGEST].max(axis=1)
                 total = sums.sum(axis=1)
                 total[:, growth.LARGEST] = largest
@@ -184,6 +190,7 @@ class Population:
     def settle(self, s: float) -> None:
         """Burn in at s, and choose how often to resample from the spread of the weights seen."""
         self.interval = 1
+        self._grown[:] = 0.0
         probe = self._advance(s, 8)
         variance = probe[:, growth.WEIGHTED_SQUARED] * self.n_particles / probe[:, growth.WEIGHTED] ** 2 - 1
         spread = max(float(variance.mean()), 1e-12)
@@ -211,35 +218,27 @@ def estimate(s: float, sums: Array, interval: int = 1) -> Estimate:
     """The growth exponent per step from sums at s, each over ``interval`` steps."""
     weight = sums[:, growth.WEIGHT]
     ratio, control = sums[:, growth.WEIGHTED] / weight, sums[:, growth.CONTROL] / weight
-    total = sums.sum(axis=0)
+    total, mean = sums.sum(axis=0), float(ratio.mean())
+    gained = sums[:, growth.SLOPE] / sums[:, growth.WEIGHTED] - sums[:, growth.PAST] / weight
 
-    def regression(observed: int, product: int) -> float:
+    def regression(observed: float, product: int) -> float:
         # Without centring, the sample mean of the control would enter squared: a bias of one over the draws.
-        mean = total[observed] / total[growth.WEIGHT]
         if total[growth.CONTROL_SQUARED] == 0:  # nothing to control with
             return 0.0
-        return float((total[product] - mean * total[growth.CONTROL]) / total[growth.CONTROL_SQUARED])
+        return float((total[product] - observed * total[growth.CONTROL]) / total[growth.CONTROL_SQUARED])
 
-    raw, mean_ratio = np.log(ratio), float(ratio.mean())
-    reduced = raw - regression(growth.WEIGHTED, growth.WEIGHTED_CONTROL) / mean_ratio * control
-    slopes = sums[:, growth.SLOPE] / sums[:, growth.WEIGHTED]
-    slopes = slopes - regression(growth.SLOPE, growth.SLOPE_CONTROL) / mean_ratio * control
-    bias = -0.5 * len(raw) * _batch_variance(raw)
+    reduced = Series(ratio / mean - regression(mean, growth.WEIGHTED_CONTROL) / mean * control)
+    slopes = Series(gained - regression(float(gained.mean()) * mean, growth.SLOPE_CONTROL) / mean * control)
+    raw = Series(ratio / mean)
+    between, between_stderr = raw.before(reduced)
     return Estimate(
         s=s,
-        value=(float(reduced.mean()) - bias) / interval,
-        stderr=math.hypot(math.sqrt(_batch_variance(reduced)), BIAS_ERROR * bias) / interval,
-        slope=float(slopes.mean()) / interval,
-        slope_stderr=math.sqrt(_batch_variance(slopes)) / interval,
-        bias=bias / interval,
-        n_steps=len(raw) * interval,
-        largest_share=float(sums[:, growth.LARGEST].max() / sums[:, growth.WEIGHTED].sum()),
+        value=(math.log(mean * reduced.mean) + between) / interval,
+        stderr=math.hypot(reduced.stderr, between_stderr) / interval,
+        slope=slopes.mean / interval,
+        slope_stderr=slopes.stderr / interval,
+        bias=-between / interval,
+        n_steps=len(ratio) * interval,
+        doubt=max(reduced.doubt, raw.doubt),
+        n_draws=float(total[growth.WEIGHTED] ** 2 / total[growth.WEIGHTED_SQUARED]),
     )
-
-
-def _batch_variance(series: Array) -> float:
-    """Variance of the mean of a dependent series, from the means of batches."""
-    n_batches = min(_BATCHES, len(series))
-    size = len(series) // n_batches
-    means = series[len(series) - n_batches * size :].reshape(n_batches, size).mean(axis=1)
-    return float(means.var(ddof=1)) / n_batches

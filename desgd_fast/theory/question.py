@@ -1,5 +1,6 @@
 """What a question of theory is about: the plain arrays of one problem on one graph."""
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,7 +16,7 @@ from desgd_fast.experiment import Experiment, experiment
 from desgd_fast.mixing import checks as mixing_checks
 from desgd_fast.problems import checks as problems_checks
 from desgd_fast.problems.gaussian import GaussianRegression
-from desgd_fast.problems.protocols import ClosedLaw, Homogeneous, offers
+from desgd_fast.problems.protocols import ClosedLaw, Homogeneous, OwnRows, offers
 from desgd_fast.theory import checks
 
 
@@ -169,7 +170,20 @@ def question(
         return setting(problem, matrix, **arguments, allow_row_stochastic=allow_row_stochastic)
     checks.homogeneous_at_infinity("problem", problem, Homogeneous)
     checks.own_coordinates("problem", problem, algorithm)
+    epoch(problem, asked)  # refuses a permutation that is kept
     return Distant(problem, problem.at_infinity(), asked)
+
+
+def epoch(problem: Any, experiment: Experiment) -> int:
+    """Steps after which every node begins with a new permutation of its rows; one where it draws none."""
+    if not isinstance(problem, OwnRows):
+        return 1
+    checks.forgets_permutations("problem", problem.sampling)
+    permutations = {"reshuffle": 1, "flip-flop": 2}.get(problem.sampling, 0)
+    if not permutations:
+        return 1
+    rows = permutations * problem.partition(experiment.n_nodes, experiment.batch_sizes).shares
+    return math.lcm(*(rows // np.gcd(rows, experiment.batch_sizes)).tolist())
 
 
 def setting(

@@ -100,15 +100,15 @@ class Growth(_Measured):
     Attributes
     ----------
     value, stderr : float
-        The exponent per step and its standard error (0 by quadrature).
+        The exponent per step and its standard error (0 where nothing is drawn).
     s : float
         The moment; 0 for the Lyapunov exponent.
     bias : float
         Estimated effect of the finite population, already removed from ``value``.
     n_particles, n_steps, burn_in : int
-        Population, steps averaged over, and steps thrown away before; 0 by quadrature.
+        Population, steps averaged over, and steps thrown away before; 0 where nothing is drawn.
     method : str
-        ``"quadrature"`` or ``"population"``.
+        ``"quadrature"``, ``"exact"`` (a sum over all minibatches) or ``"population"``.
     warnings : tuple of str
         What a reader of the number must know.
 
@@ -183,9 +183,10 @@ class TailIndex(_Measured):
     bias : float
         Estimated effect of the finite population on alpha, already removed.
     n_particles, n_steps, burn_in : int
-        Population, steps averaged over in the last stage, and steps thrown away; 0 by quadrature.
+        Population, steps averaged over in the last stage, and steps thrown away; 0 where nothing is drawn.
     method : str
-        ``"quadrature"``, ``"population"``, or ``"bounded"`` where every moment is finite.
+        ``"quadrature"``, ``"exact"`` (a sum over all minibatches), ``"population"``, or ``"bounded"`` where
+        every moment is finite.
     warnings : tuple of str
         What a reader of the number must know.
     dominating_row : DominatingRow or None

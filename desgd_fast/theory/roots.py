@@ -1,8 +1,9 @@
 """Roots of growth exponents that carry noise: alpha with log h(alpha) = 0, and the step size with rho = 0.
 
-Known without noise: log h(0) = 0 and log h(2). Each evaluation adds (s, log h(s), stderr). A polynomial
-through all of them, weighted by their errors, proposes the next s and gives the slope at the root; the last
-evaluation is extended until its error over that slope is small enough. Convexity keeps the bracket honest.
+Known beforehand: log h(0) = 0, rho, and for Gaussian features log h(2) without noise. Each evaluation adds
+(s, log h(s), slope). A polynomial through all of them proposes where to look next; the answer is one step of
+Newton's method from the last look, so short that an error of its slope is far below the error of its value.
+Convexity keeps the bracket honest.
 """
 
 import math
@@ -13,24 +14,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from desgd_fast.theory.particles import Particles
-from desgd_fast.theory.population import BIAS_ERROR, Estimate, Population, estimate
+from desgd_fast.theory.population import Estimate, Population, estimate
 from desgd_fast.theory.question import Setting
 from desgd_fast.theory.second_moments import SecondMoments
 
 Array = NDArray[np.float64]
 
-# The most looks at a moment that rests on single draws.
-_LUCKY_LOOKS = 8
 # Values of s, or of the step size, to look at before taking the best so far.
-_MOST_POINTS = 12
+_MOST_POINTS = 16
 # rho counts as negative when it is so by this many standard errors.
 SIGNIFICANT = 3.0
-# One draw that carries more than this share of all weight: the moment rests on luck.
-LARGEST_SHARE = 0.05
+# A moment that rests on fewer equal draws than this rests on luck.
+FEW_DRAWS = 500.0
+# The most looks at such a moment.
+_LUCKY_LOOKS = 8
+# A standard error that is known worse than this asks for a longer look.
+_DOUBTFUL = 0.4
 # Below such an s there is no tail index: log h above 0 means that what growth has selected does not shrink.
 _NEARLY_ZERO = 0.02
-# A proposal this close to the evaluated s is reached by the slope alone.
-_CLOSE = 0.02
+# Bracket, relative to s, at whose lower end the search stops where its upper end cannot be seen.
+_BLIND = 0.1
+# The last step towards a root is at most so many standard errors: its slope and its bend hardly matter.
+_SHORT = 2.0
 # Standard errors assumed for values known exactly, relative to the size of log h.
 _EXACT = 1e-6
 
@@ -68,8 +73,8 @@ class Walk:
         return len(self.sums) < self.population.look * self.population.patience
 
     def worth_longer(self, seen: Estimate, target: float) -> bool:
-        """Whether more steps can bring the error to the target; the share of the bias in it they leave."""
-        return self.patient and seen.stderr > target and BIAS_ERROR * abs(seen.bias) <= target
+        """Whether the error is above the target, or not well enough known, and more steps may be taken."""
+        return self.patient and (seen.stderr > target or seen.doubt > _DOUBTFUL)
 
 
 @dataclass
@@ -89,10 +94,6 @@ class Curve:
         scale = np.linalg.norm(np.array(rows), axis=0)
         coefficients = np.linalg.lstsq(np.array(rows) / scale, np.array(target), rcond=1e-12)[0] / scale
         return np.polynomial.Polynomial(np.concatenate([[0.0], coefficients]))
-
-    def steepness(self, s: float) -> float:
-        """Size of the slope at s."""
-        return max(abs(float(self.polynomial().deriv()(s))), 1e-300)
 
     def root(self, low: float, high: float) -> float:
         """The root of the polynomial inside the bracket, else the point where the search should go on."""
@@ -126,113 +127,75 @@ def lyapunov_exponent(walk: Walk, rtol: float) -> Estimate:
     return seen
 
 
-def _slope_at_two(walk: Walk) -> Estimate:
-    seen = walk.look(2.0)
-    while walk.patient and seen.slope_stderr > 0.05 * abs(seen.slope):
-        seen = walk.look_longer()
-    return seen
-
-
 def tail_index(walk: Walk, rtol: float, cap: float) -> Root:
     """Solve log h(alpha) = 0 to the relative standard error rtol; ``status`` says how it ended.
 
     "found", "not stationary" (rho not below 0 beyond doubt), "light" (alpha above the cap), "luck" (a larger
-    moment would rest on single draws), or "slow" (the error stayed above rtol).
+    moment would rest on too few draws), or "slow" (the error stayed above rtol).
     """
-    assert isinstance(walk.population, Population)
-    log_two = math.log(walk.population.growth2)
+    population = walk.population
+    log_two = math.log(population.growth2) if isinstance(population, Population) else math.nan
     # h(2) < 1 already proves rho < 0, by convexity.
-    lyapunov = lyapunov_exponent(walk, 0.1 if log_two < 0 else 0.05)
+    lyapunov = lyapunov_exponent(walk, 0.05 if log_two >= 0 else 0.1)
 
     def end(status: str, value: float, slope: float, seen: Estimate) -> Root:
-        error = seen.stderr / slope if status in ("found", "slow") else math.nan
+        moved = math.hypot(seen.stderr, seen.value / slope * seen.slope_stderr) / slope
+        error = moved if status in ("found", "slow") else math.nan
         return Root(value, error, -seen.bias / slope, lyapunov, status, seen.n_steps)
 
-    if log_two >= 0 and lyapunov.slope > -SIGNIFICANT * lyapunov.slope_stderr:
+    if not log_two < 0 and lyapunov.slope > -SIGNIFICANT * lyapunov.slope_stderr:
         return end("not stationary", math.nan, math.inf, lyapunov)
-    curve, size = Curve(), _EXACT * max(abs(log_two), abs(lyapunov.slope))
+    curve, low, high, s = Curve(), 0.0, math.inf, min(2.0, cap)
+    size = _EXACT * abs(lyapunov.slope)
     curve.slopes.append((0.0, lyapunov.slope, lyapunov.slope_stderr + size))
-    curve.values.append((2.0, log_two, size))
-    two = _slope_at_two(walk)
-    curve.slopes.append((2.0, two.slope, two.slope_stderr + size))
-    low, high = (2.0, math.inf) if log_two < 0 else (0.0, 2.0)
-    proven, s = low, min(curve.root(low * (1 - 1e-6), high * (1 + 1e-6)), cap)
+    if math.isfinite(log_two):
+        curve.values.append((2.0, log_two, size))
+        low, high = (2.0, math.inf) if log_two < 0 else (0.0, 2.0)
+    proven = low
     for _ in range(_MOST_POINTS):
         seen = walk.look(s)
-        target = rtol * s * curve.steepness(s)
-        while walk.worth_longer(seen, target) and abs(seen.value) < SIGNIFICANT * seen.stderr:
+        slope = max(seen.slope, 1e-300)
+        while True:
+            lucky = seen.n_draws < FEW_DRAWS
+            close = abs(seen.value) <= max(_SHORT * seen.stderr, 0.1 * rtol * s * slope)
+            if lucky and len(walk.sums) >= _LUCKY_LOOKS * population.look:
+                break
+            if not (lucky or (close and walk.worth_longer(seen, rtol * s * slope))):
+                break
             seen = walk.look_longer()
-        while (
-            seen.n_steps < _LUCKY_LOOKS * walk.population.look
-            and seen.value < 0
-            and seen.largest_share > LARGEST_SHARE
-        ):
-            seen = walk.look_longer()
-        if seen.value < 0 and seen.largest_share > LARGEST_SHARE:
-            return end("luck", proven, math.inf, seen)
+            slope = max(seen.slope, 1e-300)
+        if lucky:  # nothing can be seen from here on
+            high = min(high, s)
+            if high - low <= _BLIND * high:
+                return end("luck", proven, math.inf, seen)
+            s = 0.5 * (low + high)
+            continue
+        if close:
+            break
         curve.values.append((s, seen.value, seen.stderr + size))
+        curve.slopes.append((s, seen.slope, 0.1 * abs(seen.slope) + seen.slope_stderr + size))
         if seen.value < -SIGNIFICANT * seen.stderr:
             low = proven = max(proven, s)
             if s >= cap:
                 return end("light", cap, math.inf, seen)
         elif seen.value > SIGNIFICANT * seen.stderr:
+            if s < _NEARLY_ZERO:
+                return Root(math.nan, math.nan, math.nan, seen, "not stationary", seen.n_steps)
             high = min(high, s)
-        slope = curve.steepness(s)
-        if abs(seen.value) / slope <= _CLOSE * s:
-            break
-        s = min(max(curve.root(low, high), s / 3), 3 * s, cap)
-    while walk.worth_longer(seen, rtol * s * slope):
-        seen = walk.look_longer()
-        curve.values[-1] = (s, seen.value, seen.stderr + size)
-        slope = curve.steepness(s)
+        s = _following(s, curve, seen, low, high, cap)
+    if lucky:
+        return end("luck", proven, math.inf, seen)
     # Moments shown to be finite stay so, however far the last value is off.
     alpha = max(s - seen.value / slope, proven)
     return end("found" if seen.stderr / slope <= rtol * s else "slow", alpha, slope, seen)
 
 
-def tail_index_by_slopes(walk: Walk, rtol: float, cap: float) -> Root:
-    """:func:`tail_index` where nothing is known beforehand: Newton's method, from values and slopes alone.
-
-    log h is convex and 0 at 0, so that from beyond the root Newton's method comes down to it, and short of
-    it a step to the right is safe.
-    """
-    lyapunov = lyapunov_exponent(walk, 0.1)
-
-    def end(status: str, value: float, slope: float, seen: Estimate) -> Root:
-        error = seen.stderr / slope if status in ("found", "slow") else math.nan
-        return Root(value, error, -seen.bias / slope, lyapunov, status, seen.n_steps)
-
-    if lyapunov.slope > -SIGNIFICANT * lyapunov.slope_stderr:
-        return end("not stationary", math.nan, math.inf, lyapunov)
-    low, high, s = 0.0, math.inf, min(2.0, cap)
-    for _ in range(_MOST_POINTS):
-        seen = walk.look(s)
-        while walk.worth_longer(seen, abs(seen.value) / SIGNIFICANT):  # the sign decides where to go on
-            if abs(seen.slope) > 0 and seen.stderr <= rtol * s * abs(seen.slope):
-                break
-            seen = walk.look_longer()
-        if seen.value < 0:
-            low = max(low, s)
-            if s >= cap:
-                return end("light", cap, math.inf, seen)
-        elif s < _NEARLY_ZERO and seen.value > SIGNIFICANT * seen.stderr:
-            return Root(math.nan, math.nan, math.nan, seen, "not stationary", seen.n_steps)
-        else:
-            high = min(high, s)
-        newton = s - seen.value / seen.slope if seen.slope > 0 else math.inf
-        if seen.slope > 0 and abs(newton - s) <= _CLOSE * s:
-            break
-        if seen.value < 0 and not math.isfinite(high):
-            s = min(max(newton, 1.1 * s) if newton < 2 * s else 2 * s, cap)
-        else:
-            s = newton if low < newton < high else 0.5 * (low + high)
-    slope = max(seen.slope, 1e-300)
-    while walk.worth_longer(seen, rtol * s * slope):
-        seen = walk.look_longer()
-        slope = max(seen.slope, 1e-300)
-    if seen.value < 0 and seen.largest_share > LARGEST_SHARE:
-        return end("luck", low, math.inf, seen)
-    return end("found" if seen.stderr / slope <= rtol * s else "slow", s - seen.value / slope, slope, seen)
+def _following(s: float, curve: Curve, seen: Estimate, low: float, high: float, cap: float) -> float:
+    """The next s: Newton's step from beyond the root, where convexity makes it safe, or a short one."""
+    newton = s - seen.value / seen.slope if seen.slope > 0 else math.inf
+    if not (low < newton < high and (seen.value > 0 or newton <= 1.1 * s)):
+        newton = min(max(curve.root(low, high), s / 3), 3 * s)
+    return min(newton, cap)
 
 
 def divergence(

@@ -25,6 +25,7 @@ from desgd_fast.problems.protocols import Problem
 from desgd_fast.theory import checks, one_node, roots, second_moments
 from desgd_fast.theory.comparison import compare, norm_bound, regime_map
 from desgd_fast.theory.divergence import divergence
+from desgd_fast.theory.factors import BatchFactor, Factor
 from desgd_fast.theory.moments import has_closed_law, recursion
 from desgd_fast.theory.one_node import OneNode
 from desgd_fast.theory.particles import Particles
@@ -312,8 +313,9 @@ def moment_growth(
     """The exponent log h(s) at which E‖M_k…M_1‖^s grows per step.
 
     One node with isotropic features by quadrature, h(s) = E[((1 − cX)² + c²XY)^{s/2}] with c = η s²/b,
-    X ~ χ²(b), Y ~ χ²(d − 1). A graph by population Monte Carlo, on inner products alone where the features
-    are isotropic and d ≥ 2N, with the second moments as control variate.
+    X ~ χ²(b), Y ~ χ²(d − 1); one with rows of one coordinate by E|1 − η mean a²|^s over its minibatches.
+    A graph by population Monte Carlo, on inner products alone where the features are isotropic and d ≥ 2N,
+    with the second moments as control variate.
 
     Parameters
     ----------
@@ -367,13 +369,14 @@ def moment_growth(
     key = common_rng.key_from(rng)
 
     def of_part(part: Setting | Distant, tick: Callable[[int, float], object]) -> Growth:
-        if isinstance(part, Setting) and _quadrature(part):
-            return Growth(_one_node_of(part).log_growth(moment), 0.0, moment, 0.0, 0, 0, 0, "quadrature")
+        factor = _factor(part)
+        if factor is not None:
+            return Growth(factor.log_growth(moment), 0.0, moment, 0.0, 0, 0, 0, factor.method)
         walk = Walk(_population(part, key, n_particles, threads), tick)
         seen = walk.look(moment)
         while walk.worth_longer(seen, rtol * moment * abs(seen.slope)):
             seen = walk.look_longer()
-        notes = _luck(seen.largest_share)
+        notes = _luck(seen.n_draws)
         return _growth_of(walk, moment, seen.value, seen.stderr, seen.bias, seen.n_steps, notes)
 
     with _ticker(progress) as tick:
@@ -440,8 +443,9 @@ def lyapunov_exponent(
     key = common_rng.key_from(rng)
 
     def of_part(part: Setting | Distant, tick: Callable[[int, float], object]) -> Growth:
-        if isinstance(part, Setting) and _quadrature(part):
-            return Growth(_one_node_of(part).lyapunov_exponent(), 0.0, 0.0, 0.0, 0, 0, 0, "quadrature")
+        factor = _factor(part)
+        if factor is not None:
+            return Growth(factor.lyapunov_exponent(), 0.0, 0.0, 0.0, 0, 0, 0, factor.method)
         walk = Walk(_population(part, key, n_particles, threads), tick)
         seen = roots.lyapunov_exponent(walk, rtol)
         return _growth_of(walk, 0.0, seen.slope, seen.slope_stderr, 0.0, seen.n_steps, ())
@@ -469,7 +473,8 @@ def tail_index(
 
     Kesten (1973) and Goldie (1991) for E⁺ = M E + q; arXiv 2205.06689, Theorem 2 for decentralized SGD. A
     disconnected graph has the smallest alpha of its parts. One node with isotropic features by
-    quadrature, anything else by population Monte Carlo (see :func:`moment_growth`).
+    quadrature, one that holds rows of one coordinate by the sum over its minibatches, E|1 − η mean a²|^α = 1,
+    anything else by population Monte Carlo (see :func:`moment_growth`).
 
     Parameters
     ----------
@@ -529,8 +534,8 @@ def tail_index(
         parts = [
             _all_moments(part.bounded)
             if isinstance(part, Distant) and part.bounded
-            else _tail_by_quadrature(part, highest)
-            if isinstance(part, Setting) and _quadrature(part)
+            else _tail_of_factor(factor, highest)
+            if (factor := _factor(part)) is not None
             else _tail_by_population(part, rtol, highest, key, n_particles, threads, tick)
             for part in _parts(asked)
         ]
@@ -541,9 +546,8 @@ def tail_index(
     return result
 
 
-def _tail_by_quadrature(part: Setting, cap: float) -> TailIndex:
-    node = _one_node_of(part)
-    exponent, alpha = node.lyapunov_exponent(), node.tail_index(cap)
+def _tail_of_factor(factor: Factor, cap: float) -> TailIndex:
+    exponent, alpha = factor.lyapunov_exponent(), factor.tail_index(cap)
     light = math.isinf(alpha)
     return TailIndex(
         alpha=cap if light else alpha,
@@ -556,7 +560,7 @@ def _tail_by_quadrature(part: Setting, cap: float) -> TailIndex:
         n_particles=0,
         n_steps=0,
         burn_in=0,
-        method="quadrature",
+        method=factor.method,
     )
 
 
@@ -589,16 +593,15 @@ def _tail_by_population(
     size = _default_particles(part) if n_particles is None else n_particles
     while True:
         walk = Walk(_population(part, key, size, threads), tick)
-        solve = roots.tail_index if isinstance(part, Setting) else roots.tail_index_by_slopes
-        root = solve(walk, rtol, cap)
-        # The bias is removed, but estimated only to a quarter of itself.
+        root = roots.tail_index(walk, rtol, cap)
+        # The bias is removed as far as two steps at a time show it.
         excess = abs(root.bias) / (rtol * abs(root.value)) if root.status in ("found", "slow") else 0.0
         if n_particles is not None or excess <= 1 or size >= _MOST_PARTICLES:
             break
         size = min(size * 2 ** math.ceil(math.log2(excess)), _MOST_PARTICLES)
     too_few = (f"the bias removed from alpha exceeds rtol={rtol:g} of it: give more n_particles",)
     notes = {
-        "luck": (f"moments above {root.value:.3g} rest on single draws: give more n_particles",),
+        "luck": (f"moments above {root.value:.3g} rest on few draws: give more n_particles",),
         "slow": (f"the relative standard error stayed above rtol={rtol:g}: give more n_particles",),
     }
     return TailIndex(
@@ -662,7 +665,12 @@ def _quadrature(part: Setting) -> bool:
     return part.n_nodes == 1 and part.isotropic and abs(float(part.weights.sum()) - 1) < 1e-9
 
 
-def _one_node_of(part: Setting) -> OneNode:
+def _factor(part: Setting | Distant) -> Factor | None:
+    """What a step multiplies by, where that is one number whose law is known."""
+    if isinstance(part, Distant):
+        return BatchFactor.of(part.far, part.experiment)
+    if not _quadrature(part):
+        return None
     contraction = float(part.step_size[0] * part.power[0] * part.eigenvalues[0])
     return OneNode(part.dim, int(part.batch_size[0]), contraction)
 
@@ -702,10 +710,10 @@ def _growth_of(
     )
 
 
-def _luck(share: float) -> tuple[str, ...]:
-    if share <= roots.LARGEST_SHARE:
+def _luck(n_draws: float) -> tuple[str, ...]:
+    if n_draws >= roots.FEW_DRAWS:
         return ()
-    return (f"one draw carries {share:.0%} of the moment: give more n_particles",)
+    return (f"the moment rests on some {n_draws:.0f} draws: give more n_particles",)
 
 
 @contextmanager

@@ -47,23 +47,24 @@ class Walk(NamedTuple):
 
 
 class Particles(NamedTuple):
-    """A population in blocks of LANES, and the weight of every particle."""
+    """A population in blocks of LANES: states, weights, and how far each has grown along its whole past."""
 
     states: Reals
     weights: Reals
+    grown: Reals
 
 
-# Columns of ``sums``: weights W before the step, and with w = y^{s/2}, l = ½ log y, c = y/h(2) − 1
-# the sums of W, Ww, Wc, Wlw, Wwc, Wlwc, Wc², (Ww)² and the largest Ww.
+# Columns of ``sums``: weights W and growth L before the step, and with w = y^{s/2}, l = ½ log y,
+# c = y/h(2) − 1 the sums of W, Ww, Wc, W(L + l)w, Wwc, Wlwc, Wc², (Ww)², WL and the largest Ww.
 WEIGHT, WEIGHTED, CONTROL, SLOPE, WEIGHTED_CONTROL, SLOPE_CONTROL, CONTROL_SQUARED = 0, 1, 2, 3, 4, 5, 6
-WEIGHTED_SQUARED, LARGEST = 7, 8
-N_SUMS = 9
+WEIGHTED_SQUARED, PAST, LARGEST = 7, 8, 9
+N_SUMS = 10
 
 _TINY = 1e-280
 
 
 @inlined
-def record_growth(form_values: Reals, walk: Walk, weights: Reals, sums: Reals) -> None:
+def record_growth(form_values: Reals, walk: Walk, weights: Reals, grown: Reals, sums: Reals) -> None:
     """Turn φ of every run into its weight and its part in the sums."""
     wide_vectors()
     half, growth = 0.5 * walk.order, walk.growth
@@ -75,15 +76,18 @@ def record_growth(form_values: Reals, walk: Walk, weights: Reals, sums: Reals) -
         before = weights[lane]
         after = before * w
         control = y / growth - 1.0
+        past = grown[lane]
         weights[lane] = after
+        grown[lane] = past + 0.5 * logarithm
         terms[WEIGHT, lane] = before
         terms[WEIGHTED, lane] = after
         terms[CONTROL, lane] = before * control
-        terms[SLOPE, lane] = 0.5 * logarithm * after
+        terms[SLOPE, lane] = grown[lane] * after
         terms[WEIGHTED_CONTROL, lane] = after * control
         terms[SLOPE_CONTROL, lane] = 0.5 * logarithm * after * control
         terms[CONTROL_SQUARED, lane] = before * control * control
         terms[WEIGHTED_SQUARED, lane] = after * after
+        terms[PAST, lane] = before * past
         terms[LARGEST, lane] = after
     for k in range(LARGEST):
         total = 0.0
@@ -146,7 +150,7 @@ def grow_gram(
     n_nodes = particles.states.shape[1]
     for block in prange(particles.states.shape[0]):
         wide_vectors()
-        state, weight = particles.states[block], particles.weights[block]
+        state, weight, grown = particles.states[block], particles.weights[block], particles.grown[block]
         first_run = np.uint64(block * LANES)
         draws, room = reserve_draws(n_nodes, first_run, state), reserve_gram(n_nodes)
         values = np.empty(LANES)
@@ -155,7 +159,7 @@ def grow_gram(
             draw_gram_step(Counter(key, step, first_run), steps.chi, draws)
             step_gram(state, combination, steps, step, draws, room)
             form_of_gram(walk.forms, room.gram, values)
-            record_growth(values, walk, weight, sums[k, block])
+            record_growth(values, walk, weight, grown, sums[k, block])
             factor_gram(room.gram, state, room.inverse)
             invert_root(values)
             for m in range(n_nodes):
@@ -182,7 +186,7 @@ def grow_vectors(
     n_nodes, size = particles.states.shape[1], particles.states.shape[2]
     for block in prange(particles.states.shape[0]):
         wide_vectors()
-        x, weight = particles.states[block], particles.weights[block]
+        x, weight, grown = particles.states[block], particles.weights[block], particles.grown[block]
         first_run = np.uint64(block * LANES)
         y, nothing = aligned_empty(n_nodes, size, x), np.empty((1, 1))
         work = work_space(vectors_of(steps, shape, first_run, x), steps.direct, shape, x)
@@ -193,7 +197,7 @@ def grow_vectors(
                 step_group(first_node, x, y, combination, steps, counter, shape, work)
             finish_nodes(0, n_nodes, x, y, combination, False, nothing)
             form_of_vectors(walk.forms, y, values)
-            record_growth(values, walk, weight, sums[k, block])
+            record_growth(values, walk, weight, grown, sums[k, block])
             invert_root(values)
             for row in range(n_nodes * size // LANES):
                 store(x, row, load(y, row) * load(values, 0))

@@ -10,12 +10,9 @@ from desgd_fast.kernels.draw.minibatches import Sampling, choose_rows, reserve_e
 from desgd_fast.kernels.draw.normals import Counter
 from desgd_fast.kernels.jit.arithmetic import entries, rows, wide_vectors
 from desgd_fast.kernels.jit.compile import Matrix, Reals, Word, Words, elementary, exact, kernel
-from desgd_fast.kernels.loops.general import State, advance_in, next_run, reserve_office
+from desgd_fast.kernels.loops.general import State, advance_runs
 from desgd_fast.kernels.loops.slots import Rules
 from desgd_fast.kernels.loops.steps import Span
-
-# Runs that share a room, one after the other.
-TOGETHER = 32
 
 _TINY = 1e-280
 
@@ -58,6 +55,12 @@ def bring_back(x: Matrix, memory: Matrix, messages: Matrix, scales: Reals) -> fl
 
 
 @kernel(parallel=True)
+def bring_back_runs(state: State, scales: Reals, logs: Reals) -> None:
+    """:func:`bring_back` of every run; ``logs[run]`` is the logarithm of the length that it had."""
+    for run in prange(state.iterates.shape[0]):
+        logs[run] = bring_back(state.iterates[run], state.memory[run], state.messages[run], scales)
+
+
 def grow_runs(
     state: State, source: Any, rules: Rules, step_sizes: Reals, key: Words, span: Span, logs: Reals
 ) -> None:
@@ -65,16 +68,8 @@ def grow_runs(
 
     ``logs[run]`` is the logarithm of the length that they had grown to.
     """
-    n_runs = state.iterates.shape[0]
-    for part in prange((n_runs + TOGETHER - 1) // TOGETHER):
-        first: Any = np.int64(part) * TOGETHER
-        office = reserve_office(state, source, rules, np.uint64(first))
-        for run in range(first, min(first + TOGETHER, n_runs)):
-            office = next_run(office, np.uint64(run))
-            advance_in(office, state, rules, step_sizes, source.dim, key, span, run)
-            logs[run] = bring_back(
-                state.iterates[run], state.memory[run], state.messages[run], rules.local_scales
-            )
+    advance_runs(state, source, rules, step_sizes, key, span)
+    bring_back_runs(state, rules.local_scales, logs)
 
 
 @kernel(parallel=True)

@@ -11,6 +11,7 @@ import numba
 import numba.experimental.function_type  # registers the type of pointers
 import numpy as np
 from numba import types
+from numba.core.ccallback import CFunc
 from numpy.typing import NDArray
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -31,6 +32,8 @@ COMMON = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 
 # What :func:`elementary` asks for; an overload takes it as options.
 ELEMENTARY = {"forceinline": True, "fastmath": False, **COMMON}
+
+_OF_POINTERS = {"nogil": True, "error_model": "numpy", "fastmath": set(FASTMATH)}
 
 CACHE = os.environ.get("DESGD_FAST_CACHE", "1") != "0"
 
@@ -110,10 +113,34 @@ def pointer(signature: Any) -> Callable[[F], F]:
     def decorate(function: F) -> F:
         if numba.config.DISABLE_JIT:
             return function
-        flags = {"nogil": True, "error_model": "numpy", "fastmath": set(FASTMATH)}
-        return cast(F, numba.cfunc(signature, **flags)(function))
+        return cast(F, numba.cfunc(signature, **_OF_POINTERS)(function))
 
     return decorate
+
+
+def behind_pointer(function: Callable[..., None]) -> Callable[..., Any]:
+    """Turn a function into one that returns a pointer to it, compiled for its arguments and cached.
+
+    What a kernel calls it links, and LLVM optimises it again, in a parallel loop four times.
+    """
+    binaries: dict[tuple[Any, ...], Any] = {}
+
+    @wraps(function)
+    def pointer_for(*arguments: Any) -> Any:
+        if numba.config.DISABLE_JIT:
+            return function
+        kinds = tuple(numba.typeof(argument) for argument in arguments)
+        if kinds not in binaries:
+            compiled = CFunc(function, (kinds, types.void), {}, _OF_POINTERS)
+            if CACHE:
+                compiled.enable_caching()
+                _stamp(compiled)
+            compiled.compile()
+            binaries[kinds] = compiled
+        return binaries[kinds]
+
+    pointer_for.signatures = binaries  # type: ignore[attr-defined]
+    return pointer_for
 
 
 class Absent(types.WrapperAddressProtocol):  # type: ignore[misc]

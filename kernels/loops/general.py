@@ -12,6 +12,7 @@ it is what they make of what they received. :mod:`.steps` is faster where all of
 
 from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 from numba import prange
 
@@ -29,7 +30,17 @@ from desgd_fast.kernels.jit.arithmetic import (
     rows,
     wide_vectors,
 )
-from desgd_fast.kernels.jit.compile import Integers, Matrix, Reals, Word, Words, elementary, exact, kernel
+from desgd_fast.kernels.jit.compile import (
+    Integers,
+    Matrix,
+    Reals,
+    Word,
+    Words,
+    behind_pointer,
+    elementary,
+    exact,
+    kernel,
+)
 from desgd_fast.kernels.loops.slots import (
     FIRST_NORMAL,
     FIRST_UNIFORM,
@@ -57,6 +68,9 @@ from desgd_fast.kernels.loops.steps import Span, copy_nodes, filled, mix_row
 
 # Nodes whose gradients are taken together, at most, and doubles that these may fill.
 MOST_TOGETHER, TOGETHER = 8, 4096
+
+# Runs that share a room, one after the other; and parts of them for each thread, where there are fewer.
+RUNS_TOGETHER, PARTS = 32, 8
 
 # Stands for a node where all nodes draw the same.
 EVERYBODY = (1 << 32) - 1
@@ -279,6 +293,16 @@ def choose_places(
 
 
 @elementary
+def add_gradients(
+    first: int, last: int, counter: Counter, x: Matrix, factors: Reals, work: Work, out: Matrix
+) -> None:
+    """out[i - first] += factors[i - first] · gradient of node i at x[i]."""
+    wide_vectors()
+    x, factors, work, out = borrow(x), borrow(factors), borrow(work), borrow(out)
+    add_gradients_of(work.source, work.epochs, work.room, first, last, counter, x, factors, out)
+
+
+@elementary
 def take_gradients(
     first: int, last: int, counter: Counter, rules: Rules, x: Matrix, factors: Reals, work: Work, out: Matrix
 ) -> None:
@@ -300,11 +324,11 @@ def take_gradients(
             if rules.by_sample:
                 add_by_sample_of(source, epochs, room, begin, end, counter, x, theirs, to, rules)
             else:
-                add_gradients_of(source, epochs, room, begin, end, counter, x, theirs, to)
+                add_gradients(begin, end, counter, x, theirs, work, to)
         begin = end
 
 
-@elementary
+@exact
 def take_at_iterates(
     first: int, last: int, counter: Counter, rules: Rules, nodes: Nodes, factors: Reals, work: Work
 ) -> None:
@@ -318,7 +342,7 @@ def take_at_iterates(
         for t in range(x.shape[1]):
             kept[0, t] = 0.0
         theirs = entries(factors, node - first, 1)
-        add_gradients_of(work.source, work.epochs, work.room, node, node + 1, counter, x, theirs, kept)
+        add_gradients(node, node + 1, counter, x, theirs, work, kept)
 
 
 @elementary
@@ -327,7 +351,6 @@ def move_nodes(
     last: int,
     counter: Counter,
     rules: Rules,
-    dim: int,
     step_sizes: Reals,
     nodes: Nodes,
     work: Work,
@@ -366,7 +389,7 @@ def move_nodes(
         if sizes[i] == 0.0:
             continue
         if rules.transforms:
-            direction, iterate = entries(directions, i * size, dim), entries(x, node * size, dim)
+            direction, iterate = entries(directions, i * size, rules.dim), entries(x, node * size, rules.dim)
             apply_transform(part, RULES, counter, node, direction, iterate, memory, desk)
         factor = sizes[i] if rules.transforms else 1.0
         moved, along = entries(y, node * size, size), entries(directions, i * size, size)
@@ -418,7 +441,7 @@ def weigh_links(rules: Rules, counter: Counter, links: Reals, uniforms: Reals) -
 
 @exact
 def write_messages(
-    first: int, last: int, rules: Rules, counter: Counter, dim: int, nodes: Nodes, desk: Desk, sent: Matrix
+    first: int, last: int, rules: Rules, counter: Counter, nodes: Nodes, desk: Desk, sent: Matrix
 ) -> None:
     """What the nodes ``first`` … ``last`` - 1 send in place of their iterates."""
     x, sent, memory, part = borrow(nodes.x), borrow(sent), borrow(nodes.messages), message_of(rules)
@@ -427,7 +450,7 @@ def write_messages(
         for t in range(size):
             sent[node, t] = x[node, t]
         if rules.encodes:
-            message, iterate = entries(sent, node * size, dim), entries(x, node * size, dim)
+            message, iterate = entries(sent, node * size, rules.dim), entries(x, node * size, rules.dim)
             apply_transform(part, MESSAGES, counter, node, message, iterate, memory, desk)
 
 
@@ -509,11 +532,11 @@ def communicates(period: int, step: Any) -> bool:
 
 
 @elementary
-def mix_nodes(rules: Rules, counter: Counter, dim: int, nodes: Nodes, desk: Desk, post: Post) -> None:
+def mix_nodes(rules: Rules, counter: Counter, nodes: Nodes, desk: Desk, post: Post) -> None:
     """y from x: messages, then mixing."""
     n_nodes = nodes.x.shape[0]
     if rules.sends:
-        write_messages(0, n_nodes, rules, counter, dim, nodes, desk, post.sent)
+        write_messages(0, n_nodes, rules, counter, nodes, desk, post.sent)
     if rules.attacks:
         attack_messages(rules, counter, post)
     meet_neighbours(0, n_nodes, rules, counter, nodes.x, nodes.y, weights_now(rules, nodes.links), post)
@@ -587,70 +610,79 @@ def next_run(office: Office, run: Word) -> Office:
     return Office(office.spare, office.post, Work(work.source, work.epochs, room, work.desk, work.places))
 
 
-@exact
-def advance_in(
-    office: Office, state: State, rules: Rules, step_sizes: Reals, dim: int, key: Words, span: Span, run: int
+@behind_pointer
+def advance_some(
+    state: State, source: Any, rules: Rules, step_sizes: Reals, key: Words, span: Span, first: int, last: int
 ) -> None:
-    """Advance one run by ``span`` in the room reserved for it."""
+    """Advance the runs ``first`` … ``last`` - 1 by ``span``, one after the other in the same room."""
     wide_vectors()
     kept_apart()
     rules, step_sizes, key = borrow(rules), borrow(step_sizes), borrow(key)
-    n_nodes, size, label = state.iterates.shape[1], state.iterates.shape[2], np.uint64(span.first_run + run)
+    n_nodes, size = state.iterates.shape[1], state.iterates.shape[2]
     together = min(nodes_together(size), n_nodes)
-    owned = nodes_of(state, run, office.spare), state.sums[run], office.post, office.work
-    nodes, total, post, work = borrow(owned)
-    turns = 0
-    for k in range(span.n_steps):
-        step: Any = span.first_step + k
-        counter, talks = Counter(key, np.uint64(step), label), communicates(rules.period, step)
-        sizes = step_sizes[step % step_sizes.shape[0], run % step_sizes.shape[1]]
-        begin_step(rules, counter, nodes, post)
-        if talks and not rules.adapt_first:
-            mix_nodes(rules, counter, dim, nodes, work.desk, post)
-        moving = nodes if talks and not rules.adapt_first else in_place(nodes)
-        for first in range(0, n_nodes, together):
-            last = min(first + together, n_nodes)
-            move_nodes(first, last, counter, rules, dim, sizes, moving, work)
-        if talks and rules.adapt_first:
-            mix_nodes(rules, counter, dim, nodes, work.desk, post)
-        if talks:
-            nodes = turned(nodes)
-            turns += 1
-        if step >= span.average_from:
-            for node in range(n_nodes):
-                add_node(nodes.x, node, total)
-    if turns % 2:
-        copy_nodes(nodes.x, nodes.y)
-    outlive(owned)
-
-
-@exact
-def advance_run(
-    state: State, source: Any, rules: Rules, step_sizes: Reals, dim: int, key: Words, span: Span, run: int
-) -> None:
-    """Advance one run by ``span``."""
-    office = reserve_office(state, source, rules, np.uint64(span.first_run + run))
-    advance_in(office, state, rules, step_sizes, dim, key, span, run)
-    outlive(office)
+    office = reserve_office(state, source, rules, np.uint64(span.first_run + first))
+    for run in range(first, last):
+        label = np.uint64(span.first_run + run)
+        office = next_run(office, label)
+        owned = nodes_of(state, run, office.spare), state.sums[run], office.post, office.work
+        nodes, total, post, work = borrow(owned)
+        turns = 0
+        for k in range(span.n_steps):
+            step: Any = span.first_step + k
+            counter, talks = Counter(key, np.uint64(step), label), communicates(rules.period, step)
+            sizes = step_sizes[step % step_sizes.shape[0], run % step_sizes.shape[1]]
+            begin_step(rules, counter, nodes, post)
+            if talks and not rules.adapt_first:
+                mix_nodes(rules, counter, nodes, work.desk, post)
+            moving = nodes if talks and not rules.adapt_first else in_place(nodes)
+            for node in range(0, n_nodes, together):
+                move_nodes(node, min(node + together, n_nodes), counter, rules, sizes, moving, work)
+            if talks and rules.adapt_first:
+                mix_nodes(rules, counter, nodes, work.desk, post)
+            if talks:
+                nodes = turned(nodes)
+                turns += 1
+            if step >= span.average_from:
+                for node in range(n_nodes):
+                    add_node(nodes.x, node, total)
+        if turns % 2:
+            copy_nodes(nodes.x, nodes.y)
+        outlive(owned)
 
 
 @kernel(parallel=True)
-def advance_runs(
-    state: State, source: Any, rules: Rules, step_sizes: Reals, dim: int, key: Words, span: Span
+def advance_parts(
+    advance: Any,
+    n_parts: int,
+    state: State,
+    source: Any,
+    rules: Rules,
+    step_sizes: Reals,
+    key: Words,
+    span: Span,
 ) -> None:
+    """Advance all runs in so many parts by a pointer to :func:`advance_some`, parts in parallel."""
+    n_runs = state.iterates.shape[0]
+    for i in prange(n_parts):
+        part: Any = np.int64(i)
+        first, last = part * n_runs // n_parts, (part + 1) * n_runs // n_parts
+        advance(state, source, rules, step_sizes, key, span, first, last)
+
+
+def advance_runs(state: State, source: Any, rules: Rules, step_sizes: Reals, key: Words, span: Span) -> None:
     """Advance every run by ``span``, runs in parallel.
 
     ``step_sizes[k, run, node]`` belongs to step k of a run; an axis of length 1 to all of them.
+    The loop stands behind a pointer: compiled into the parallel kernel, LLVM would optimise it four times.
     """
-    for run in prange(state.iterates.shape[0]):
-        number: Any = np.int64(run)
-        advance_run(state, source, rules, step_sizes, dim, key, span, number)
+    n_runs = state.iterates.shape[0]
+    n_parts = min(n_runs, max(n_runs // RUNS_TOGETHER, PARTS * numba.get_num_threads()))
+    arguments = state, source, rules, step_sizes, key, span
+    advance_parts(advance_some(*arguments, 0, 0), n_parts, *arguments)
 
 
 @kernel(parallel=True)
-def advance_nodes(
-    state: State, source: Any, rules: Rules, step_sizes: Reals, dim: int, key: Words, span: Span
-) -> None:
+def advance_nodes(state: State, source: Any, rules: Rules, step_sizes: Reals, key: Words, span: Span) -> None:
     """:func:`advance_runs` with the nodes of each step in parallel: for fewer runs than threads."""
     n_runs, n_nodes, size = state.iterates.shape
     spare = aligned_empty(n_nodes, size, state.iterates[0])
@@ -681,7 +713,7 @@ def advance_nodes(
                             desk = reserve_desk(rules, 1, size, x)
                             of_run = Nodes(x, y, True, memory, messages, presence, links)
                             counter = Counter(key, number, label)
-                            write_messages(node, node + 1, rules, counter, dim, of_run, desk, sent)
+                            write_messages(node, node + 1, rules, counter, of_run, desk, sent)
                     if talks and rules.attacks:
                         attack_messages(
                             rules, Counter(key, number, label), Post(sent, spare_memory, before, uniforms)
@@ -704,7 +736,7 @@ def advance_nodes(
                         desk, room = reserve_desk(rules, 1, size, x), room_for(source, 1, size, label, x)
                         work = Work(source, Epochs(order, current), room, desk, places)
                         counter = Counter(key, number, label)
-                        move_nodes(node, node + 1, counter, rules, dim, sizes, of_run, work)
+                        move_nodes(node, node + 1, counter, rules, sizes, of_run, work)
             if talks:
                 x, y = y, x
                 turns += 1

@@ -61,9 +61,10 @@ class Transform(NamedTuple):
 class Rules(NamedTuple):
     """An algorithm and who it talks to: the fields of the five slots, and when nodes talk.
 
-    Flat, since Numba hands parallel loops no tuples of tuples.
+    Flat, since Numba hands parallel loops no tuples of tuples. Parts see the first ``dim`` entries of a row.
     """
 
+    dim: int
     participates: bool
     participate: Any
     participation_parameters: Reals

@@ -135,9 +135,9 @@ def _add_by_sample_of(source, epochs, room, first, last, counter, x, factors, ou
         def add(source, epochs, room, first, last, counter, x, factors, out, rules):  # type: ignore[no-untyped-def]
             choose_samples(source, epochs, room, first, last, counter)
             add_by_sample(source, room, first, last, x, factors, out, rules)
-    else:
+    else:  # refused before
 
         def add(source, epochs, room, first, last, counter, x, factors, out, rules):  # type: ignore[no-untyped-def]
-            add_gradients_of(source, epochs, room, first, last, counter, x, factors, out)
+            pass
 
     return add

@@ -122,6 +122,8 @@ def test_an_aggregation_of_moves_is_added_to_the_server() -> None:
     np.testing.assert_allclose(final[RUN], np.tile(server, (3, 1)), rtol=0, atol=1e-9)
     with pytest.raises(ValueError, match="must adapt before it combines with flag"):
         gaussian_run(a.flag())
+    with pytest.raises(ValueError, match="must not take local steps with flag"):
+        gaussian_run(a.chain(a.flag(), a.local_sgd(2)))
 
 
 @pytest.mark.parametrize("p", [1.3, 2.0, 4.0])

@@ -61,7 +61,7 @@ def test_every_system_is_of_its_class() -> None:
 @pytest.fixture(scope="module")
 def found() -> atlas.Atlas:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(atlas, "QUICK", atlas.Effort(400, 50, 0.5, 2.5, 64))
+        patch.setattr(atlas, "QUICK", atlas.Effort(400, 50, 0.5, 2.5, 64, searches=False))
         return atlas.run(quick=True, only=("DE-SGD", "Dis-SGD", "clipped", "median"))
 
 

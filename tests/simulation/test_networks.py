@@ -370,7 +370,7 @@ def test_labels_may_be_shared_out_by_a_rule() -> None:
 def test_kernels_compile_once_whatever_is_passed() -> None:
     from desgd_fast.kernels.loops import general as kernels
 
-    if not hasattr(kernels.advance_runs, "signatures"):
+    if not hasattr(kernels.advance_nodes, "signatures"):
         pytest.skip("nothing is compiled")
     for assignment in ("even", "shared"):
         network = dsf.NeuralNetwork(XOR, [0, 1, 1, 0], hidden=(3,), assignment=assignment)
@@ -390,7 +390,7 @@ def test_kernels_compile_once_whatever_is_passed() -> None:
                         threads=2,
                         **SETTING | {"n_steps": 2, "step_size": step_size},
                     )
-    for kernel in (kernels.advance_runs, kernels.advance_nodes):
+    for kernel in (kernels.advance_some, kernels.advance_nodes):
         assert len([signature for signature in kernel.signatures if "Network" in str(signature)]) == 1
 
 

@@ -254,6 +254,14 @@ def test_classical_interval_of_a_chosen_k_says_what_it_leaves_out():
     assert any("leaves out the bias" in text for text in tails.trimmed_hill(x, trim=1).warnings)
     assert any("leaves out the bias" in text for text in tails.hill(x, interval="classical").warnings)
     assert not any("leaves out the bias" in text for text in tails.hill(x).warnings)
+    ones = np.ones(2000)
+    for estimate in (
+        tails.hill(x, weights=ones),
+        tails.hill(x, counts=ones.astype(int)),
+        tails.censored_hill(x, limit=10.0),
+        tails.truncated_hill(x[np.abs(x) < 10], upper=10.0),
+    ):
+        assert any("leaves out the bias" in text for text in estimate.warnings), estimate.estimator
 
 
 def test_bias_aware_interval_at_a_given_k_holds_the_estimate():

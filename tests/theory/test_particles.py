@@ -1,5 +1,6 @@
 """The general population: any homogeneous algorithm, on any problem, against exact and published values."""
 
+from itertools import permutations, product
 from typing import Any
 
 import networkx as nx
@@ -43,14 +44,18 @@ def test_a_median_on_a_server_has_its_published_index() -> None:
     assert abs(seen.alpha - 4.21) < FAR * np.hypot(seen.stderr, 0.02)
 
 
-def test_rows_of_one_coordinate_solve_the_equation_of_their_moments() -> None:
-    features, step_size = np.array([1.0, 0.5, 2.2]), 0.55
-    factors = np.abs(1 - step_size * features**2)
-    exact = optimize.brentq(lambda s: np.log(np.mean(factors**s)), 0.1, 50)
-    problem = dsf.DatasetRegression(features[:, None], [1.0, 0.0, 1.0])
-    seen = theory.tail_index(problem, [[1.0]], step_size=step_size, batch_size=1, **QUICK)
-    assert abs(seen.alpha - exact) < max(FAR * seen.stderr, 1e-6)
-    assert seen.lyapunov_exponent == pytest.approx(np.log(factors).mean(), abs=1e-3)
+@pytest.mark.parametrize(("distinct", "batch"), [(False, 1), (False, 3), (True, 2)])
+def test_rows_of_one_coordinate_solve_the_equation_of_their_moments(distinct: bool, batch: int) -> None:
+    features, step_size, ridge = np.array([1.0, 0.5, 2.2, -0.5]), 0.8, 0.1
+    draws = permutations(features, batch) if distinct else product(features, repeat=batch)
+    means = np.square(list(draws)).mean(axis=1)
+    factors = np.abs(1 - step_size * (means + ridge))
+    exact = optimize.brentq(lambda s: np.log(np.mean(factors**s)), 0.01, 100)
+    problem = dsf.DatasetRegression(features[:, None], np.arange(4.0), replacement=not distinct, ridge=ridge)
+    seen = theory.tail_index(problem, [[1.0]], step_size=step_size, batch_size=batch)
+    assert (seen.method, seen.stderr) == ("exact", 0.0)
+    assert seen.alpha == pytest.approx(exact, rel=1e-9)
+    assert seen.lyapunov_exponent == pytest.approx(np.log(factors).mean(), rel=1e-12)
 
 
 @pytest.mark.slow
@@ -111,7 +116,7 @@ def test_no_stationary_law_gives_nan_and_a_warning() -> None:
 
 
 def test_additive_noise_does_not_change_the_growth() -> None:
-    problem = dsf.DatasetRegression([[1.0], [2.0]], [1.0, 0.0])
+    problem = dsf.DatasetRegression([[1.0, 0.0], [2.0, 1.0]], [1.0, 0.0])
     noisy = algorithms.local_rule(
         add_a_normal, normals="dim", additive=True, degree="linear", equivariant=True
     )

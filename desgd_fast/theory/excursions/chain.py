@@ -13,8 +13,9 @@ from desgd_fast.kernels.loops.general import State
 from desgd_fast.kernels.loops.steps import Span
 from desgd_fast.loop.layout import Layout
 from desgd_fast.loop.loop import Loop
-from desgd_fast.problems.protocols import ClosedLaw, OwnRows
+from desgd_fast.problems.protocols import ClosedLaw
 from desgd_fast.theory.excursions import checks
+from desgd_fast.theory.question import epoch
 
 Real = NDArray[np.float64]
 # What an excursion is followed along: the norm of all nodes, that of one, or a function of the deviations.
@@ -80,13 +81,7 @@ def _cycle(problem: Any, experiment: Experiment) -> int:
     lengths = [algorithm.period * max(1, len(experiment.process.turns))]
     if algorithm.participation is not None:
         lengths.append(algorithm.participation.period)
-    if isinstance(problem, OwnRows):
-        checks.forgets_permutations("problem", problem.sampling)
-        epochs = {"reshuffle": 1, "flip-flop": 2}.get(problem.sampling, 0)
-        if epochs:
-            rows = epochs * problem.partition(experiment.n_nodes, experiment.batch_sizes).shares
-            lengths += (rows // np.gcd(rows, experiment.batch_sizes)).tolist()
-    return math.lcm(*lengths)
+    return math.lcm(*lengths, epoch(problem, experiment))
 
 
 @dataclass(frozen=True, eq=False)

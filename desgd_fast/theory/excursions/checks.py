@@ -56,15 +56,6 @@ def noisy(name: str, usual: float) -> None:
         )
 
 
-def forgets_permutations(name: str, sampling: str) -> None:
-    """Rows that are not drawn from one permutation for ever, which a run would remember."""
-    if sampling == "shuffle-once":
-        raise ValueError(
-            f"{name} must not keep the permutation of its rows for ever (sampling='shuffle-once'): every run "
-            "then has a stationary law of its own; 'reshuffle' and 'flip-flop' draw new ones"
-        )
-
-
 def one_per_run(name: str, function: Callable[[NDArray[np.float64]], Any], deviations: Any) -> Any:
     """What a function of deviations (n_runs, n_nodes, dim) makes of them, if that is (n_runs,) numbers."""
     values = np.asarray(function(deviations), np.float64)
