@@ -97,7 +97,7 @@ SERVERS = {
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::desgd_fast.warnings.PrecisionWarning")  # its stderr says as much
+@pytest.mark.filterwarnings("ignore::desgd_fast.common.warnings.PrecisionWarning")  # its stderr says as much
 @pytest.mark.parametrize("name", SERVERS)
 def test_tails_at_a_server_under_attack(name: str) -> None:
     """Five workers, d = 2, b = 1, η = 1, by a population; each figure printed has an error like ours."""
