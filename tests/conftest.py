@@ -4,8 +4,8 @@ import os
 
 from hypothesis import settings
 
-# Workers of pytest inherit these. There is one for each core, so threads that spin while they wait for others,
-# or linear algebra on all cores, would take time from tests beside them.
+# Workers of pytest inherit these. There is one for each core, so threads that spin while they wait for
+# others, or linear algebra on all cores, would take time from tests beside them.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
