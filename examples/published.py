@@ -17,7 +17,7 @@ STEPS = np.array([30, 60, 125, 250, 500, 1000])
 
 def curve(problem, W, algorithm, measure, steps=STEPS, **options):
     """The measure along one path: a longer run with the same rng goes on where a shorter one ended."""
-    defaults = {"batch_size": 1, "n_runs": 4, "rng": 0}
+    defaults = {"batch_size": 1, "n_runs": 2, "rng": 0}
     return [
         measure(dsf.simulate(problem, W, n_steps=int(k), algorithm=algorithm, **defaults | options))
         for k in steps

@@ -18,8 +18,11 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
         ("published.py", ["CHOCO, top 6", "DiceSGD", "Krum"]),
     ],
 )
-def test_example_runs(name: str, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    runpy.run_path(str(EXAMPLES / name))
+def test_example_runs(
+    name: str, words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", [name])
+    runpy.run_path(str(EXAMPLES / name), run_name="__main__")
     printed = capsys.readouterr().out
     for word in words:
         assert word in printed

@@ -79,6 +79,10 @@ def test_error_feedback_at_a_server_has_its_closed_recursion() -> None:
     assert growth(EQUAL, algorithm, eta) == pytest.approx(expected, rel=1e-9)
 
 
-def test_a_random_direction_is_refused_rather_than_taken_for_noise() -> None:
-    with pytest.raises(ValueError, match=r"holds projection\(1, 0\), which says that it is linear"):
-        growth(EQUAL, algorithms.just_one_byte(), 0.1)
+def test_a_random_direction_is_refused_where_its_law_with_the_gradient_is_not_known() -> None:
+    rows = np.array([[1.0, 0.5], [0.2, 1.0]])
+    problem = dsf.DatasetRegression(rows, rows[:, 0])
+    with pytest.raises(ValueError, match=r"must have isotropic features .* of projection\(1, 0\)"):
+        theory.second_moment_growth(
+            problem, np.eye(1), step_size=0.1, batch_size=1, algorithm=algorithms.just_one_byte()
+        )
