@@ -68,6 +68,7 @@ html_sidebars = {
     page: []
     for page in (
         *(
+            "atlas",
             "explore",
             "mathematics",
             "command_line",

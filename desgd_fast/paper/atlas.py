@@ -203,15 +203,16 @@ class Atlas:
         return drawing.atlas(self.dataset)
 
     def write(self, folder: "str | PathLike[str]") -> tuple[str, ...]:
-        """atlas.zarr, atlas.csv and atlas.png in the folder; returns their names."""
+        """atlas.zarr, atlas.csv, atlas.png and the table, atlas.txt, in the folder; returns their names."""
         from pathlib import Path
 
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
-        names = ("atlas.zarr", "atlas.csv", "atlas.png")
+        names = ("atlas.zarr", "atlas.csv", "atlas.png", "atlas.txt")
         self.dataset.to_zarr(place / names[0], mode="w", consolidated=False)
         self.dataset.to_dataframe().to_csv(place / names[1])
         self.draw().savefig(place / names[2])
+        (place / names[3]).write_text(f"{self}\n", encoding="utf-8")
         return names
 
 

@@ -461,6 +461,7 @@ def attack_messages(rules: Rules, counter: Counter, post: Post) -> None:
     draw_variates(MESSAGES + np.uint64(1 << 26), counter, 0, rules.attack_normals, 0, normals, normals)
     drawn = entries(normals, 0, rules.attack_normals)
     rules.attack(post.sent, post.before, rules.byzantine, drawn, rules.attack_parameters)
+    outlive(normals)
 
 
 @exact
@@ -484,6 +485,7 @@ def aggregate(
     draw_variates(purpose, counter, node, 0, rules.aggregation_uniforms, uniforms, uniforms)
     drawn, numbers = entries(uniforms, 0, rules.aggregation_uniforms), rules.aggregation_parameters
     rules.combine(out, rows(received, 0, count), entries(of_links, 0, count), own, drawn, numbers)
+    outlive((received, of_links, uniforms))
     if rules.of_moves:
         for t in range(size):
             out[t] += before[node, t]
