@@ -48,7 +48,7 @@ class Frontiers:
 
     @property
     def reasons(self) -> list[str]:
-        """Why some of them are not computed."""
+        """Why some of them are not computed, and what the others warn of."""
         named = (("alpha = 2", self.variance), ("rho = 0", self.divergence))
         return [f"{name}: {found}" for name, found in named if isinstance(found, ValueError)] + [
             note for _, found in named if not isinstance(found, ValueError) for note in found.warnings

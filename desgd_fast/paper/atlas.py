@@ -252,8 +252,8 @@ def run(
     Parameters
     ----------
     quick : bool
-        Few and short runs, small populations, no moments above 4, rho = 0 for plain algorithms alone: a look,
-        not a comparison.
+        Few and short runs, small populations, no moments above 4, rho = 0 only for plain algorithms under a
+        fixed matrix: a look, not a comparison.
     only : tuple of str, optional
         Names of systems; by default all.
     store : str or path, optional

@@ -957,11 +957,10 @@ def compare(
     """Tail index, Hill, moment, Pickands, bias-reduced Hill and MMO side by side, and where they disagree.
 
     The first is :func:`tail_index`, whose interval alone counts the bias and which chooses its own k; Hill's
-    is the classical one. Two
-    estimates disagree where their intervals do not meet. What the sample does not admit has a reason in
-    place of a number (``reasons``); where it admits none at all, the first reason is raised. Pickands takes
-    its own default k; MMO, made for stable laws, gets the values themselves with their median subtracted,
-    whatever ``tail`` is, and blocks of 8.
+    is the classical one. Two estimates disagree where their intervals do not meet. What the sample does not
+    admit has a reason in place of a number (``reasons``); where it admits none at all, the first reason is
+    raised. Pickands takes its own default k; MMO, made for stable laws, gets the values themselves with their
+    median subtracted, whatever ``tail`` is, and blocks of 8.
 
     Examples
     --------

@@ -12,7 +12,6 @@ from desgd_fast import algorithms, theory
 
 FEATURES = np.array([1.0, 0.5, 2.2])
 ROWS = dsf.DatasetRegression(FEATURES[:, None], [1.0, 0.0, 1.0])
-PAIR = np.full((2, 2), 0.5)
 QUICK: dict[str, Any] = {"at": "divergence", "batch_size": 1, "rtol": 0.01, "rng": 0, "threads": 1}
 # Values may be off by 5 of their standard errors: false alarm 6e-7 for each test.
 FAR = 5

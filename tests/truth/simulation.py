@@ -206,18 +206,6 @@ def gaussian_run(
     return np.array(path)
 
 
-def data_run(start, W, step_size, batch_size, shares, ridge, key, run, n_steps, *, replacement, adapt_first):
-    """Iterates after 0 … n_steps steps; shares[i] holds the (features, targets) of node i."""
-    path = [start]
-    for step in range(n_steps):
-        gradients = np.empty_like(start)
-        for i, (features, targets) in enumerate(shares):
-            rows = minibatch(key, len(targets), batch_size[i], replacement, step, i, run)
-            gradients[i] = data_gradient(path[-1][i], features[rows], targets[rows], ridge)
-        path.append(mix_and_step(path[-1], W, gradients, step_size, adapt_first))
-    return np.array(path)
-
-
 def moments(start, W, step_size, batch_size, feature_std, noise_std, eigenvalues, n_steps, adapt_first):
     """Exact mean E e (n_nodes, dim) and second moments E e_ip e_jp (dim, n_nodes, n_nodes) after n_steps.
 

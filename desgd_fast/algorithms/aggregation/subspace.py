@@ -72,7 +72,7 @@ def flag(rank: int | None = None, *, n_iterations: int = 5, as_coded: bool = Fal
     rank : int, optional
         Dimension of Y; by default (p + 1) / 2 rounded down, of p vectors.
     n_iterations : int
-        Reweightings, at most; the authors' code makes one from a random subspace.
+        Reweightings; the authors' code makes one from a random subspace.
     as_coded : bool
         The authors' code returns (1/rank) Σ_i Y Yᵀ ĝ_i, whatever the lengths of the gradients: steps are
         bounded.
