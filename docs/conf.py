@@ -68,7 +68,6 @@ html_sidebars = {
     page: []
     for page in (
         *(
-            "atlas",
             "explore",
             "mathematics",
             "command_line",

@@ -9,7 +9,6 @@ ones move alike.
 import math
 from collections.abc import Sequence
 
-from desgd_fast.algorithms import checks
 from desgd_fast.algorithms.algorithm import Algorithm, Part
 from desgd_fast.common import check
 from desgd_fast.kernels.jit.compile import Matrix, Reals, inlined
@@ -49,7 +48,7 @@ def _on_moments(name: str, byzantine: Sequence[int], of_mean: float, of_spread: 
         degree="homogeneous" if of_spread else "linear",
         equivariant=of_spread == 0,
     )
-    return Algorithm(attack=part, byzantine=checks.nodes("byzantine", byzantine))
+    return Algorithm(attack=part, byzantine=check.nodes("byzantine", byzantine))
 
 
 def sign_flip(byzantine: Sequence[int]) -> Algorithm:
@@ -147,4 +146,4 @@ def gaussian(byzantine: Sequence[int], *, scale: float = 1.0) -> Algorithm:
     """
     scale = check.non_negative_number("scale", scale)
     part = Part("gaussian", _gaussian_attack, (scale,), normals="dim", additive=True)
-    return Algorithm(attack=part, byzantine=checks.nodes("byzantine", byzantine))
+    return Algorithm(attack=part, byzantine=check.nodes("byzantine", byzantine))

@@ -135,17 +135,6 @@ def local_rule_alone(name: str, algorithm: Any) -> Any:
     return local[0]
 
 
-def nodes(name: str, value: Any) -> tuple[int, ...]:
-    """Numbers of nodes, each once."""
-    try:
-        numbers = tuple(check.integer(name, node, 0) for node in value)
-    except TypeError:
-        numbers = ()
-    if not numbers or len(set(numbers)) < len(numbers):
-        raise ValueError(f"{name} must hold numbers of nodes, each once, got {given(value)}")
-    return numbers
-
-
 def factors(name: str, value: Any) -> NDArray[np.float64]:
     """Positive numbers, one for each coordinate."""
     array = real_array(name, value)

@@ -13,7 +13,7 @@ def atlas(
     ] = None,
     quick: Annotated[
         bool,
-        typer.Option("--quick", help="Few and short runs, in about a minute: a look, not a comparison."),
+        typer.Option("--quick", help="Few and short runs, in some minutes: a look, not a comparison."),
     ] = False,
     out: Annotated[
         Path, typer.Option(help="Folder for Zarr, CSV and PNG; made if missing.", file_okay=False)

@@ -42,7 +42,7 @@ def label_flip(problem: EmpiricalRisk, byzantine: Sequence[int], *, n_nodes: int
     """
     check.instance("problem", problem, (EmpiricalRisk,))
     n_nodes = check.positive_integer("n_nodes", n_nodes)
-    liars = [check.integer("byzantine", node, 0, n_nodes - 1) for node in byzantine]
+    liars = check.nodes("byzantine", byzantine, n_nodes)
     held = problem.partition(n_nodes)
     node_of_row = np.repeat(np.arange(n_nodes), held.shares)
     labels = problem.loss.labels

@@ -29,5 +29,8 @@ def test_bad_arguments_are_refused() -> None:
     problem = dsf.EmpiricalRisk(dsf.losses.least_squares(), [[1.0], [2.0]], [1.0, 2.0])
     with pytest.raises(ValueError, match="byzantine must be an integer from 0 to 1"):
         dsf.label_flip(problem, [2], n_nodes=2)
+    for nobody in (3, [], [1, 1]):
+        with pytest.raises(ValueError, match="byzantine must hold numbers of nodes, each once"):
+            dsf.label_flip(problem, nobody, n_nodes=2)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="problem must be"):
         dsf.label_flip(dsf.GaussianRegression(dim=2), [0], n_nodes=2)  # type: ignore[arg-type]

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from desgd_fast.algorithms import checks
 from desgd_fast.algorithms.aggregation.distances import nearest_neighbour_averaging
 from desgd_fast.algorithms.aggregation.wrappers import bucketing
 from desgd_fast.algorithms.algorithm import Algorithm, chain
@@ -76,5 +75,5 @@ def outvoted(byzantine: Sequence[int], redundancy: int) -> tuple[int, ...]:
     (1,)
     """
     redundancy = check.positive_integer("redundancy", redundancy)
-    groups = Counter(worker // redundancy for worker in checks.nodes("byzantine", byzantine))
+    groups = Counter(worker // redundancy for worker in check.nodes("byzantine", byzantine))
     return tuple(sorted(group for group, count in groups.items() if 2 * count >= redundancy))

@@ -23,6 +23,7 @@ from desgd_fast.common.check.values import fraction as fraction
 from desgd_fast.common.check.values import installed as installed
 from desgd_fast.common.check.values import instance as instance
 from desgd_fast.common.check.values import integer as integer
+from desgd_fast.common.check.values import nodes as nodes
 from desgd_fast.common.check.values import non_negative_number as non_negative_number
 from desgd_fast.common.check.values import number as number
 from desgd_fast.common.check.values import positive_integer as positive_integer

@@ -108,3 +108,14 @@ def installed(needs: str, extra: str, *libraries: str) -> None:
     for library in libraries:
         if sys.modules.get(library, True) is None or importlib.util.find_spec(library) is None:
             raise ImportError(f"{needs} {library}: pip install 'desgd-fast[{extra}]'", name=library)
+
+
+def nodes(name: str, value: Any, n_nodes: int | None = None) -> tuple[int, ...]:
+    """Numbers of nodes, each once; below ``n_nodes`` if that is known."""
+    try:
+        numbers = tuple(integer(name, node, 0, None if n_nodes is None else n_nodes - 1) for node in value)
+    except TypeError:
+        numbers = ()
+    if not numbers or len(set(numbers)) < len(numbers):
+        raise ValueError(f"{name} must hold numbers of nodes, each once, got {given(value)}")
+    return numbers
