@@ -357,3 +357,31 @@ def test_tails_at_a_server_are_those_of_one_ratio(algorithm: a.Algorithm, publis
     found, stderr = index_of_ratios(np.linalg.norm(runs.final[:, 0], axis=1))
     # Figures printed to three digits, themselves with errors as large as ours: false alarm 1e-4.
     assert abs(found - published) < 4 * np.sqrt(2) * stderr + 0.005
+
+
+def mean_after_a_new_array(out, received, weights, own, uniforms, parameters):  # type: ignore[no-untyped-def]
+    # As large as what was received: had that been let go, this would be the same memory.
+    other = np.empty(received.shape)
+    other[:] = 7.0
+    for t in range(out.size):
+        out[t] = 0.0
+        for i in range(received.shape[0]):
+            out[t] += received[i, t] / received.shape[0] + 0.0 * other[i, t]
+
+
+def test_what_nodes_receive_is_kept_until_they_have_combined_it() -> None:
+    rule = a.aggregation_rule(mean_after_a_new_array, degree="linear")
+    ours, theirs = (
+        dsf.simulate(
+            dsf.GaussianRegression(dim=2),
+            np.full((3, 3), 1 / 3),
+            step_size=0.1,
+            batch_size=1,
+            n_steps=5,
+            n_runs=2,
+            rng=0,
+            algorithm=algorithm,
+        ).final
+        for algorithm in (rule, a.mean())
+    )
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12)
