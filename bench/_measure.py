@@ -14,6 +14,8 @@ from typing import Any, cast
 
 import numpy as np
 
+import desgd_fast as dsf
+
 # The clock of a process leaves out what other processes take; the wall's is the one users feel.
 CLOCKS = {"cpu": time.process_time, "wall": time.perf_counter}
 RESULTS = Path(__file__).parent / "results.json"
@@ -29,6 +31,13 @@ class Timed:
 
     call: Callable[[], object]
     work: float = 1.0
+
+
+def steps_of(problem: Any, weights: Any, *, n_runs: int, n_steps: int, **options: Any) -> Timed:
+    """A call of ``simulate`` that keeps norms, by default on one thread; a unit is a step of one node."""
+    n_nodes = dsf.mixing.as_process("weights", weights).n_nodes
+    asked = {"keep": "norms", "rng": 0, "threads": 1, "n_runs": n_runs, "n_steps": n_steps} | options
+    return Timed(lambda: dsf.simulate(problem, weights, **asked), n_runs * n_steps * n_nodes)
 
 
 @dataclass(frozen=True)

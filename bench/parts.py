@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 import desgd_fast as dsf
-from bench._measure import Case, Skip, Timed
+from bench._measure import Case, Skip, Timed, steps_of
 from bench.losses import BATCH_SIZE, N_CLASSES, N_NODES, RIDGE, STEP_SIZE, W, digits, risk
 from desgd_fast import algorithms as a
 
@@ -23,24 +23,8 @@ ALGORITHMS = {
 
 def ours(algorithm: a.Algorithm, weights: Any = W) -> Timed:
     """Many runs on one thread; the unit of work is one step of one node."""
-    problem = risk(True)
-    n_runs, n_steps = 16, 50
-
-    def run() -> object:
-        return dsf.simulate(
-            problem,
-            weights,
-            step_size=STEP_SIZE,
-            batch_size=BATCH_SIZE,
-            n_steps=n_steps,
-            n_runs=n_runs,
-            algorithm=algorithm,
-            keep="norms",
-            rng=0,
-            threads=1,
-        )
-
-    return Timed(run, n_runs * n_steps * N_NODES)
+    options = {"step_size": STEP_SIZE, "batch_size": BATCH_SIZE, "algorithm": algorithm}
+    return steps_of(risk(True), weights, n_runs=16, n_steps=50, **options)
 
 
 def torch_loop(name: str, n_steps: int = 20) -> Timed:

@@ -10,7 +10,7 @@ import networkx as nx
 import numpy as np
 
 import desgd_fast as dsf
-from bench._measure import Case, Timed
+from bench._measure import Case, Timed, steps_of
 from desgd_fast.common.memory import aligned_zeros
 from desgd_fast.kernels.draw.samples import REPLACEMENT
 from desgd_fast.kernels.jit.arithmetic import borrow, kept_apart, wide_vectors
@@ -67,23 +67,9 @@ def floor(n_runs: int, n_steps: int) -> Timed:
 
 
 def simulation(problem: Any, n_runs: int, n_steps: int, engine: str = "auto") -> Timed:
-    """A call of ``simulate`` that keeps norms; a unit of work is a step of one node."""
-
-    def run() -> object:
-        return dsf.simulate(
-            problem,
-            W,
-            step_size=STEP_SIZE,
-            batch_size=1,
-            n_steps=n_steps,
-            n_runs=n_runs,
-            engine=engine,
-            keep="norms",
-            rng=0,
-            threads=1,
-        )
-
-    return Timed(run, n_runs * n_steps * N_NODES)
+    """Minibatches of one on the graph of this file."""
+    options = {"step_size": STEP_SIZE, "batch_size": 1, "engine": engine}
+    return steps_of(problem, W, n_runs=n_runs, n_steps=n_steps, **options)
 
 
 def diabetes() -> Timed:

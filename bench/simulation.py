@@ -13,7 +13,7 @@ from scipy import sparse
 
 import desgd_fast as dsf
 from bench import peers
-from bench._measure import Case, Timed
+from bench._measure import Case, Timed, steps_of
 from desgd_fast.kernels.draw.normals import draw_normals
 from desgd_fast.kernels.draw.random import FEATURES
 from desgd_fast.loop.layout import Layout
@@ -42,26 +42,18 @@ def simulation(
     algorithm: dsf.algorithms.Algorithm = dsf.algorithms.sgd(),  # noqa: B008
 ) -> Timed:
     """A call of ``simulate`` that keeps norms; its unit of work is one step of one node."""
-    problem = dsf.GaussianRegression(dim=dim, noise_std=3.0)
-
-    def run() -> object:
-        return dsf.simulate(
-            problem,
-            weights,
-            step_size=step_size,
-            batch_size=batch_size,
-            n_steps=n_steps,
-            n_runs=n_runs,
-            engine=engine,
-            keep="norms",
-            rng=0,
-            threads=threads,
-            dtype=dtype,
-            algorithm=algorithm,
-        )
-
-    n_nodes = weights.n_nodes if isinstance(weights, dsf.mixing.MixingProcess) else weights.shape[0]
-    return Timed(run, n_runs * n_steps * n_nodes)
+    return steps_of(
+        dsf.GaussianRegression(dim=dim, noise_std=3.0),
+        weights,
+        step_size=step_size,
+        batch_size=batch_size,
+        n_steps=n_steps,
+        n_runs=n_runs,
+        engine=engine,
+        threads=threads,
+        dtype=dtype,
+        algorithm=algorithm,
+    )
 
 
 def normals(per_node_step: int, dtype: str = "float64") -> Timed:

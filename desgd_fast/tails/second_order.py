@@ -30,7 +30,7 @@ LEAST_BIN, LEAST_DEPTH = 8, 60
 # Probability with which a true model is refused, and the shift between two, in deviations, that refuses.
 MISFIT = 0.1
 AGREEMENT = 1.0
-# Posterior deviations are for a law drawn from the prior, and too long for most by this factor.
+# Posterior deviations times this: they are for a law drawn from the prior, and too long for most.
 SHRINK = 0.95
 # In a series spacings of different ranks err together, of which the posterior knows nothing.
 SHRINK_DEPENDENT = 1.4

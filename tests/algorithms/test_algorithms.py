@@ -263,10 +263,10 @@ def test_bad_steps_are_refused(change: dict, error: type, message: str) -> None:
         dsf.simulate(dsf.GaussianRegression(dim=20), PATH, **options)
 
 
-def gaussian_run(algorithm: algorithms.Algorithm, **options: object) -> Runs:
+def gaussian_run(algorithm: algorithms.Algorithm, W: np.ndarray = PATH, **options: object) -> Runs:
     problem = dsf.GaussianRegression(dim=3, noise_std=0.5)
     defaults = {"step_size": 0.1, "batch_size": 2, "n_steps": 12, "n_runs": 40, "rng": 1, "initial": 1.0}
-    return dsf.simulate(problem, PATH, algorithm=algorithm, **{**defaults, **options})
+    return dsf.simulate(problem, W, algorithm=algorithm, **{**defaults, **options})
 
 
 def plain_gradient(step: int, node: int, x: np.ndarray, run: int) -> np.ndarray:

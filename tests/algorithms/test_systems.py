@@ -53,19 +53,8 @@ def test_error_feedback_at_a_server_follows_its_recursion() -> None:
         sent = np.stack([truth.top_k(row, 1) for row in left])
         left = left - sent
         server = server - ETA * sent.mean(axis=0)
-    runs = dsf.simulate(
-        dsf.GaussianRegression(dim=3, noise_std=0.5),
-        STAR,
-        step_size=ETA,
-        batch_size=2,
-        n_steps=N_STEPS,
-        n_runs=RUN + 1,
-        initial=1.0,
-        algorithm=algorithm,
-        engine="collapsed",
-        rng=1,
-    )
-    np.testing.assert_allclose(runs.final[RUN], np.tile(server, (3, 1)), rtol=0, atol=1e-12)
+    final = ended(algorithm, W=STAR)
+    np.testing.assert_allclose(final, np.tile(server, (3, 1)), rtol=0, atol=1e-12)
 
 
 ATTACKS = {
@@ -107,19 +96,8 @@ def test_an_aggregation_of_moves_is_added_to_the_server() -> None:
     server = np.ones(3)
     for step in range(N_STEPS):
         server = server + truth.flag(-ETA * gradients(step, np.tile(server, (3, 1))), 2, 5, False)
-    final = dsf.simulate(
-        dsf.GaussianRegression(dim=3, noise_std=0.5),
-        STAR,
-        step_size=ETA,
-        batch_size=2,
-        n_steps=N_STEPS,
-        n_runs=RUN + 1,
-        initial=1.0,
-        algorithm=a.chain(a.flag(), a.adapt_then_combine()),
-        engine="collapsed",
-        rng=1,
-    ).final
-    np.testing.assert_allclose(final[RUN], np.tile(server, (3, 1)), rtol=0, atol=1e-9)
+    final = ended(a.chain(a.flag(), a.adapt_then_combine()), W=STAR)
+    np.testing.assert_allclose(final, np.tile(server, (3, 1)), rtol=0, atol=1e-9)
     with pytest.raises(ValueError, match="must adapt before it combines with flag"):
         gaussian_run(a.flag())
     with pytest.raises(ValueError, match="must not take local steps with flag"):

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from desgd_fast.common import tables
 
 NAN = math.nan
-MARKS = {"comma": ",", "semicolon": ";", "tab": "\t", "blanks": " "}
 
 
 def read(text: str | bytes, **options: object) -> tables.Table:
