@@ -87,7 +87,7 @@ def recorded(store: Path) -> set[int]:
     """Cells that the store has, in its arrays or in its journal."""
     import zarr
 
-    from desgd_fast.sweeps.store import Folder, Journal
+    from desgd_fast.sweeps.store.journal import Folder, Journal
 
     cells = {json.loads(line)["cell"] for lines in Journal(Folder(store)).blocks(1) for line in lines}
     if (store / "cell_status" / "zarr.json").exists():

@@ -16,11 +16,11 @@ import numpy as np
 import desgd_fast as dsf
 from bench._measure import Case, Timed
 from desgd_fast import algorithms, plots, tails
-from desgd_fast.theory.one_node import OneNode
-from desgd_fast.theory.population import Population
+from desgd_fast.theory.closed.one_node import OneNode
+from desgd_fast.theory.growth.population import Population
+from desgd_fast.theory.growth.roots import Walk
+from desgd_fast.theory.growth.roots import tail_index as find_tail_index
 from desgd_fast.theory.question import setting
-from desgd_fast.theory.roots import Walk
-from desgd_fast.theory.roots import tail_index as find_tail_index
 
 Row = dict[str, Any]
 Rows = Iterable[Row]

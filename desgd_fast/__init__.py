@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from desgd_fast.measurement.tail import measure_tail as measure_tail
     from desgd_fast.mixing.report import mixing_report as mixing_report
     from desgd_fast.mixing.rules import mixing_matrix as mixing_matrix
-    from desgd_fast.problems import images as images
     from desgd_fast.problems import laws as laws
     from desgd_fast.problems import losses as losses
-    from desgd_fast.problems import partitions as partitions
+    from desgd_fast.problems.data import images as images
+    from desgd_fast.problems.data import partitions as partitions
+    from desgd_fast.problems.data.poisoning import label_flip as label_flip
     from desgd_fast.problems.gaussian import GaussianRegression as GaussianRegression
     from desgd_fast.problems.laws import Law as Law
     from desgd_fast.problems.losses import Loss as Loss
     from desgd_fast.problems.networks import NeuralNetwork as NeuralNetwork
-    from desgd_fast.problems.poisoning import label_flip as label_flip
     from desgd_fast.problems.rows import DatasetRegression as DatasetRegression
     from desgd_fast.problems.rows import EmpiricalRisk as EmpiricalRisk
     from desgd_fast.problems.streams import StreamingRisk as StreamingRisk
@@ -59,18 +59,18 @@ _HOME = {
     "EmpiricalRisk": "problems.rows",
     "StreamingRisk": "problems.streams",
     "gradient_noise": "measurement.noise",
-    "label_flip": "problems.poisoning",
+    "label_flip": "problems.data.poisoning",
 }
 # Public module -> where it stands.
 _MODULES = {
     "algorithms": "algorithms",
-    "images": "problems.images",
+    "images": "problems.data.images",
     "initialisation": "theory.initialisation",
     "laws": "problems.laws",
     "losses": "problems.losses",
     "mixing": "mixing",
     "paper": "paper",
-    "partitions": "problems.partitions",
+    "partitions": "problems.data.partitions",
     "plots": "plots",
     "schedules": "algorithms.schedules",
     "tails": "tails",

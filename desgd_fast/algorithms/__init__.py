@@ -5,6 +5,11 @@
 chain(heavy_ball(0.9), local_steps(4))
 """
 
+from desgd_fast.algorithms.aggregation.attacks import a_little_is_enough as a_little_is_enough
+from desgd_fast.algorithms.aggregation.attacks import gaussian as gaussian
+from desgd_fast.algorithms.aggregation.attacks import inner_product as inner_product
+from desgd_fast.algorithms.aggregation.attacks import sign_flip as sign_flip
+from desgd_fast.algorithms.aggregation.attacks import zero as zero
 from desgd_fast.algorithms.aggregation.coordinates import coordinate_median as coordinate_median
 from desgd_fast.algorithms.aggregation.coordinates import mean as mean
 from desgd_fast.algorithms.aggregation.coordinates import trimmed_mean as trimmed_mean
@@ -24,11 +29,6 @@ from desgd_fast.algorithms.aggregation.wrappers import nearest_neighbour_mixing 
 from desgd_fast.algorithms.algorithm import Algorithm as Algorithm
 from desgd_fast.algorithms.algorithm import Part as Part
 from desgd_fast.algorithms.algorithm import chain as chain
-from desgd_fast.algorithms.attacks import a_little_is_enough as a_little_is_enough
-from desgd_fast.algorithms.attacks import gaussian as gaussian
-from desgd_fast.algorithms.attacks import inner_product as inner_product
-from desgd_fast.algorithms.attacks import sign_flip as sign_flip
-from desgd_fast.algorithms.attacks import zero as zero
 from desgd_fast.algorithms.compression.accordion import accordion as accordion
 from desgd_fast.algorithms.compression.atomic import atomic as atomic
 from desgd_fast.algorithms.compression.memory import compressed as compressed
@@ -43,9 +43,6 @@ from desgd_fast.algorithms.compression.quantisers import sign as sign
 from desgd_fast.algorithms.compression.sparsifiers import random_k as random_k
 from desgd_fast.algorithms.compression.sparsifiers import random_mask as random_mask
 from desgd_fast.algorithms.compression.sparsifiers import top_k as top_k
-from desgd_fast.algorithms.delays import delayed as delayed
-from desgd_fast.algorithms.delays import randomly_delayed as randomly_delayed
-from desgd_fast.algorithms.delays import stale_discount as stale_discount
 from desgd_fast.algorithms.local.adaptive import adabelief as adabelief
 from desgd_fast.algorithms.local.adaptive import adam as adam
 from desgd_fast.algorithms.local.adaptive import amsgrad as amsgrad
@@ -76,12 +73,6 @@ from desgd_fast.algorithms.own import compressor as compressor
 from desgd_fast.algorithms.own import local_rule as local_rule
 from desgd_fast.algorithms.own import message_rule as message_rule
 from desgd_fast.algorithms.own import participation_rule as participation_rule
-from desgd_fast.algorithms.participation import always as always
-from desgd_fast.algorithms.participation import bernoulli as bernoulli
-from desgd_fast.algorithms.participation import cyclic as cyclic
-from desgd_fast.algorithms.participation import markov as markov
-from desgd_fast.algorithms.participation import poisson as poisson
-from desgd_fast.algorithms.participation import woken as woken
 from desgd_fast.algorithms.presets import dpsgd as dpsgd
 from desgd_fast.algorithms.presets import extra as extra
 from desgd_fast.algorithms.presets import fedau as fedau
@@ -93,6 +84,15 @@ from desgd_fast.algorithms.presets import token_sgd as token_sgd
 from desgd_fast.algorithms.privacy import dice_sgd as dice_sgd
 from desgd_fast.algorithms.privacy import dp_sgd as dp_sgd
 from desgd_fast.algorithms.privacy import privacy_spent as privacy_spent
-from desgd_fast.algorithms.timing import adapt_then_combine as adapt_then_combine
-from desgd_fast.algorithms.timing import combine_then_adapt as combine_then_adapt
-from desgd_fast.algorithms.timing import local_steps as local_steps
+from desgd_fast.algorithms.time.delays import delayed as delayed
+from desgd_fast.algorithms.time.delays import randomly_delayed as randomly_delayed
+from desgd_fast.algorithms.time.delays import stale_discount as stale_discount
+from desgd_fast.algorithms.time.participation import always as always
+from desgd_fast.algorithms.time.participation import bernoulli as bernoulli
+from desgd_fast.algorithms.time.participation import cyclic as cyclic
+from desgd_fast.algorithms.time.participation import markov as markov
+from desgd_fast.algorithms.time.participation import poisson as poisson
+from desgd_fast.algorithms.time.participation import woken as woken
+from desgd_fast.algorithms.time.timing import adapt_then_combine as adapt_then_combine
+from desgd_fast.algorithms.time.timing import combine_then_adapt as combine_then_adapt
+from desgd_fast.algorithms.time.timing import local_steps as local_steps

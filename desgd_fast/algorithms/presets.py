@@ -5,10 +5,10 @@ from numpy.typing import ArrayLike
 
 from desgd_fast.algorithms import checks
 from desgd_fast.algorithms.algorithm import Algorithm, Part, chain
-from desgd_fast.algorithms.delays import delayed, stale_discount
 from desgd_fast.algorithms.local.momentum import sgd
-from desgd_fast.algorithms.participation import woken
-from desgd_fast.algorithms.timing import adapt_then_combine, local_steps
+from desgd_fast.algorithms.time.delays import delayed, stale_discount
+from desgd_fast.algorithms.time.participation import woken
+from desgd_fast.algorithms.time.timing import adapt_then_combine, local_steps
 from desgd_fast.common import check
 from desgd_fast.kernels.jit.compile import Matrix, Reals, inlined
 

@@ -12,19 +12,20 @@ except ImportError as error:
     raise ImportError("the command line needs typer: pip install 'desgd-fast[cli]'", name="typer") from error
 
 import desgd_fast
-from desgd_fast.cli import examples, groups, options, output
+from desgd_fast.cli import output
+from desgd_fast.cli.options import examples, given, groups
 
 # Command -> module that holds the function of that name; none of them imports anything heavy.
 COMMANDS = {
-    "run": "cli.run",
-    "tail": "cli.tail",
-    "alpha": "cli.theory",
-    "frontier": "cli.theory",
-    "sweep": "cli.sweep",
-    "show": "cli.sweep",
-    "paper": "cli.paper",
-    "atlas": "cli.atlas",
-    "doctor": "cli.doctor",
+    "run": "run",
+    "tail": "tail",
+    "alpha": "theory",
+    "frontier": "theory",
+    "sweep": "sweep",
+    "show": "sweep",
+    "paper": "paper",
+    "atlas": "atlas",
+    "doctor": "doctor",
 }
 
 # Click's class of all mistakes on a command line, wherever this version of typer keeps it.
@@ -38,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for _name, _module in COMMANDS.items():
-    _function = getattr(import_module(f"desgd_fast.{_module}"), _name)
+    _function = getattr(import_module(f"desgd_fast.cli.commands.{_module}"), _name)
     app.command(_name, epilog=examples.epilog(_name))(output.presented(groups.spread(_function)))
 
 
@@ -95,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (ValueError, TypeError, ImportError, RuntimeError) as error:
         if not (_raised_by_validation(error) or _names_an_extra(error)):
             raise
-        message = options.in_options(str(error), _command(arguments))
+        message = given.in_options(str(error), _command(arguments))
     except OSError as error:
         if error.errno is None:
             raise

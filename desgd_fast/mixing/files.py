@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from desgd_fast.common import files
-from desgd_fast.common.dialects import NUMBER, place
+from desgd_fast.common.files import contents
+from desgd_fast.common.files.dialects import NUMBER, place
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -90,7 +90,7 @@ def read_graph(path: Any, *, argument: str = "path") -> GraphFile:
     >>> dsf.mixing.read_graph(path).graph.number_of_nodes()
     3
     """
-    data = files.content(argument, path)
+    data = contents.content(argument, path)
     label = str(path)
     suffix = Path(label.lower().removesuffix(".gz")).suffix
     parsers: dict[str, Callable[[bytes], nx.Graph[Any]]] = {
@@ -105,7 +105,7 @@ def read_graph(path: Any, *, argument: str = "path") -> GraphFile:
         known = ", ".join((*parsers, ".adjlist", *_EDGE_LISTS[1:]))
         raise ValueError(f"{argument} must end in one of {known}, got {label!r}")
     else:
-        lines = _Lines(argument, label, files.text(argument, label, data), suffix)
+        lines = _Lines(argument, label, contents.text(argument, label, data), suffix)
         graph, header = lines.adjacency() if suffix == ".adjlist" else lines.edges()
     where = place(argument, label, 0)
     if graph.is_directed():
@@ -141,7 +141,7 @@ def _gml(data: bytes) -> "nx.Graph[Any]":
     import networkx as nx
 
     # Labels need not be there, nor differ; ids must.
-    return nx.parse_gml(files.text("GML", "", data), label="id")
+    return nx.parse_gml(contents.text("GML", "", data), label="id")
 
 
 def _parsed(

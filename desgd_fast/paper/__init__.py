@@ -6,15 +6,7 @@ Transactions 57(7), 2025), in the settings of their public code. Everything that
 by the preset ``"paper"`` alone.
 """
 
-from desgd_fast.paper.figures import (
-    EXPERIMENTS as EXPERIMENTS,
-)
-from desgd_fast.paper.figures import (
-    PRESETS as PRESETS,
-)
-from desgd_fast.paper.figures import (
-    Replication as Replication,
-)
-from desgd_fast.paper.figures import (
-    run as run,
-)
+from desgd_fast.paper.figures import EXPERIMENTS as EXPERIMENTS
+from desgd_fast.paper.figures import PRESETS as PRESETS
+from desgd_fast.paper.figures import Replication as Replication
+from desgd_fast.paper.figures import run as run

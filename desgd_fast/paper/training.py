@@ -13,7 +13,7 @@ from desgd_fast.common.warnings import DivergenceWarning
 from desgd_fast.measurement.layers import layer_tails
 from desgd_fast.paper.networks import Network, of_eight
 from desgd_fast.paper.table import Table
-from desgd_fast.problems import images
+from desgd_fast.problems.data import images
 from desgd_fast.problems.networks import NeuralNetwork
 from desgd_fast.simulation.training import train
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from desgd_fast.plots.axes import STYLES, axes_or_new
-from desgd_fast.theory.verdicts import RegimeMap
+from desgd_fast.theory.descents.verdicts import RegimeMap
 
 if TYPE_CHECKING:
     import xarray

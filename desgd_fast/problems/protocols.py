@@ -5,9 +5,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from desgd_fast.problems.data.partitions import Partition
 from desgd_fast.problems.laws import Law
 from desgd_fast.problems.losses import Loss
-from desgd_fast.problems.partitions import Partition
 
 
 @runtime_checkable

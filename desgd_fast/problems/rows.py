@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from desgd_fast.common import check, tables, threads
+from desgd_fast.common import check, threads
+from desgd_fast.common.files import tables
 from desgd_fast.common.warnings import LeftOutWarning, OptimumWarning
 from desgd_fast.kernels.draw.samples import DISTINCT, FLIP_FLOP, REPLACEMENT, RESHUFFLE, SHUFFLE_ONCE
 from desgd_fast.kernels.gradients import oracles
-from desgd_fast.problems import checks, losses, partitions
+from desgd_fast.problems import checks, losses
+from desgd_fast.problems.data import partitions
+from desgd_fast.problems.data.partition_report import PartitionReport
+from desgd_fast.problems.data.partitions import Partition
 from desgd_fast.problems.losses import CURVATURE, GRADIENT, HESSIAN, SLOPE, SLOPES, VALUE, Loss
-from desgd_fast.problems.partition_report import PartitionReport
-from desgd_fast.problems.partitions import Partition
 
 SAMPLINGS = {
     "replacement": REPLACEMENT,

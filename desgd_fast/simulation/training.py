@@ -23,7 +23,8 @@ from desgd_fast.loop import checks as loop_checks
 from desgd_fast.loop.loop import Loop
 from desgd_fast.loop.rules import rules_of
 from desgd_fast.loop.sources import sampling_bounds
-from desgd_fast.problems import checks, partitions
+from desgd_fast.problems import checks
+from desgd_fast.problems.data import partitions
 from desgd_fast.problems.networks import NeuralNetwork, _as_outputs, _drawn
 from desgd_fast.simulation.trained import Training
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from desgd_fast.common import check
 from desgd_fast.mixing.rules import mixing_matrix
 from desgd_fast.sweeps import checks
-from desgd_fast.sweeps.identity import Identity
+from desgd_fast.sweeps.identity.identity import Identity
 
 # The axis whose values may be graphs, and the argument that takes their mixing matrices.
 GRAPH, MATRIX = "graph", "W"

@@ -21,11 +21,11 @@ from desgd_fast.common.rng import RNG, key_from
 from desgd_fast.common.warnings import FailedCellsWarning, OtherVersionWarning
 from desgd_fast.sweeps import checks
 from desgd_fast.sweeps import grid as sweeps_grid
-from desgd_fast.sweeps.arrays import DONE, FAILED, WAITING, Arrays, Result
 from desgd_fast.sweeps.grid import Job
-from desgd_fast.sweeps.records import FAILURE, decode, encode, fields_of
 from desgd_fast.sweeps.results import SweepEstimate
-from desgd_fast.sweeps.store import JOURNAL, NOTE, Folder, Journal
+from desgd_fast.sweeps.store.arrays import DONE, FAILED, WAITING, Arrays, Result
+from desgd_fast.sweeps.store.journal import JOURNAL, NOTE, Folder, Journal
+from desgd_fast.sweeps.store.records import FAILURE, decode, encode, fields_of
 from desgd_fast.sweeps.workers import Dispatch, Outcome, limit_linear_algebra, one_thread, slots_for
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from typing import Any
 from desgd_fast.common import check
 from desgd_fast.sweeps import checks
 from desgd_fast.sweeps.grid import Job
-from desgd_fast.sweeps.records import encode, fields_of
+from desgd_fast.sweeps.store.records import encode, fields_of
 
 # Seconds of work in a batch: hides the cost of sending it, and is what a kill can cost a worker.
 BATCH_SECONDS = 0.2

@@ -11,7 +11,8 @@ from scipy import special
 
 from desgd_fast.common import check
 from desgd_fast.kernels.tails.blocks import measure_block_sums
-from desgd_fast.tails import checks, intervals
+from desgd_fast.tails import checks
+from desgd_fast.tails.intervals import classical
 from desgd_fast.tails.results import TailEstimate
 
 Array = NDArray[np.float64]
@@ -192,7 +193,7 @@ def _collect(
     xi_stderr = np.array([terms.xi_stderr for terms in found])[nearest, rows]
     n_blocks = np.array([terms.n_blocks for terms in found])[nearest, rows]
     quantile = -special.stdtrit(np.maximum(n_blocks - 1, 1), (1 - level) / 2)
-    low, high = intervals.normal_interval(xi, xi_stderr, quantile)
+    low, high = classical.normal_interval(xi, xi_stderr, quantile)
     if not epsilon:
         # Sums shorter than their terms: no stable law; what the scripts print there is negative.
         alpha = np.where(xi <= 0, np.inf, alpha)

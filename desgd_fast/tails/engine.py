@@ -12,7 +12,8 @@ from desgd_fast.common import check
 from desgd_fast.common.rng import RNG
 from desgd_fast.kernels.tails import selection as kernels
 from desgd_fast.kernels.tails.dependence import measure_dependence
-from desgd_fast.tails import checks, intervals, thresholds
+from desgd_fast.tails import checks, thresholds
+from desgd_fast.tails.intervals import classical
 from desgd_fast.tails.results import TailEstimate
 from desgd_fast.tails.samples import Samples, TopValues, top_values
 
@@ -320,11 +321,11 @@ def _package(
         xi_stderr = np.sqrt(variance / n_exponentials)
         stderr = np.where(xi > 0, xi_stderr * alpha**2, np.where(np.isnan(xi), np.nan, np.inf))
     if estimator.variance is None and dependent:
-        low, high = intervals.logarithmic_interval(xi, n_exponentials, out.quantile)
+        low, high = classical.logarithmic_interval(xi, n_exponentials, out.quantile)
     elif estimator.variance is None:
-        low, high = intervals.chi_square_interval(xi, n_exponentials, out.quantile)
+        low, high = classical.chi_square_interval(xi, n_exponentials, out.quantile)
     else:
-        low, high = intervals.normal_interval(xi, xi_stderr, out.quantile)
+        low, high = classical.normal_interval(xi, xi_stderr, out.quantile)
 
     def shaped(values: NDArray[Any]) -> Any:
         return values.reshape(samples.shape) if samples.bulk else values[0].item()
@@ -378,7 +379,7 @@ HILL = Estimator("Hill", hill)
 MOMENT = Estimator(
     "moment",
     moment,
-    intervals.moment_variance,
+    classical.moment_variance,
     least=3,
     omits="the interval leaves out the bias: long, it holds alpha in about 90 % of samples, but of log-gamma "
     "laws and mixtures in 0 to 80 %; tail_index counts the bias",
@@ -386,7 +387,7 @@ MOMENT = Estimator(
 PICKANDS = Estimator(
     "Pickands",
     pickands,
-    intervals.pickands_variance,
+    classical.pickands_variance,
     stride=4,
     offset=0,
     least=4,

@@ -17,19 +17,12 @@ from desgd_fast.common import check
 from desgd_fast.common import threads as common_threads
 from desgd_fast.common.rng import RNG, generator_from, key_from
 from desgd_fast.kernels.tails import selection as kernels
-from desgd_fast.tails import (
-    blocks,
-    checks,
-    comparison,
-    engine,
-    fit,
-    rivals,
-    second_order,
-    thresholds,
-    weighted,
-)
+from desgd_fast.tails import blocks, checks, engine, thresholds
 from desgd_fast.tails import samples as tails_samples
-from desgd_fast.tails.fits import GoodnessOfFit, LikelihoodRatio, TailComparison, ThresholdChoice
+from desgd_fast.tails.data import weighted
+from desgd_fast.tails.fit import comparison, distance, rivals
+from desgd_fast.tails.fit.results import GoodnessOfFit, LikelihoodRatio, TailComparison, ThresholdChoice
+from desgd_fast.tails.intervals import second_order
 from desgd_fast.tails.results import TailEstimate, TailPath
 
 __all__ = [
@@ -234,7 +227,7 @@ def tail_index(
     The weighted log spacings Z_i = i·log(X_(i)/X_(i+1)) are nearly exponential with mean xi·exp(f(i/n)),
     where f → 0 at the extreme end (Beirlant, Dierckx, Goegebeur & Matthys 1999; Feuerverger & Hall 1999).
     Here f is unknown: 0, or the bias of a law from one of four families, with prior probabilities that make
-    coverage alike (:mod:`desgd_fast.tails.biases`), plus Σ_j d_j·u^(r_j), r_j from 0.2 to 3.2, with
+    coverage alike (:mod:`desgd_fast.tails.intervals.biases`), plus Σ_j d_j·u^(r_j), r_j from 0.2 to 3.2, with
     independent normal d_j of variance ∝ r_j^0.8 whose common scale is 0.03, 0.2 or 1.5. Means of Z over bins
     of i, log-normal nearly, give the posterior of log xi in closed form. It is taken at the deepest threshold
     at which the model fits (chi-square at 10 %) and agrees with every higher one to within a deviation
@@ -881,7 +874,7 @@ def goodness_of_fit(
     n_resamples = check.positive_integer("n_resamples", n_resamples)
     progress = check.flag("progress", progress)
     with _all_threads(threads):
-        return fit.goodness_of_fit(_ordered(samples, 3), k, n_resamples, rng, progress)
+        return distance.goodness_of_fit(_ordered(samples, 3), k, n_resamples, rng, progress)
 
 
 def likelihood_ratio(

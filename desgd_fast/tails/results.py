@@ -195,7 +195,7 @@ class TailPath:
     def interval(self, k: NDArray[np.int64] | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Pointwise confidence interval for alpha, (ci_low, ci_high), at the given k (default: every k)."""
         from desgd_fast.tails.checks import path_places
-        from desgd_fast.tails.intervals import path_interval
+        from desgd_fast.tails.intervals.classical import path_interval
 
         places = self.k if k is None else path_places("k", k, self.alpha.size)
         return path_interval(self.alpha, self.signed_xi, places, self.n_censored, self.level)

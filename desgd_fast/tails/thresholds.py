@@ -12,7 +12,7 @@ from desgd_fast.kernels.tails import resampling as tails_resampling
 from desgd_fast.kernels.tails import selection as kernels
 from desgd_fast.kernels.tails import threshold as tails_threshold
 from desgd_fast.tails import checks
-from desgd_fast.tails.pieces import pieces
+from desgd_fast.tails.fit.pieces import pieces
 from desgd_fast.tails.samples import TopValues
 
 MIN_AMSE, DOUBLE_BOOTSTRAP, KOLMOGOROV_SMIRNOV = "min-amse", "double-bootstrap", "ks"

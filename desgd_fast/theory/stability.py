@@ -22,18 +22,20 @@ from desgd_fast.common.progress import progress_bar
 from desgd_fast.common.warnings import LightTailWarning, NotStationaryWarning, PrecisionWarning
 from desgd_fast.problems import checks as problems_checks
 from desgd_fast.problems.protocols import Problem
-from desgd_fast.theory import checks, one_node, roots, second_moments
-from desgd_fast.theory.comparison import compare, norm_bound, regime_map
-from desgd_fast.theory.divergence import divergence
-from desgd_fast.theory.factors import BatchFactor, Factor
+from desgd_fast.theory import checks
+from desgd_fast.theory.closed import one_node, second_moments
+from desgd_fast.theory.closed.factors import BatchFactor, Factor
+from desgd_fast.theory.closed.one_node import OneNode
+from desgd_fast.theory.closed.second_moments import SecondMoments
+from desgd_fast.theory.descents.comparison import compare, norm_bound, regime_map
+from desgd_fast.theory.growth import roots
+from desgd_fast.theory.growth.divergence import divergence
+from desgd_fast.theory.growth.particles import Particles
+from desgd_fast.theory.growth.population import Population
+from desgd_fast.theory.growth.roots import Walk
 from desgd_fast.theory.moments import has_closed_law, recursion
-from desgd_fast.theory.one_node import OneNode
-from desgd_fast.theory.particles import Particles
-from desgd_fast.theory.population import Population
 from desgd_fast.theory.question import Distant, Setting, question, setting
 from desgd_fast.theory.results import CriticalStepSize, DominatingRow, Growth, TailIndex
-from desgd_fast.theory.roots import Walk
-from desgd_fast.theory.second_moments import SecondMoments
 
 __all__ = [
     "compare",

@@ -291,7 +291,8 @@ def test_help_and_version(desgd: Desgd) -> None:
 
 
 def test_choices_are_those_of_the_library() -> None:
-    from desgd_fast.cli import graph, run
+    from desgd_fast.cli.commands import run
+    from desgd_fast.cli.options import graph
     from desgd_fast.mixing import rules as mixing
     from desgd_fast.simulation import engines
 
@@ -312,7 +313,7 @@ def test_networks_that_change_and_who_takes_part_have_names(desgd: Desgd) -> Non
 def test_what_is_computed_takes_the_problems_graphs_and_algorithms_that_are_run() -> None:
     from dataclasses import fields
 
-    from desgd_fast.cli import algorithms, graph, problem
+    from desgd_fast.cli.options import algorithms, graph, problem
 
     shared = {
         field.name

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 import desgd_fast as dsf
 from desgd_fast import cli
-from desgd_fast.cli import examples, output
+from desgd_fast.cli import output
+from desgd_fast.cli.options import examples
 from tests.cli.test_cli import DIABETES, SMALL, Desgd
 
 SWEEP = """

@@ -10,7 +10,7 @@ import xarray as xr
 
 import desgd_fast as dsf
 from desgd_fast import cli
-from desgd_fast.cli import sweep_config
+from desgd_fast.cli.commands import sweep_config
 from tests.cli.test_cli import Desgd
 
 CONFIG = """\

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from desgd_fast import tails
-from desgd_fast.cli import options
+from desgd_fast.cli.options import given
 from tests.cli.test_cli import Desgd
 
 ONE = ("--estimator", "hill", "--no-picture")
@@ -135,10 +135,10 @@ def test_what_a_message_advises_can_be_typed(
 def test_arguments_of_the_estimators_are_options_of_the_command() -> None:
     from typing import get_args
 
-    from desgd_fast.cli import tail
+    from desgd_fast.cli.commands import tail
 
     for estimator in get_args(tail.Estimator):
-        assert options.taken_by(getattr(tails, estimator), dict.fromkeys(tail.ARGUMENTS.values()))
+        assert given.taken_by(getattr(tails, estimator), dict.fromkeys(tail.ARGUMENTS.values()))
 
 
 def test_one_estimator_that_cannot_answer_hides_no_other(desgd: Desgd) -> None:

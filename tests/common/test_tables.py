@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from desgd_fast.common import tables
+from desgd_fast.common.files import tables
 
 NAN = math.nan
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import desgd_fast as dsf
-from desgd_fast.paper import atlas
-from desgd_fast.paper.systems import systems
+from desgd_fast.paper.atlas import atlas
+from desgd_fast.paper.atlas.systems import systems
 
 BOUNDED = {
     "clipped",

@@ -30,7 +30,7 @@ from hypothesis import strategies as st
 from scipy import sparse, special
 
 import desgd_fast as dsf
-from desgd_fast.sweeps.identity import Identity
+from desgd_fast.sweeps.identity.identity import Identity
 
 ROOT = Path(__file__).parents[2]
 
@@ -558,7 +558,7 @@ SERVER = """
 import sys, json, collections, functools
 from decimal import Decimal
 import numpy as np, pandas as pd
-from desgd_fast.sweeps.identity import Identity
+from desgd_fast.sweeps.identity.identity import Identity
 class Holder:
     def __init__(self, value): self.value = value
     def method(self, x): return self.value

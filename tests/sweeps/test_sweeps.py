@@ -30,10 +30,10 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 import desgd_fast as dsf
 from bench.sweeps import under_fire
 from desgd_fast.common.warnings import FailedCellsWarning, OtherVersionWarning
-from desgd_fast.sweeps import arrays, records
-from desgd_fast.sweeps import store as sweeps_store
 from desgd_fast.sweeps import sweeping as sweeps
 from desgd_fast.sweeps import workers as sweeps_workers
+from desgd_fast.sweeps.store import arrays, records
+from desgd_fast.sweeps.store import journal as sweeps_store
 from tests.sweeps import sweep_functions as functions
 
 ROOT = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ import pytest
 from scipy import optimize, special, stats
 
 from desgd_fast import tails
-from desgd_fast.tails.discrete import log_zeta
+from desgd_fast.tails.data.discrete import log_zeta
 from tests.truth import tails as reference
 
 

@@ -8,7 +8,7 @@ from scipy import special, stats
 
 from desgd_fast import tails
 from desgd_fast.kernels.tails import spacings as kernels
-from desgd_fast.tails import biases, second_order
+from desgd_fast.tails.intervals import biases, second_order
 from desgd_fast.tails.thresholds import minimal_error
 
 FIELDS = ("alpha", "xi", "stderr", "xi_stderr", "ci_low", "ci_high", "k", "threshold", "n_used", "n_ties")

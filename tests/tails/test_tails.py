@@ -7,7 +7,7 @@ import pytest
 from scipy import special, stats
 
 from desgd_fast import tails
-from desgd_fast.tails.intervals import LARGE_SHAPE, gamma_quantile_ratio
+from desgd_fast.tails.intervals.classical import LARGE_SHAPE, gamma_quantile_ratio
 from tests.truth import tails as reference
 
 
@@ -90,7 +90,7 @@ def test_asymptotic_errors_are_the_published_variances(student):
 
 
 def test_pickands_variance_is_continuous_at_zero():
-    from desgd_fast.tails.intervals import pickands_variance
+    from desgd_fast.tails.intervals.classical import pickands_variance
 
     xi = np.array([-1e-4, 0.0, 1e-4])
     assert pickands_variance(xi) == pytest.approx(np.full(3, 3 / (4 * math.log(2) ** 4)), rel=1e-3)

@@ -12,7 +12,7 @@ from scipy import optimize, stats
 from desgd_fast import tails
 from desgd_fast.common.rng import key_from
 from desgd_fast.kernels.tails import resampling as tails_resampling
-from desgd_fast.tails import pieces
+from desgd_fast.tails.fit import pieces
 from tests.truth import tails as reference
 
 

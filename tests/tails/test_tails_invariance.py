@@ -346,7 +346,7 @@ def test_intervals_exist_at_every_level(level):
 
 
 def test_the_variance_of_pickands_tends_to_its_limits():
-    from desgd_fast.tails.intervals import pickands_variance
+    from desgd_fast.tails.intervals.classical import pickands_variance
 
     # x²/(2 ln²2) as x → ∞, x²/(4 ln²2) as x → −∞.
     x = np.array([600.0, 5000.0, -600.0, -5000.0])

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from desgd_fast import GaussianRegression, algorithms, mixing_matrix, theory
-from desgd_fast.theory.one_node import OneNode
+from desgd_fast.theory.closed.one_node import OneNode
+from desgd_fast.theory.closed.second_moments import SecondMoments
 from desgd_fast.theory.question import setting
-from desgd_fast.theory.second_moments import SecondMoments
 from tests.harness import ORDERS, ordered
 from tests.truth import theory as reference
 

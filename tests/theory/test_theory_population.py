@@ -9,12 +9,12 @@ from scipy import signal, stats
 
 from desgd_fast import GaussianRegression, mixing_matrix, plots, simulate, theory
 from desgd_fast.common.warnings import LightTailWarning, NotStationaryWarning
-from desgd_fast.theory.one_node import OneNode
-from desgd_fast.theory.population import Population, estimate, square_root
+from desgd_fast.theory.closed.one_node import OneNode
+from desgd_fast.theory.growth.population import Population, estimate, square_root
+from desgd_fast.theory.growth.roots import Walk
+from desgd_fast.theory.growth.roots import tail_index as find_tail_index
+from desgd_fast.theory.growth.series import Series
 from desgd_fast.theory.question import setting
-from desgd_fast.theory.roots import Walk
-from desgd_fast.theory.roots import tail_index as find_tail_index
-from desgd_fast.theory.series import Series
 from tests.harness import ORDERS, ordered
 from tests.truth import theory as reference
 

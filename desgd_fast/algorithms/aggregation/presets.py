@@ -7,7 +7,7 @@ from desgd_fast.algorithms.aggregation.distances import nearest_neighbour_averag
 from desgd_fast.algorithms.aggregation.wrappers import bucketing
 from desgd_fast.algorithms.algorithm import Algorithm, chain
 from desgd_fast.algorithms.local.momentum import moving_average
-from desgd_fast.algorithms.timing import adapt_then_combine
+from desgd_fast.algorithms.time.timing import adapt_then_combine
 from desgd_fast.common import check
 
 

@@ -8,7 +8,7 @@ from desgd_fast.algorithms.compression.memory import compressed
 from desgd_fast.algorithms.compression.quantisers import logarithmic_byte
 from desgd_fast.algorithms.compression.sparsifiers import REAL_BITS
 from desgd_fast.algorithms.messages import consensus_step as consensus_step_of
-from desgd_fast.algorithms.timing import adapt_then_combine
+from desgd_fast.algorithms.time.timing import adapt_then_combine
 from desgd_fast.common import check
 from desgd_fast.kernels.jit.compile import Matrix, Reals, inlined
 

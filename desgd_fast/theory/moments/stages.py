@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,13 +42,6 @@ class Moments:
             return self
         raw = None if self.raw is None else probability * self.raw
         return Moments(probability * self.weight, probability * self.mean, raw)
-
-
-class Stage(Protocol):
-    """One thing that happens to all nodes."""
-
-    def forward(self, moments: Moments) -> Moments:
-        """The moments after it."""
 
 
 def _outer(left: Array, right: Array) -> Array:

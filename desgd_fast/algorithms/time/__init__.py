@@ -1,0 +1,1 @@
+"""When nodes move: who takes part, local steps, gradients that come late."""

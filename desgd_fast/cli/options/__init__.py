@@ -1,0 +1,1 @@
+"""Options that commands share: problems, graphs, algorithms, and how they are given."""

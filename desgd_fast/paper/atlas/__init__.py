@@ -1,0 +1,1 @@
+"""An atlas of published systems: class, frontiers and tails, computed and measured."""

@@ -1,0 +1,1 @@
+"""What a computation is: two that may give different numbers are told apart."""

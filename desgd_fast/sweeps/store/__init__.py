@@ -1,0 +1,1 @@
+"""What a sweep keeps on disk: a journal of records, and arrays."""

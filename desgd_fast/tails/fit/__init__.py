@@ -1,0 +1,1 @@
+"""Whether a power law describes the tail: distances, rivals, several estimators on one sample."""
