@@ -93,8 +93,9 @@ def hill_of_weights(
     total = float(top.sum())
     xi = float((top * logs).sum() / total)
     effective = total**2 / float((top**2).sum())
-    if top.min() < 1:
-        effective = min(effective, (xi * total) ** 2 / float((top**2 * (logs - xi) ** 2).sum()))
+    squares = float((top**2 * (logs - xi) ** 2).sum())
+    if top.min() < 1 and squares > 0:
+        effective = min(effective, (xi * total) ** 2 / squares)
     few = (f"the weights leave {effective:.1f} independent values' worth",) if effective < 10 else ()
     return single.estimate(
         single.Place(
