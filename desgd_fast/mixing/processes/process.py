@@ -60,6 +60,8 @@ class MixingProcess:
         and the uniforms that bring it about; rounds from 1 on have one law, given the memory. Exact second
         moments follow the memory through them where there is no ``quadratic``, or where a participation
         reads the memory.
+    walk : (n_nodes, n_nodes) sparse array or None
+        Transitions P, where one model walks from node to node as a Markov chain, whose law is ``mean``.
 
     Examples
     --------
@@ -85,6 +87,7 @@ class MixingProcess:
     outcomes: Callable[[int, NDArray[np.float64]], Sequence[tuple[float, Any]]] | None = field(
         default=None, repr=False
     )
+    walk: sparse.csr_array | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         indices, indptr = (

@@ -155,6 +155,7 @@ def token(chain: "nx.Graph[Any] | Any") -> MixingProcess:
         common=True,
         name=f"token({n_nodes} nodes)",
         outcomes=outcomes,
+        walk=transitions,
     )
 
 
