@@ -1,8 +1,8 @@
 """A model that walks from node to node: h(s) is the Perron root of the walk weighed with what nodes do.
 
 ‖x⁺‖ / ‖x‖ at node j has a law of its own wherever x points, m_j(s) = E(‖x⁺‖ / ‖x‖)^s. Along a Markov chain
-with transitions P the moments grow like the powers of the matrix P_ij m_j(s), and rho = Σ π_j rho_j (Donsker &
-Varadhan, 1975; Gürbüzbalaban, Hu, Şimşekli & Zhu, TMLR 2023, for step sizes that are such a chain).
+with transitions P the moments grow like the powers of the matrix P_ij m_j(s), and rho = Σ π_j rho_j
+(Donsker & Varadhan, 1975; Gürbüzbalaban, Hu, Şimşekli & Zhu, TMLR 2023, on steps that are such a chain).
 """
 
 import math
