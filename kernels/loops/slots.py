@@ -116,6 +116,7 @@ class Rules(NamedTuple):
     common: bool
     aggregates: bool
     combine: Any
+    aggregation_normals: int
     aggregation_uniforms: int
     aggregation_parameters: Reals
     of_moves: bool
