@@ -87,6 +87,7 @@ from desgd_fast.algorithms.privacy import privacy_spent as privacy_spent
 from desgd_fast.algorithms.time.delays import delayed as delayed
 from desgd_fast.algorithms.time.delays import randomly_delayed as randomly_delayed
 from desgd_fast.algorithms.time.delays import stale_discount as stale_discount
+from desgd_fast.algorithms.time.flows import dadao as dadao
 from desgd_fast.algorithms.time.participation import always as always
 from desgd_fast.algorithms.time.participation import bernoulli as bernoulli
 from desgd_fast.algorithms.time.participation import cyclic as cyclic

@@ -53,6 +53,9 @@ class Part:
         ``look(place, iterate, memory, uniforms, parameters)`` of a local rule moves ``place``, a copy of
         the iterate, to where the gradient is taken; memory and uniforms are those that the rule then gets.
         It is called for nodes that take no part, too, and may change the memory.
+    flows : bool
+        Whether looking also moves the iterate itself, of nodes that take no part too, as a flow between the
+        events of Poisson clocks does.
     woken : bool
         Whether a participation asks the mixing process who is awake.
     keeps_iterates : bool
@@ -113,6 +116,7 @@ class Part:
     width: int = 1
     role: str = ""
     look: Callable[..., Any] | None = field(default=None, repr=False)
+    flows: bool = False
     woken: bool = False
     keeps_iterates: bool = False
     twice: bool = False

@@ -282,6 +282,8 @@ def choose_places(
         for t in range(size):
             place[t] = iterate[t]
         draw_variates(RULES, counter, node, 0, rules.local_uniforms, uniforms, uniforms)
+        if rules.local_shared[SHARED_UNIFORMS] > 0:
+            share_variates(RULES, counter, rules.local_shared, borrow(desk.normals), uniforms)
         kept = rows(memory, node * rules.local_memory + cuts[LOOK_MEMORY], cuts[LOOK_VECTORS])
         if cuts[LOOK_KEEPS] and counter.step == 0:
             for v in range(cuts[LOOK_VECTORS]):

@@ -60,6 +60,9 @@ class MixingProcess:
         and the uniforms that bring it about; rounds from 1 on have one law, given the memory. Exact second
         moments follow the memory through them where there is no ``quadratic``, or where a participation
         reads the memory.
+    event_rate : float or None
+        Rounds in a unit of time, where rounds are the events of Poisson clocks: the waiting times between
+        them are exponential.
 
     Examples
     --------
@@ -85,6 +88,7 @@ class MixingProcess:
     outcomes: Callable[[int, NDArray[np.float64]], Sequence[tuple[float, Any]]] | None = field(
         default=None, repr=False
     )
+    event_rate: float | None = None
 
     def __post_init__(self) -> None:
         indices, indptr = (

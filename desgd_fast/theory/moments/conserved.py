@@ -29,19 +29,29 @@ class Conserved:
     label: NDArray[np.int64]
 
     @classmethod
-    def of(cls, rows: Rows, made: Sequence[Direction], waiting: bool, chain: Chain) -> "Conserved":
-        """What the outcomes of the local rules leave at zero; ``waiting`` if a node may take no part."""
-        outcomes = [one.memory for one in made] + [one.looked for one in made if waiting]
+    def of(cls, rows: Rows, made: Sequence[list[Direction]], waiting: bool, chain: Chain) -> "Conserved":
+        """What the outcomes of the local rules leave at zero; ``waiting`` if a node may take no part.
+
+        Each list in ``made`` holds what may happen at the nodes of one step.
+        """
         held, n = rows.local_memory, rows.n
-        changes = [np.pad(one, ((1, n - 1 - held), (0, 0))) for one in outcomes]
+        together = [
+            [
+                np.pad(memory, ((1, n - 1 - held), (0, 0)))
+                for one in listed
+                for memory in _changes(one, waiting)
+            ]
+            for listed in made
+        ]
+        changes = [change for listed in together for change in listed]
         maps, entering = [one[:, :n] for one in changes], [one[:, n:] for one in changes]
         memory = np.eye(n)[1 : 1 + held]
         each = _staying(np.delete(memory, np.array(rows.mixed, int) - 1, axis=0), entering, maps)
         summed = np.zeros((0, n))
         if chain.keeps_sums:
             # Nodes that differ in their outcomes must still all move the same form.
-            apart = [(one - maps[0]) @ _kernel(each).T for one in maps[1:]]
-            summed = _staying(memory, [*entering, *apart], maps[:1])
+            apart = [(one - listed[0])[:, :n] @ _kernel(each).T for listed in together for one in listed[1:]]
+            summed = _staying(memory, [*entering, *apart], [listed[0][:, :n] for listed in together])
         return cls(each, _kernel(np.vstack([each, _kernel(summed)])), _label(chain))
 
     def removed(self, states: Array) -> Array:
@@ -68,6 +78,11 @@ class Conserved:
             turned = np.moveaxis(raw, (-2, -1), (-4, -3))
             raw = self.removed(turned)
         return np.ascontiguousarray(raw)
+
+
+def _changes(one: Direction, waiting: bool) -> list[Array]:
+    """What a node may make of its memory in one outcome."""
+    return [one.memory, one.looked] if waiting else [one.memory]
 
 
 def _kernel(matrix: Array) -> Array:

@@ -115,7 +115,7 @@ class Recursion:
 
     @cached_property
     def _conserved(self) -> Conserved:
-        made = [one for _, listed in self._directions for one in listed]
+        made = [listed for _, listed in self._directions]
         algorithm = self.algorithm
         waiting = algorithm.participation is not None or isinstance(algorithm.local_steps, tuple)
         return Conserved.of(self._rows, made, waiting, self._chain)
