@@ -67,7 +67,8 @@ class Part:
         The last so many vectors of memory do not grow with iterates and gradients, as means of curvatures.
     of_moves : bool
         Whether an aggregation is given moves since the step began, as a server is given gradients, and what
-        it makes of them is added to the receiver's iterate; nodes have to move before they mix.
+        it makes of them is added to the mean (by W) of the iterates they began at; nodes have to move before
+        they mix.
     by_sample : bool
         Whether a local rule works on every sample's gradient before they are averaged; it then keeps and
         draws nothing, and comes before all that do not.

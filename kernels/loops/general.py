@@ -470,7 +470,11 @@ def attack_messages(rules: Rules, counter: Counter, post: Post) -> None:
 def aggregate(
     rules: Rules, counter: Counter, node: int, sent: Matrix, before: Matrix, weights: Reals, out: Reals
 ) -> None:
-    """Into out: what the node, or the server, makes of all that it received at this step, or of its moves."""
+    """Into out: what the node, or the server, makes of all that it received at this step.
+
+    Of moves, what it makes is added to the mean of the iterates they began at: nodes that differ would differ
+    for ever, were each to add it to its own.
+    """
     begin, own, count, size = rules.indptr[node], -1, 0, out.size
     n_links = rules.indptr[node + 1] - begin
     received, of_links = np.empty((n_links, size)), np.empty(n_links)
@@ -489,8 +493,9 @@ def aggregate(
     rules.combine(out, rows(received, 0, count), entries(of_links, 0, count), own, drawn, numbers)
     outlive((received, of_links, uniforms))
     if rules.of_moves:
-        for t in range(size):
-            out[t] += before[node, t]
+        for e in range(begin, begin + n_links):
+            for t in range(size):
+                out[t] += weights[e] * before[rules.indices[e], t]
 
 
 @elementary

@@ -1,5 +1,6 @@
 """The general population: any homogeneous algorithm, on any problem, against exact and published values."""
 
+import math
 from itertools import permutations, product
 from typing import Any
 
@@ -105,6 +106,16 @@ def test_bounded_steps_have_all_moments_and_no_rate(
         assert theory.tail_index(problem, [[1.0]], **options).alpha == np.inf
     with pytest.raises(ValueError, match="algorithm must be linear or homogeneous"):
         theory.moment_growth(problem, [[1.0]], 1.0, **options)
+
+
+@pytest.mark.parametrize("algorithm", [algorithms.extra(), algorithms.gradient_tracking()])
+def test_rounding_does_not_keep_alive_what_an_algorithm_leaves_at_zero(algorithm: Any) -> None:
+    options = {"step_size": 0.15, "batch_size": 1, "algorithm": algorithm}
+    problem, ring = dsf.GaussianRegression(dim=2), dsf.mixing_matrix(nx.cycle_graph(4))
+    rho = theory.lyapunov_exponent(problem, ring, rng=0, **options)
+    # log h is convex: rho is at most half of what is known exactly. Thousands of steps shrink far below 1e-16.
+    assert rho.value * rho.burn_in < -100
+    assert rho.value < math.log(theory.second_moment_growth(problem, ring, **options)) / 2
 
 
 def test_no_stationary_law_gives_nan_and_a_warning() -> None:

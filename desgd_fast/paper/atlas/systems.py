@@ -40,9 +40,12 @@ def systems() -> dict[str, System]:
     on_ring = {
         "DE-SGD": (a.sgd(), "Lian et al., NeurIPS 2017"),
         "adapt then combine": (a.adapt_then_combine(), "Chen & Sayed, IEEE TSP 2012"),
+        "heavy ball": (a.heavy_ball(0.5), "Polyak, 1964"),
         "momentum": (a.moving_average(0.9), "Yu et al., ICML 2019"),
         "Nesterov": (a.nesterov(0.5), "Sutskever et al., ICML 2013"),
         "gradient tracking": (a.gradient_tracking(), "Pu & Nedić, Math. Program. 2021"),
+        "EXTRA": (a.extra(), "Shi et al., SIAM J. Optim. 2015"),
+        "late gradients": (a.delayed(2), "Agarwal & Duchi, NeurIPS 2011"),
         "local steps": (a.local_steps(5), "Stich, ICLR 2019"),
         "Bernoulli gradients": (a.bernoulli(0.5), ""),
         "optimistic": (a.optimistic(), "Daskalakis et al., ICLR 2018"),
@@ -94,15 +97,30 @@ def systems() -> dict[str, System]:
         "Krum under ALIE": (attacked(a.krum(1)), "Baruch et al., NeurIPS 2019"),
         "median under ALIE": (attacked(a.coordinate_median()), "Baruch et al., NeurIPS 2019"),
     }
+    half = mixing.server(N_NODES, N_NODES // 2)
     changing = {
-        "link failures": (mixing.link_failures(ring, 0.3), "one link in three is down"),
-        "pairwise gossip": (mixing.pairwise_gossip(graph), "Boyd et al., IEEE TIT 2006"),
-        "random matching": (mixing.random_matching(graph), ""),
-        "one-peer exponential": (mixing.one_peer_exponential(N_NODES), "Ying et al., NeurIPS 2021"),
+        "link failures": (mixing.link_failures(ring, 0.3), a.sgd(), "one link in three is down"),
+        "node dropout": (mixing.node_dropout(ring, 0.3), a.sgd(), "one node in three is away"),
+        "pairwise gossip": (mixing.pairwise_gossip(graph), a.sgd(), "Boyd et al., IEEE TIT 2006"),
+        "random matching": (mixing.random_matching(graph), a.sgd(), ""),
+        "one-peer exponential": (
+            mixing.one_peer_exponential(N_NODES),
+            a.sgd(),
+            "Ying et al., NeurIPS 2021",
+        ),
+        "FedAvg": (half, a.fedavg(5), "McMahan et al., AISTATS 2017"),
+        "FedBuff": (half, a.fedbuff([0.5, 0.3, 0.2]), "Nguyen et al., AISTATS 2022"),
+        "FedAU": (mixing.server(N_NODES), a.fedau(0.5), "Wang & Ji, ICLR 2024"),
+        "token": (mixing.token(graph), a.token_sgd(), "Johansson et al., SIAM J. Optim. 2009"),
+        "self-repellent token": (
+            mixing.self_repellent_token(graph, 2.0),
+            a.token_sgd(),
+            "Hu et al., ICLR 2024",
+        ),
     }
     return (
         {"Dis-SGD": System(alone, a.sgd(), "no node meets another")}
         | {name: System(ring, *rest) for name, rest in on_ring.items()}
         | {name: System(server, *rest) for name, rest in at_server.items()}
-        | {name: System(W, a.sgd(), source) for name, (W, source) in changing.items()}
+        | {name: System(*rest) for name, rest in changing.items()}
     )

@@ -27,6 +27,7 @@ from desgd_fast.kernels.loops import general
 from desgd_fast.kernels.loops.steps import Span
 from desgd_fast.loop.loop import Loop
 from desgd_fast.theory.growth.population import LONGEST_INTERVAL, SPREAD
+from desgd_fast.theory.moments.conserved import Conserved, conserved
 from desgd_fast.theory.question import epoch
 
 Array = NDArray[np.float64]
@@ -64,6 +65,9 @@ class Particles:
         self._at_rows = isinstance(self.loop.source, Rows)
         # A particle copied halfway through a permutation would go on with another's.
         self._epoch = epoch(self.problem, self.experiment)
+        asked = self.experiment
+        # Rounding would keep what is zero in the law alive while all else shrinks.
+        self._conserved = conserved(asked.algorithm, asked.process, self.problem.dim)
         self._begin(1.0)
         self._source, self._target = (np.zeros(self.most, np.int64) for _ in range(2))
 
@@ -111,12 +115,20 @@ class Particles:
                 span = Span(self.step, self.stride, _NEVER, 0)
                 sizes = self.experiment.step_sizes
                 runs.grow_runs(self._state, loop.source, loop.rules, sizes, key, span, logs)
+                if self._conserved is not None:
+                    self._forget(self._conserved)
                 self._record(s, logs, sums[k])
                 watch(self.step)
                 self.step += self.stride
                 if s != 0:
                     self._resample()
         return sums
+
+    def _forget(self, zero: Conserved) -> None:
+        """Set to zero what the algorithm leaves there."""
+        memory = self._state.memory
+        shape = (len(memory), self.experiment.n_nodes, -1, memory.shape[-1])
+        memory[...] = zero.removed_from_memory(memory.reshape(shape)).reshape(memory.shape)
 
     def _record(self, s: float, logs: Array, sums: Array) -> None:
         """Turn the growth of every particle into its weight and its part in the sums."""

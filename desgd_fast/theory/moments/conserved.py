@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
-from desgd_fast.theory.moments.parts import Direction, Rows
-from desgd_fast.theory.moments.rounds import Chain
+from desgd_fast.algorithms import Algorithm
+from desgd_fast.mixing import MixingProcess
+from desgd_fast.theory.moments.parts import Direction, Rows, directions
+from desgd_fast.theory.moments.rounds import Chain, chain, period
 
 Array = NDArray[np.float64]
 
@@ -29,11 +31,10 @@ class Conserved:
     label: NDArray[np.int64]
 
     @classmethod
-    def of(cls, rows: Rows, made: Sequence[list[Direction]], waiting: bool, chain: Chain) -> "Conserved":
-        """What the outcomes of the local rules leave at zero; ``waiting`` if a node may take no part.
-
-        Each list in ``made`` holds what may happen at the nodes of one step.
-        """
+    def of(cls, rows: Rows, made: Sequence[list[Direction]], chain: Chain) -> "Conserved":
+        """What the outcomes of the local rules leave at zero; a list holds what nodes may do at one step."""
+        algorithm = rows.algorithm
+        waiting = algorithm.participation is not None or isinstance(algorithm.local_steps, tuple)
         held, n = rows.local_memory, rows.n
         together = [
             [
@@ -56,28 +57,50 @@ class Conserved:
 
     def removed(self, states: Array) -> Array:
         """States (…, nodes, n·c) without their parts along what is conserved."""
-        if not (len(self.each) or len(self.summed)):
+        if not self:
             return states
-        n = (self.each if len(self.each) else self.summed).shape[1]
-        wide = states.reshape(*states.shape[:-1], n, -1)
-        if len(self.each):
-            wide = wide - np.einsum("fr,fs,...isc->...irc", self.each, self.each, wide)
-        if len(self.summed):
+        wide = states.reshape(*states.shape[:-1], self.each.shape[1], -1)
+        return self._removed(wide, self.each, self.summed).reshape(states.shape)
+
+    def removed_from_memory(self, memory: Array) -> Array:
+        """What nodes remember, (…, nodes, vectors of local rules, c), likewise."""
+        local = slice(1, 1 + memory.shape[-2])
+        return self._removed(memory, self.each[:, local], self.summed[:, local])
+
+    def __bool__(self) -> bool:
+        return len(self.each) + len(self.summed) > 0
+
+    def _removed(self, wide: Array, each: Array, summed: Array) -> Array:
+        if len(each):
+            wide = wide - np.einsum("fr,fs,...isc->...irc", each, each, wide)
+        if len(summed):
             member = np.eye(self.label.max() + 1)[self.label]
             share = member @ (member / member.sum(axis=0)).T
-            wide = wide - np.einsum(
-                "fr,fs,ij,...jsc->...irc", self.summed, self.summed, share, wide, optimize=True
-            )
-        return np.asarray(wide.reshape(states.shape))
+            wide = wide - np.einsum("fr,fs,ij,...jsc->...irc", summed, summed, share, wide, optimize=True)
+        return np.asarray(wide)
 
     def removed_twice(self, raw: Array) -> Array:
         """Second moments (…, nodes, n·c, nodes, n·c) of such states."""
-        if not (len(self.each) or len(self.summed)):
+        if not self:
             return raw
         for _ in range(2):  # one side, then the other
             turned = np.moveaxis(raw, (-2, -1), (-4, -3))
             raw = self.removed(turned)
         return np.ascontiguousarray(raw)
+
+
+def conserved(algorithm: Algorithm, process: MixingProcess, dim: int) -> Conserved | None:
+    """What a linear algorithm leaves at zero far from the optimum; None where its rules are not known."""
+    if not any(part.memory for part in algorithm.local):
+        return None
+    rows = Rows.of(algorithm, at_infinity=True)
+    try:
+        made = [one for _, one in directions(rows, dim)]
+        listed = chain(process, period(process, 1), outcomes=False)
+    except ValueError:
+        return None
+    found = Conserved.of(rows, made, listed)
+    return found or None
 
 
 def _changes(one: Direction, waiting: bool) -> list[Array]:

@@ -116,9 +116,7 @@ class Recursion:
     @cached_property
     def _conserved(self) -> Conserved:
         made = [listed for _, listed in self._directions]
-        algorithm = self.algorithm
-        waiting = algorithm.participation is not None or isinstance(algorithm.local_steps, tuple)
-        return Conserved.of(self._rows, made, waiting, self._chain)
+        return Conserved.of(self._rows, made, self._chain)
 
     # One round -------------------------------------------------------------------------------------------
 
