@@ -277,12 +277,16 @@ def choose_places(
     """Where these nodes take their gradients: their iterates, moved by what their local rule looks at."""
     x, memory, places, uniforms = borrow(nodes.x), borrow(nodes.memory), borrow(places), borrow(desk.uniforms)
     size, cuts = x.shape[1], rules.look_cuts
+    alike = rules.local_shared[SHARED_UNIFORMS] == rules.local_uniforms > 0
+    if alike:
+        draw_variates(RULES, counter, EVERYBODY, 0, rules.local_uniforms, uniforms, uniforms)
     for node in range(first, last):
         place, iterate = entries(places, node * size, size), entries(x, node * size, size)
         for t in range(size):
             place[t] = iterate[t]
-        draw_variates(RULES, counter, node, 0, rules.local_uniforms, uniforms, uniforms)
-        if rules.local_shared[SHARED_UNIFORMS] > 0:
+        if not alike:
+            draw_variates(RULES, counter, node, 0, rules.local_uniforms, uniforms, uniforms)
+        if rules.local_shared[SHARED_UNIFORMS] > 0 and not alike:
             share_variates(RULES, counter, rules.local_shared, borrow(desk.normals), uniforms)
         kept = rows(memory, node * rules.local_memory + cuts[LOOK_MEMORY], cuts[LOOK_VECTORS])
         if cuts[LOOK_KEEPS] and counter.step == 0:
@@ -291,7 +295,8 @@ def choose_places(
                     kept[v, t] = iterate[t]
         drawn = entries(uniforms, cuts[LOOK_UNIFORM], cuts[LOOK_UNIFORMS])
         numbers = of_node(borrow(rules.look_parameters), rules.look_numbers, node)
-        rules.look(place, iterate, kept, drawn, numbers)
+        seen, there = entries(place, 0, rules.dim), entries(iterate, 0, rules.dim)
+        rules.look(seen, there, kept, drawn, numbers)
 
 
 @elementary
