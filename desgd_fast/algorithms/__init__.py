@@ -80,6 +80,7 @@ from desgd_fast.algorithms.presets import fedavg as fedavg
 from desgd_fast.algorithms.presets import fedbuff as fedbuff
 from desgd_fast.algorithms.presets import fedfix as fedfix
 from desgd_fast.algorithms.presets import local_sgd as local_sgd
+from desgd_fast.algorithms.presets import stochastic_gradient_push as stochastic_gradient_push
 from desgd_fast.algorithms.presets import token_sgd as token_sgd
 from desgd_fast.algorithms.privacy import dice_sgd as dice_sgd
 from desgd_fast.algorithms.privacy import dp_sgd as dp_sgd

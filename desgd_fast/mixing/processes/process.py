@@ -40,7 +40,8 @@ class MixingProcess:
         Numbers that it keeps from one round to the next, zeros before the first; a participation reads them.
     wakes : bool
         Whether it says who takes part in a round (:func:`desgd_fast.algorithms.woken`): the first n_nodes
-        numbers of its memory are 1 or 0, or there are none where all take part.
+        numbers of its memory are factors of their steps, 1 or 0 but for ``push_sum``, or there are none where
+        all take part.
     remembers : bool
         Whether a round depends on the memory of the one before; where it does not, memory is what a round
         writes for participations.
