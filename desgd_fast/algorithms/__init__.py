@@ -86,7 +86,9 @@ from desgd_fast.algorithms.privacy import dice_sgd as dice_sgd
 from desgd_fast.algorithms.privacy import dp_sgd as dp_sgd
 from desgd_fast.algorithms.privacy import privacy_spent as privacy_spent
 from desgd_fast.algorithms.time.delays import delayed as delayed
+from desgd_fast.algorithms.time.delays import delayed_messages as delayed_messages
 from desgd_fast.algorithms.time.delays import randomly_delayed as randomly_delayed
+from desgd_fast.algorithms.time.delays import randomly_delayed_messages as randomly_delayed_messages
 from desgd_fast.algorithms.time.delays import stale_discount as stale_discount
 from desgd_fast.algorithms.time.flows import dadao as dadao
 from desgd_fast.algorithms.time.participation import always as always

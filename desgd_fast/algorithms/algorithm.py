@@ -59,7 +59,10 @@ class Part:
     woken : bool
         Whether a participation asks the mixing process who is awake.
     keeps_iterates : bool
-        Whether the vectors of a local rule that looks begin as the node's iterate, not as zeros.
+        Whether the vectors of a local rule that looks, or of a message, begin as the node's iterate, not as
+        zeros.
+    own_iterate : bool
+        Whether a node combines the messages of others with its own iterate, not with its own message.
     twice : bool
         Whether a local rule that looks is also given the gradient of the same minibatch at the iterate, in
         its first vector of memory: every sample is then drawn.
@@ -120,6 +123,7 @@ class Part:
     flows: bool = False
     woken: bool = False
     keeps_iterates: bool = False
+    own_iterate: bool = False
     twice: bool = False
     unscaled: int = 0
     of_moves: bool = False

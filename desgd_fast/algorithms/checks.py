@@ -28,6 +28,7 @@ def part(part: Any) -> None:
     check.flag("equivariant", part.equivariant)
     check.flag("by_sample", part.by_sample)
     check.flag("flows", part.flows)
+    check.flag("own_iterate", part.own_iterate)
     check.flag("additive", part.additive)
     check.flag("twice", part.twice)
     check.integer("unscaled", part.unscaled, 0, part.memory)
@@ -90,6 +91,12 @@ def fits_process(algorithm: Any, process: Any) -> None:
         raise ValueError(
             f"algorithm must not be {algorithm!r} under W={process.name}, which wakes no nodes; "
             "pairwise_gossip, node_dropout, server and token do"
+        )
+    message = algorithm.message
+    if message is not None and message.own_iterate and (process.common or algorithm.aggregation):
+        raise ValueError(
+            f"algorithm must not have {message!r} where nodes do not combine messages on their own: "
+            f"{algorithm.aggregation or process.name!r}"
         )
     for part in algorithm.local:
         if part.flows and (process.event_rate is None or not algorithm.adapt_first):

@@ -458,6 +458,10 @@ def write_messages(
             sent[node, t] = x[node, t]
         if rules.encodes:
             message, iterate = entries(sent, node * size, rules.dim), entries(x, node * size, rules.dim)
+            if rules.message_keeps and np.int64(counter.step) < rules.period:
+                for v in range(rules.message_memory):
+                    for t in range(size):
+                        memory[node * rules.message_memory + v, t] = x[node, t]
             apply_transform(part, MESSAGES, counter, node, message, iterate, memory, desk)
 
 
@@ -503,6 +507,15 @@ def aggregate(
                 out[t] += weights[e] * before[rules.indices[e], t]
 
 
+@exact
+def own_share(rules: Rules, weights: Reals, node: int) -> float:
+    """W_ii, the share of its own message in what a node combines."""
+    for e in range(rules.indptr[node], rules.indptr[node + 1]):
+        if rules.indices[e] == node:
+            return float(weights[e])
+    return 0.0
+
+
 @elementary
 def meet_neighbours(
     first: int,
@@ -535,8 +548,10 @@ def meet_neighbours(
     for node in range(first, last):
         if rules.attacks and rules.byzantine[node] > 0.0:  # what it sent is not where it stands
             continue
+        share = own_share(rules, weights, node) if rules.own_iterate else 1.0
         for t in range(size):
-            y[node, t] = x[node, t] + rules.consensus_step * (y[node, t] - sent[node, t])
+            own = x[node, t] + share * (sent[node, t] - x[node, t])
+            y[node, t] = x[node, t] + rules.consensus_step * (y[node, t] - own)
 
 
 @exact

@@ -313,10 +313,15 @@ def _without_normals(law: NodeLaw, n: int) -> NodeLaw:
 
 
 def sending(rows: Rows, dim: int) -> Iterator[tuple[float, NodeLaw]]:
-    """Before nodes mix: γ m on a row of its own after x − γ m and the memory; m the iterate if not sent."""
+    """Before nodes mix: γ m on a row of its own after x − γ m and the memory; m the iterate if not sent.
+
+    Where others' messages meet the node's own iterate, x itself.
+    """
     algorithm, n = rows.algorithm, rows.n
     size = 1.0 if algorithm.consensus_step is None else algorithm.consensus_step
     part = algorithm.message
+    if part is not None:
+        checks.same_for_all_nodes("algorithm", part)
     listed = [(1.0, None)] if part is None else outcomes(part, dim, part.parameters)
 
     def law(chosen: Sequence[tuple[float, Array | None]]) -> NodeLaw:
@@ -327,8 +332,9 @@ def sending(rows: Rows, dim: int) -> Iterator[tuple[float, NodeLaw]]:
                 first = n - part.memory
                 inputs = [rows.iterate, rows.iterate, *(rows.unit(first + v) for v in range(part.memory))]
                 seen = linear_map(part, _rule(part), dim, 2 + part.memory, drawn) @ np.stack(inputs)
-                message, made[first:] = seen[0], seen[2:]
-            made[0] -= size * message
+                message, made[first:] = seen[0] - rows.unit(n + 1), seen[2:]
+            if part is None or not part.own_iterate:
+                made[0] -= size * message
             maps.append(np.vstack([made, size * message])[:, : n + 2])
         chances = np.array([chance for chance, _ in chosen])[:, None]
         return NodeLaw(chances, np.stack(maps)[:, None], np.tile(np.eye(n + 1)[0], (len(maps), 1)))
