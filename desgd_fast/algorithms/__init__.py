@@ -10,6 +10,7 @@ from desgd_fast.algorithms.aggregation.attacks import gaussian as gaussian
 from desgd_fast.algorithms.aggregation.attacks import inner_product as inner_product
 from desgd_fast.algorithms.aggregation.attacks import sign_flip as sign_flip
 from desgd_fast.algorithms.aggregation.attacks import zero as zero
+from desgd_fast.algorithms.aggregation.consensus import consensus_based as consensus_based
 from desgd_fast.algorithms.aggregation.coordinates import coordinate_median as coordinate_median
 from desgd_fast.algorithms.aggregation.coordinates import mean as mean
 from desgd_fast.algorithms.aggregation.coordinates import trimmed_mean as trimmed_mean

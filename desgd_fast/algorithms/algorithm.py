@@ -35,10 +35,11 @@ class Part:
         The first of them that are averaged with the neighbours' before each mixing step.
     normals, uniforms : int or "dim"
         Variates that it draws for each node and step; "dim" is one for every coordinate, or for an
-        aggregation one for every vector received.
-    degree : {"linear", "homogeneous", "bounded"}
+        aggregation one uniform for every vector received. An aggregation draws one of both, and is given it
+        in the place of uniforms.
+    degree : {"linear", "homogeneous", "bounded", "unknown"}
         Whether the step that it makes is linear in iterates and gradients, scales with them, or stays
-        bounded.
+        bounded; of what is "unknown", theory refuses to speak.
     equivariant : bool
         Whether rotating iterates and gradients rotates what it makes; inner products are, coordinates are
         not.
@@ -230,7 +231,7 @@ class Algorithm:
 
     @property
     def degree(self) -> str:
-        """The worst of its parts: "linear", "homogeneous" or "bounded"."""
+        """The worst of its parts: "linear", "homogeneous", "bounded" or "unknown"."""
         return max((part.degree for part in self.parts), key=checks.DEGREES.index, default="linear")
 
     @property

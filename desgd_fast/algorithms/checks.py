@@ -11,7 +11,7 @@ from desgd_fast.common.check.arrays import real_array
 from desgd_fast.common.check.values import given
 
 # From the most to the least that is known of the tail: what a step is far from the optimum.
-DEGREES = ("linear", "homogeneous", "bounded")
+DEGREES = ("linear", "homogeneous", "bounded", "unknown")
 
 
 def part(part: Any) -> None:
@@ -121,6 +121,10 @@ def fits_sizes(algorithm: Any, dim: int, n_received: Sequence[int]) -> None:
     if part is not None and part.of_moves and algorithm.period > 1:
         raise ValueError(
             f"algorithm must not take local steps with {part!r}, which sees the moves of one step"
+        )
+    if part is not None and part.normals and part.uniforms:
+        raise ValueError(
+            f"algorithm must draw normals or uniforms in {part!r}: an aggregation is given one of both"
         )
     if part is not None and part.refuses:
         for count in sorted(set(n_received)):

@@ -7,9 +7,9 @@ from desgd_fast.algorithms.algorithm import Algorithm, Part
 
 
 def _part(function: Callable[..., Any], options: dict[str, Any]) -> Part:
-    """Bounded and bound to coordinates unless the user knows better: theory then claims nothing false."""
+    """Bound to coordinates, and of no known degree, unless the user knows better: theory says nothing."""
     name = options.pop("name", getattr(function, "__name__", "rule"))
-    unknown: dict[str, Any] = {"degree": "bounded", "equivariant": False}
+    unknown: dict[str, Any] = {"degree": "unknown", "equivariant": False}
     return Part(name, function, **unknown | options)
 
 
@@ -22,7 +22,7 @@ def local_rule(function: Callable[..., Any], **options: Any) -> Algorithm:
         ``function(direction, iterate, memory, normals, uniforms, parameters)`` changes ``direction`` in
         place; a Python function, or one under ``@numba.njit``. Where it raises, the run diverges.
     **options
-        The other fields of :class:`desgd_fast.algorithms.Part`; the degree is "bounded" if you do not say.
+        The other fields of :class:`desgd_fast.algorithms.Part`; the degree is "unknown" if you do not say.
 
     Examples
     --------

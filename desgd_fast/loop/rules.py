@@ -79,6 +79,7 @@ def rules_of(experiment: Experiment, dim: int, *, at_infinity: bool = False) -> 
         common=process.common,
         aggregates=aggregation is not None,
         combine=slots.aggregation(aggregation.function) if aggregation else slots.NO_COMBINE,
+        aggregation_normals=aggregation.variates(dim)[0] if aggregation else 0,
         aggregation_uniforms=aggregation.variates(max(n_received))[1] if aggregation else 0,
         aggregation_parameters=_parameters(aggregation),
         of_moves=aggregation is not None and aggregation.of_moves,

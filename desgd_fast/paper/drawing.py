@@ -221,10 +221,12 @@ def atlas(dataset: "xarray.Dataset") -> "Figure":
     places = np.arange(len(names))[::-1]
     figure = new_figure(8.0, 1.6 + 0.2 * len(names), dpi=_DPI)
     ax = figure.subplots()
-    colours = {"linear": "C0", "homogeneous": "C1", "bounded": "C2"}
+    colours = {"linear": "C0", "homogeneous": "C1", "bounded": "C2", "unknown": "C3"}
     alpha, hill = (np.asarray(point[name].values, dtype=float) for name in ("alpha", "hill"))
     for degree, colour in colours.items():
         chosen = np.asarray(point.degree.values) == degree
+        if not chosen.any():
+            continue
         told = chosen & np.isfinite(alpha)
         if told.any():
             ax.plot(alpha[told], places[told], "D", markersize=5, color=colour, label=f"{degree}, by theory")

@@ -20,6 +20,16 @@ def plain_algorithm(name: str, value: Any) -> Algorithm:
     return value
 
 
+def known_degree(name: str, algorithm: Algorithm) -> None:
+    """Parts all of which say what their steps are far from the optimum."""
+    unknown = [part for part in algorithm.parts if part.degree == "unknown"]
+    if unknown:
+        raise ValueError(
+            f"{name} must be linear, homogeneous or bounded for theory, got {unknown[0]!r}, of which nothing "
+            "is known far from the optimum; simulate it and measure, or state its degree"
+        )
+
+
 def step_size_that_stays(name: str, value: Any) -> None:
     """A step size for all runs and steps: no schedule, and none for each run."""
     if callable(value) or np.ndim(value) > 1:

@@ -152,6 +152,7 @@ def question(
     """Check every argument that the questions of theory share: a setting where its formulas hold."""
     problems_checks.offers_gradients("problem", problem, offers(problem))
     check.instance("algorithm", algorithm, (Algorithm,))
+    checks.known_degree("algorithm", algorithm)
     arguments: dict[str, Any] = {"step_size": step_size, "batch_size": batch_size, "algorithm": algorithm}
     asked = experiment(
         weights,

@@ -56,7 +56,7 @@ for name, candidate in {
 # %%
 # **What to declare.** ``degree`` says what the noise-free step does at large iterates, and with it whether
 # there is a tail index at all: ``"linear"`` and ``"homogeneous"`` steps scale with the iterate,
-# ``"bounded"`` ones do not. If you do not say, it is ``"bounded"``, so that theory claims nothing false.
+# ``"bounded"`` ones do not. If you do not say, it is ``"unknown"``, and theory claims nothing.
 # ``memory`` counts rows that stay with the node, ``normals`` and ``uniforms`` random numbers that the step
 # wants: they come by coordinate, so that your algorithm, too, gives the same bits for any number of
 # threads.

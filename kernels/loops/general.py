@@ -495,12 +495,13 @@ def aggregate(
             for t in range(size):
                 received[count, t] = sent[j, t] - (before[j, t] if rules.of_moves else 0.0)
             count += 1
-    uniforms = np.empty(2 * half_of(rules.aggregation_uniforms))
+    n_normals, n_uniforms = rules.aggregation_normals, rules.aggregation_uniforms
+    variates = np.empty(filled(n_normals) if n_normals > 0 else 2 * half_of(n_uniforms))
     purpose = MESSAGES + np.uint64(1 << 26)
-    draw_variates(purpose, counter, node, 0, rules.aggregation_uniforms, uniforms, uniforms)
-    drawn, numbers = entries(uniforms, 0, rules.aggregation_uniforms), rules.aggregation_parameters
+    draw_variates(purpose, counter, node, n_normals, n_uniforms, variates, variates)
+    drawn, numbers = entries(variates, 0, n_normals + n_uniforms), rules.aggregation_parameters
     rules.combine(out, rows(received, 0, count), entries(of_links, 0, count), own, drawn, numbers)
-    outlive((received, of_links, uniforms))
+    outlive((received, of_links, variates))
     if rules.of_moves:
         for e in range(begin, begin + n_links):
             for t in range(size):

@@ -118,6 +118,7 @@ class Rules(NamedTuple):
     common: bool
     aggregates: bool
     combine: Any
+    aggregation_normals: int
     aggregation_uniforms: int
     aggregation_parameters: Reals
     of_moves: bool

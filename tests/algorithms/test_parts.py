@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -294,6 +295,37 @@ def test_aggregations_scale_shift_and_turn_as_they_declare(name: str) -> None:
     if part.degree == "linear":
         other = generator.standard_normal((9, DIM))
         np.testing.assert_allclose(combined(part, received + other, 4), out + combined(part, other, 4))
+
+
+@numba.njit
+def _compiled(x: np.ndarray) -> float:
+    return np.sum(x**2) + np.sum(np.cos(3 * x))
+
+
+def _objective(x: np.ndarray) -> float:
+    return float(np.sum(np.square(x)) + np.sum(np.cos(3 * x)))
+
+
+@given(
+    seed=SEEDS,
+    n_received=st.integers(2, 9),
+    sharpness=st.sampled_from([1e-3, 1.0, 1e6]),
+    isotropic=st.booleans(),
+)
+@settings(max_examples=25, deadline=None)
+def test_consensus_based_particles_move_as_defined(
+    seed: int, n_received: int, sharpness: float, isotropic: bool
+) -> None:
+    numbers = {"drift": 0.3, "noise": 0.7, "sharpness": sharpness, "isotropic": isotropic}
+    part = a.consensus_based(_compiled, **numbers).aggregation
+    generator = np.random.default_rng(seed)
+    received, normals = generator.standard_normal((n_received, DIM)), generator.standard_normal(DIM)
+    weights, out, parameters = np.full(n_received, 1 / n_received), np.empty(DIM), np.array(part.parameters)
+    part.function(out, received, weights, 1, normals, parameters)
+    expected = truth.consensus_based(received, 1, normals, _objective, **numbers)
+    np.testing.assert_allclose(out, expected, rtol=1e-9, atol=1e-12)
+    part.function(out, received, weights, -1, normals, parameters)
+    assert np.isnan(out).all()
 
 
 @given(seed=SEEDS, scale=SCALES, n_received=st.integers(4, 9), coded=st.booleans())

@@ -92,6 +92,19 @@ def test_attacked_servers_follow_their_recursion(name: str) -> None:
     np.testing.assert_allclose(runs.final[RUN], np.tile(server, (3, 1)), rtol=0, atol=1e-12)
 
 
+def test_a_median_of_signs_that_alternate_is_stable_only_for_nodes_that_adapt_first() -> None:
+    ring, start = dsf.mixing_matrix(nx.cycle_graph(6)), np.tile([[1.0], [-1.0]], (3, 3))
+    ended_at = []
+    for order in (a.combine_then_adapt(), a.adapt_then_combine()):
+        median = a.chain(a.coordinate_median(), order)
+        problem = dsf.GaussianRegression(dim=3, noise_std=0.0)
+        options = {"step_size": 0.05, "batch_size": 2, "n_steps": 60, "n_runs": 20, "rng": 0}
+        runs = dsf.simulate(problem, ring, initial=start, algorithm=median, **options)
+        ended_at.append(runs.norms())
+    assert ended_at[0].min() > np.linalg.norm(start, axis=1).max()
+    assert ended_at[1].max() < 0.5
+
+
 def test_an_aggregation_of_moves_is_added_to_the_mean_of_iterates() -> None:
     x = start = np.arange(9.0).reshape(3, 3) ** 2
     for step in range(N_STEPS):

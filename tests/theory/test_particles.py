@@ -113,7 +113,7 @@ def test_rounding_does_not_keep_alive_what_an_algorithm_leaves_at_zero(algorithm
     options = {"step_size": 0.15, "batch_size": 1, "algorithm": algorithm}
     problem, ring = dsf.GaussianRegression(dim=2), dsf.mixing_matrix(nx.cycle_graph(4))
     rho = theory.lyapunov_exponent(problem, ring, rng=0, **options)
-    # log h is convex: rho is at most half of what is known exactly. Thousands of steps shrink far below 1e-16.
+    # log h is convex: rho is at most half of what is known exactly. It shrinks far below 1e-16.
     assert rho.value * rho.burn_in < -100
     assert rho.value < math.log(theory.second_moment_growth(problem, ring, **options)) / 2
 

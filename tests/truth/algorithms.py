@@ -274,6 +274,14 @@ def flag(moves, rank, n_iterations, coded):
     return basis @ (basis.T @ (unit.sum(axis=1) / rank if coded else moves.mean(axis=0)))
 
 
+def consensus_based(received, own, normals, objective, drift, noise, sharpness, isotropic):
+    """With weights exp(-sharpness f), shifted so that the best has 1."""
+    values = np.array([objective(x) for x in received])
+    weights = np.exp(-sharpness * (values - values.min()))
+    apart = received[own] - weights @ received / weights.sum()
+    return received[own] - drift * apart + noise * (np.linalg.norm(apart) if isotropic else apart) * normals
+
+
 def bulyan(received, f):
     left, chosen = received.copy(), []
     while len(chosen) < len(received) - 2 * f:

@@ -70,6 +70,10 @@ def _coordinate_median(
 def coordinate_median() -> Algorithm:
     """The median of every coordinate over a node's neighbourhood, itself included (Yin et al., ICML 2018).
 
+    On a cycle, nodes that combine before they adapt may alternate in sign, take their neighbours' sign, and
+    move by gradients of their own old one, away from the optimum, at any step size; nodes that adapt first
+    (:func:`adapt_then_combine`) come back.
+
     Examples
     --------
     >>> import desgd_fast as dsf

@@ -106,7 +106,8 @@ def signal_to_noise() -> Algorithm:
     """The direction times ‖g₀‖ / std(g₀), g₀ the node's first gradient (SGD-SaI, Xu et al. 2024).
 
     One ratio for all coordinates, which are one block of parameters here; the authors' addition of 1e-8 to
-    the standard deviation is left out. Chain :func:`moving_average` before it for their momentum.
+    the standard deviation is left out. Chain :func:`moving_average` before it for their momentum. Nodes never
+    forget their first gradient: every run has a law of its own, and theory refuses to speak of one.
 
     Examples
     --------
@@ -114,7 +115,7 @@ def signal_to_noise() -> Algorithm:
     >>> dsf.algorithms.chain(dsf.algorithms.moving_average(0.9), dsf.algorithms.signal_to_noise())
     chain(moving_average(0.9), signal_to_noise())
     """
-    part = Part("signal_to_noise", _signal_to_noise, memory=1, degree="homogeneous", equivariant=False)
+    part = Part("signal_to_noise", _signal_to_noise, memory=1, degree="unknown", equivariant=False)
     return Algorithm((part,))
 
 

@@ -52,7 +52,7 @@ def systems() -> dict[str, System]:
         "CHOCO, random-k": (a.choco(a.random_k(3, unbiased=False), 0.3), "Koloskova et al., ICML 2019"),
         "CHOCO, top-k": (a.choco(a.top_k(3), 0.3), "Koloskova et al., ICML 2019"),
         "DeepSqueeze, sign": (a.deep_squeeze(a.sign(), 0.1), "Tang et al., 2019"),
-        "coordinate median": (a.coordinate_median(), "Yin et al., ICML 2018"),
+        "coordinate median": (served(a.coordinate_median()), "Yin et al., ICML 2018"),
         "clipped": (a.clipped(1.0), "Pascanu et al., ICML 2013"),
         "normalized": (a.normalized(), "Cutkosky & Mehta, ICML 2020"),
         "DP-SGD": (a.dp_sgd(1.0, 1.0, 1), "Abadi et al., CCS 2016"),

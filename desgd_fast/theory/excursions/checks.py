@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 from desgd_fast.algorithms import Algorithm
 from desgd_fast.common import check
 from desgd_fast.problems.protocols import ClosedLaw
+from desgd_fast.theory.checks import known_degree
 from desgd_fast.theory.results import TailIndex
 
 
 def power_law(name: str, value: Any) -> None:
     """An algorithm whose steps grow with the iterates."""
     check.instance(name, value, (Algorithm,))
+    known_degree(name, value)
     if value.degree == "bounded":
         raise ValueError(
             f"{name} must be linear or homogeneous, got {value!r}, whose steps are bounded: all moments are "

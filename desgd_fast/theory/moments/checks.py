@@ -10,7 +10,7 @@ from desgd_fast.problems.protocols import OwnRows
 def linear(name: str, algorithm: Any) -> None:
     """An algorithm whose step is linear in iterates and gradients."""
     if algorithm.degree != "linear":
-        what = "no exact moments are known" if algorithm.degree == "homogeneous" else "its steps are bounded"
+        what = "its steps are bounded" if algorithm.degree == "bounded" else "no exact moments are known"
         raise ValueError(
             f"{name} must be linear for exact second moments, got {algorithm!r}, which is "
             f"{algorithm.degree}: {what}"
