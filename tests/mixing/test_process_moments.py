@@ -135,6 +135,7 @@ PROCESSES = [
     dsf.mixing.gilbert_elliott(nx.wheel_graph(7), 0.2, 0.5),
     dsf.mixing.node_dropout(nx.wheel_graph(7), 0.2),
     dsf.mixing.pairwise_gossip(nx.wheel_graph(7)),
+    dsf.mixing.poisson_clocks(nx.wheel_graph(7)),
     dsf.mixing.random_matching(nx.wheel_graph(7)),
     dsf.mixing.one_peer_exponential(7),
     dsf.mixing.alternate([nx.path_graph(7), nx.star_graph(6)]),
