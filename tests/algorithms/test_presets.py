@@ -197,24 +197,3 @@ def test_clients_that_take_part_at_random_have_the_closed_form() -> None:
     a, m = (1 - step) ** 2, (1 - 2 * step + step**2 * 106 / 5) ** 2
     growth = (1 + chance * (a - 1)) ** 2 + chance / 4 * ((m - 2 * a + 1) - chance * (a - 1) ** 2)
     assert growth == pytest.approx(1.0, abs=1e-6)
-
-
-@pytest.mark.parametrize(
-    "process",
-    [
-        mixing.link_failures(RING, 0.3),
-        mixing.node_dropout(RING, 0.2),
-        mixing.pairwise_gossip(nx.cycle_graph(6)),
-        mixing.random_matching(nx.complete_graph(5)),
-        mixing.one_peer_exponential(6, order="random"),
-    ],
-    ids=lambda process: process.name,
-)
-@pytest.mark.parametrize("step_size", [0.05, 0.15])
-def test_no_independent_randomness_about_a_mean_lowers_the_second_moment(
-    process: mixing.MixingProcess, step_size: float
-) -> None:
-    arguments = {"step_size": step_size, "batch_size": 5}
-    problem = dsf.GaussianRegression(dim=100)
-    random = theory.second_moment_growth(problem, process, **arguments)
-    assert random >= theory.second_moment_growth(problem, process.mean, **arguments) - 1e-12

@@ -68,7 +68,7 @@ def push_sum(graph: "nx.DiGraph[Any] | Any") -> MixingProcess:
     >>> import networkx as nx, desgd_fast as dsf
     >>> links = nx.DiGraph([(0, 1), (1, 2), (2, 0), (0, 2)])
     >>> dsf.mixing.push_sum(links).mean.toarray().round(2)[2]
-    array([0.25, 0.38, 0.38])
+    array([0.25, 0.25, 0.5 ])
     """
     # Who sends whom which share, rows summing to one.
     shares = checks.connected("graph", _shares(graph))
