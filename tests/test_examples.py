@@ -15,6 +15,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
         ("graphs.py", ["cycle", "complete"]),
         ("diabetes.py", ["even", "sorted"]),
         ("digits.py", ["effective sample size", "gradient tracking"]),
+        ("dadao.py", ["599 events in a unit of time"]),
         ("published.py", ["CHOCO, top 6", "DiceSGD", "Krum"]),
     ],
 )

@@ -81,13 +81,17 @@ from desgd_fast.algorithms.presets import fedavg as fedavg
 from desgd_fast.algorithms.presets import fedbuff as fedbuff
 from desgd_fast.algorithms.presets import fedfix as fedfix
 from desgd_fast.algorithms.presets import local_sgd as local_sgd
+from desgd_fast.algorithms.presets import stochastic_gradient_push as stochastic_gradient_push
 from desgd_fast.algorithms.presets import token_sgd as token_sgd
 from desgd_fast.algorithms.privacy import dice_sgd as dice_sgd
 from desgd_fast.algorithms.privacy import dp_sgd as dp_sgd
 from desgd_fast.algorithms.privacy import privacy_spent as privacy_spent
 from desgd_fast.algorithms.time.delays import delayed as delayed
+from desgd_fast.algorithms.time.delays import delayed_messages as delayed_messages
 from desgd_fast.algorithms.time.delays import randomly_delayed as randomly_delayed
+from desgd_fast.algorithms.time.delays import randomly_delayed_messages as randomly_delayed_messages
 from desgd_fast.algorithms.time.delays import stale_discount as stale_discount
+from desgd_fast.algorithms.time.flows import dadao as dadao
 from desgd_fast.algorithms.time.participation import always as always
 from desgd_fast.algorithms.time.participation import bernoulli as bernoulli
 from desgd_fast.algorithms.time.participation import cyclic as cyclic

@@ -54,10 +54,16 @@ class Part:
         ``look(place, iterate, memory, uniforms, parameters)`` of a local rule moves ``place``, a copy of
         the iterate, to where the gradient is taken; memory and uniforms are those that the rule then gets.
         It is called for nodes that take no part, too, and may change the memory.
+    flows : bool
+        Whether looking also moves the iterate itself, of nodes that take no part too, as a flow between the
+        events of Poisson clocks does.
     woken : bool
         Whether a participation asks the mixing process who is awake.
     keeps_iterates : bool
-        Whether the vectors of a local rule that looks begin as the node's iterate, not as zeros.
+        Whether the vectors of a local rule that looks, or of a message, begin as the node's iterate, not as
+        zeros.
+    own_iterate : bool
+        Whether a node combines the messages of others with its own iterate, not with its own message.
     twice : bool
         Whether a local rule that looks is also given the gradient of the same minibatch at the iterate, in
         its first vector of memory: every sample is then drawn.
@@ -115,8 +121,10 @@ class Part:
     width: int = 1
     role: str = ""
     look: Callable[..., Any] | None = field(default=None, repr=False)
+    flows: bool = False
     woken: bool = False
     keeps_iterates: bool = False
+    own_iterate: bool = False
     twice: bool = False
     unscaled: int = 0
     of_moves: bool = False

@@ -1,6 +1,6 @@
 """What algorithms are checked for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,8 @@ def part(part: Any) -> None:
     check.choice("degree", part.degree, DEGREES)
     check.flag("equivariant", part.equivariant)
     check.flag("by_sample", part.by_sample)
+    check.flag("flows", part.flows)
+    check.flag("own_iterate", part.own_iterate)
     check.flag("additive", part.additive)
     check.flag("twice", part.twice)
     check.integer("unscaled", part.unscaled, 0, part.memory)
@@ -90,6 +92,18 @@ def fits_process(algorithm: Any, process: Any) -> None:
             f"algorithm must not be {algorithm!r} under W={process.name}, which wakes no nodes; "
             "pairwise_gossip, node_dropout, server and token do"
         )
+    message = algorithm.message
+    if message is not None and message.own_iterate and (process.common or algorithm.aggregation):
+        raise ValueError(
+            f"algorithm must not have {message!r} where nodes do not combine messages on their own: "
+            f"{algorithm.aggregation or process.name!r}"
+        )
+    for part in algorithm.local:
+        if part.flows and (process.event_rate is None or not algorithm.adapt_first):
+            raise ValueError(
+                f"algorithm must adapt before it combines, under a W whose rounds are events, for {part!r}; "
+                f"poisson_clocks is one, got W={process.name}"
+            )
     if process.common and process.function is not None and not algorithm.adapt_first:
         raise ValueError(
             f"algorithm must adapt before it combines under W={process.name}: add adapt_then_combine()"
@@ -197,3 +211,10 @@ def law(name: str, value: Any) -> NDArray[np.float64]:
     if array.ndim != 1 or array.size == 0 or (array < 0).any() or abs(array.sum() - 1) > 1e-9:
         raise ValueError(f"{name} must be probabilities that sum to one, got {given(value)}")
     return array
+
+
+def replaced(numbers: Mapping[str, float], given_ones: Mapping[str, Any]) -> dict[str, float]:
+    """Positive numbers by their names, some of them replaced."""
+    for name in given_ones:
+        check.choice("constants", name, tuple(numbers))
+    return {name: check.positive_number(name, given_ones.get(name, value)) for name, value in numbers.items()}

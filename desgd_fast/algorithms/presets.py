@@ -72,6 +72,25 @@ def token_sgd() -> Algorithm:
     return chain(woken(), adapt_then_combine())
 
 
+def stochastic_gradient_push() -> Algorithm:
+    """Stochastic gradient push: nodes move, push what they hold along directed links, and divide by a weight.
+
+    y_i ← Σ_j P_ij (y_j − η g_j(x_j)), w_i ← Σ_j P_ij w_j, x_i = y_i / w_i (Assran, Loizou, Ballas & Rabbat,
+    ICML 2019, algorithm 1; Nedić & Olshevsky, IEEE TAC 2016, who look between pushing and moving) under
+    ``W=dsf.mixing.push_sum(graph)``. Runs keep the x_i. In the authors' code messages may be late.
+
+    Examples
+    --------
+    >>> import networkx as nx, desgd_fast as dsf
+    >>> W = dsf.mixing.push_sum(nx.DiGraph([(0, 1), (1, 2), (2, 0), (0, 2)]))
+    >>> algorithm, problem = dsf.algorithms.stochastic_gradient_push(), dsf.GaussianRegression(dim=2)
+    >>> asked = {"step_size": 0.1, "batch_size": 4, "algorithm": algorithm}
+    >>> dsf.simulate(problem, W, n_steps=50, **asked).final.shape
+    (1, 3, 2)
+    """
+    return chain(woken(), adapt_then_combine())
+
+
 def fedbuff(probabilities: ArrayLike, *, power: float = 0.5) -> Algorithm:
     """FedBuff: the server steps with a buffer of K late gradients, each weighted by (1 + τ)^−power.
 

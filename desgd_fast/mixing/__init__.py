@@ -10,6 +10,8 @@ from desgd_fast.mixing.processes import link_failures as link_failures
 from desgd_fast.mixing.processes import node_dropout as node_dropout
 from desgd_fast.mixing.processes import one_peer_exponential as one_peer_exponential
 from desgd_fast.mixing.processes import pairwise_gossip as pairwise_gossip
+from desgd_fast.mixing.processes import poisson_clocks as poisson_clocks
+from desgd_fast.mixing.processes import push_sum as push_sum
 from desgd_fast.mixing.processes import random_matching as random_matching
 from desgd_fast.mixing.processes import self_repellent_token as self_repellent_token
 from desgd_fast.mixing.processes import server as server

@@ -76,6 +76,19 @@ def with_diagonal(matrix: sparse.csr_array, diagonal: NDArray[np.float64]) -> sp
     return sparse.csr_array((data, indices, matrix.indptr + nodes), shape=matrix.shape)
 
 
+def stationary_law(transitions: sparse.csr_array) -> NDArray[np.float64]:
+    """π with πᵀP = πᵀ of an irreducible chain."""
+    n_nodes = transitions.shape[0]
+    if np.abs(np.asarray(transitions.sum(axis=0)).ravel() - 1).max() <= 1e-12:
+        return np.full(n_nodes, 1.0 / n_nodes)
+    # πᵀ(I − P) = 0 with one equation replaced by Σπ = 1.
+    system = sparse.lil_array(sparse.eye_array(n_nodes) - transitions.T)
+    system[n_nodes - 1] = np.ones(n_nodes)
+    right = np.zeros(n_nodes)
+    right[-1] = 1.0
+    return np.asarray(sparse.linalg.spsolve(sparse.csc_array(system), right))
+
+
 def _of_networkx(name: str, graph: Any, weight: str | None) -> sparse.csr_array:
     import networkx as nx
 

@@ -192,6 +192,15 @@ def epoch(problem: Any, experiment: Experiment) -> int:
     return math.lcm(*(rows // np.gcd(rows, experiment.batch_sizes)).tolist())
 
 
+def cycle(problem: Any, experiment: Experiment) -> int:
+    """Steps after which the law of a step is the same again, and nothing is left over from those before."""
+    algorithm = experiment.algorithm
+    lengths = [algorithm.period * max(1, len(experiment.process.turns))]
+    if algorithm.participation is not None:
+        lengths.append(algorithm.participation.period)
+    return math.lcm(*lengths, epoch(problem, experiment))
+
+
 def setting(
     problem: Any,
     weights: Any,

@@ -106,9 +106,10 @@ class Growth(_Measured):
     bias : float
         Estimated effect of the finite population, already removed from ``value``.
     n_particles, n_steps, burn_in : int
-        Population, steps averaged over, and steps thrown away before; 0 where nothing is drawn.
+        Population or draws, steps averaged over, and steps thrown away before; 0 where nothing is drawn.
     method : str
-        ``"quadrature"``, ``"exact"`` (a sum over all minibatches) or ``"population"``.
+        ``"quadrature"``, ``"exact"`` (a sum over all minibatches), ``"draws"`` (of a step that does not
+        remember) or ``"population"``.
     warnings : tuple of str
         What a reader of the number must know.
 
@@ -183,10 +184,11 @@ class TailIndex(_Measured):
     bias : float
         Estimated effect of the finite population on alpha, already removed.
     n_particles, n_steps, burn_in : int
-        Population, steps averaged over in the last stage, and steps thrown away; 0 where nothing is drawn.
+        Population or draws, steps averaged over in the last stage, and steps thrown away; 0 where nothing
+        is drawn.
     method : str
-        ``"quadrature"``, ``"exact"`` (a sum over all minibatches), ``"population"``, or ``"bounded"`` where
-        every moment is finite.
+        ``"quadrature"``, ``"exact"`` (a sum over all minibatches), ``"draws"`` (of a step that does not
+        remember), ``"population"``, or ``"bounded"`` where every moment is finite.
     warnings : tuple of str
         What a reader of the number must know.
     dominating_row : DominatingRow or None

@@ -24,12 +24,12 @@ from desgd_fast.problems import checks as problems_checks
 from desgd_fast.problems.protocols import Problem
 from desgd_fast.theory import checks
 from desgd_fast.theory.closed import one_node, second_moments
-from desgd_fast.theory.closed.factors import BatchFactor, Factor
-from desgd_fast.theory.closed.one_node import OneNode
+from desgd_fast.theory.closed.factors import FEW_DRAWS, Factor
 from desgd_fast.theory.closed.second_moments import SecondMoments
 from desgd_fast.theory.descents.comparison import compare, norm_bound, regime_map
+from desgd_fast.theory.factors import factor_of, is_one_node, known_factor_of
 from desgd_fast.theory.growth import roots
-from desgd_fast.theory.growth.divergence import divergence
+from desgd_fast.theory.growth.divergence import divergence, known_divergence
 from desgd_fast.theory.growth.particles import Particles
 from desgd_fast.theory.growth.population import Population
 from desgd_fast.theory.growth.roots import Walk
@@ -200,7 +200,8 @@ def critical_step_size(
         algorithm, as in :func:`tail_index`.
     at : {"infinite-variance", "divergence"}
         h(2) = 1, where alpha = 2, exactly; or rho = 0, where alpha reaches 0 and the stationary law is
-        gone, by quadrature for one node with isotropic features and along sampled paths for anything else.
+        gone, by quadrature for one node with isotropic features, exactly for rows of one coordinate and
+        for tokens of either, and along sampled paths for anything else.
     rtol : float
         Relative standard error to reach. For plain steps on Gaussian features a window between the two step
         sizes narrower than that is resolved to a twentieth of itself.
@@ -242,8 +243,8 @@ def critical_step_size(
     >>> options = {"batch_size": 1, "at": "divergence", "rtol": 0.05, "rng": 0}
     >>> plain = dsf.theory.critical_step_size(rows, [[1.0]], **options)
     >>> heavy = dsf.algorithms.heavy_ball(0.5)
-    >>> round(plain.value, 1), plain.stderr < 0.06
-    (1.3, True)
+    >>> round(plain.value, 4), plain.method
+    (1.2826, 'exact')
     >>> dsf.theory.critical_step_size(rows, [[1.0]], algorithm=heavy, **options).value < plain.value
     True
     """
@@ -275,9 +276,18 @@ def critical_step_size(
 def _divergence(
     asked: Distant, rtol: float, walk_at: Callable[[Distant, int | None], Walk]
 ) -> CriticalStepSize:
+    known = known_factor_of(asked)
+    if known is not None:
+        value = known_divergence(lambda step: _rho(asked.at_step_size(step)))
+        return CriticalStepSize(value, 0.0, "divergence", "divergence", math.nan, known.method)
     value, stderr, precise = divergence(lambda step, n: walk_at(asked.at_step_size(step), n), rtol)
     notes = () if precise else (f"the relative standard error stayed above rtol={rtol:g}",)
     return CriticalStepSize(value, stderr, "divergence", "divergence", math.nan, "population", notes)
+
+
+def _rho(asked: Distant) -> float:
+    factor = known_factor_of(asked)
+    return math.nan if factor is None else factor.lyapunov_exponent()
 
 
 def _critical(part: Setting, at: str, rtol: float, walk_at: Callable[[Setting], Walk]) -> CriticalStepSize:
@@ -286,7 +296,7 @@ def _critical(part: Setting, at: str, rtol: float, walk_at: Callable[[Setting], 
     binding = "mean" if mean_value <= value else "variance"
     if at == "divergence":
         binding = "divergence"
-        if _quadrature(part):
+        if is_one_node(part):
             contraction = one_node.critical_contraction(part.dim, int(part.batch_size[0]))
             value, method = contraction / float(part.power[0] * part.eigenvalues[0]), "quadrature"
         elif value > 0:
@@ -316,6 +326,8 @@ def moment_growth(
 
     One node with isotropic features by quadrature, h(s) = E[((1 − cX)² + c²XY)^{s/2}] with c = η s²/b,
     X ~ χ²(b), Y ~ χ²(d − 1); one with rows of one coordinate by E|1 − η mean a²|^s over its minibatches.
+    A token by the Perron root of P_ij m_j(s), m_j(s) such an average of node j. Where all nodes meet at one
+    point after a step and no rotation changes it, as at a server, by draws of R = ‖x⁺‖ / ‖x‖, h(s) = E R^s.
     A graph by population Monte Carlo, on inner products alone where the features are isotropic and d ≥ 2N,
     with the second moments as control variate.
 
@@ -371,9 +383,9 @@ def moment_growth(
     key = common_rng.key_from(rng)
 
     def of_part(part: Setting | Distant, tick: Callable[[int, float], object]) -> Growth:
-        factor = _factor(part)
+        factor = factor_of(part, threads)
         if factor is not None:
-            return Growth(factor.log_growth(moment), 0.0, moment, 0.0, 0, 0, 0, factor.method)
+            return _growth_of_factor(factor.precise(rtol, moment), moment)
         walk = Walk(_population(part, key, n_particles, threads), tick)
         seen = walk.look(moment)
         while walk.worth_longer(seen, rtol * moment * abs(seen.slope)):
@@ -445,9 +457,9 @@ def lyapunov_exponent(
     key = common_rng.key_from(rng)
 
     def of_part(part: Setting | Distant, tick: Callable[[int, float], object]) -> Growth:
-        factor = _factor(part)
+        factor = factor_of(part, threads)
         if factor is not None:
-            return Growth(factor.lyapunov_exponent(), 0.0, 0.0, 0.0, 0, 0, 0, factor.method)
+            return _growth_of_factor(factor.precise(rtol, 0.0), 0.0)
         walk = Walk(_population(part, key, n_particles, threads), tick)
         seen = roots.lyapunov_exponent(walk, rtol)
         return _growth_of(walk, 0.0, seen.slope, seen.slope_stderr, 0.0, seen.n_steps, ())
@@ -476,7 +488,8 @@ def tail_index(
     Kesten (1973) and Goldie (1991) for E⁺ = M E + q; arXiv 2205.06689, Theorem 2 for decentralized SGD. A
     disconnected graph has the smallest alpha of its parts. One node with isotropic features by
     quadrature, one that holds rows of one coordinate by the sum over its minibatches, E|1 − η mean a²|^α = 1,
-    anything else by population Monte Carlo (see :func:`moment_growth`).
+    a token by a Perron root, a server by draws of one step, and anything else by population Monte Carlo (see
+    :func:`moment_growth`).
 
     Parameters
     ----------
@@ -519,6 +532,14 @@ def tail_index(
     >>> tail = dsf.theory.tail_index(problem, [[1.0]], step_size=0.5, batch_size=1)
     >>> round(tail.alpha, 5), tail.stationary
     (2.90397, True)
+
+    A model that walks between two nodes and seldom leaves one:
+
+    >>> import numpy as np
+    >>> walk = dsf.mixing.token(np.array([[0.98, 0.02], [0.02, 0.98]]))
+    >>> options = {"step_size": [0.2, 1.2], "batch_size": 1, "algorithm": dsf.algorithms.token_sgd()}
+    >>> round(dsf.theory.tail_index(problem, walk, **options).alpha, 3)
+    0.836
     """
     asked = question(
         problem,
@@ -536,8 +557,8 @@ def tail_index(
         parts = [
             _all_moments(part.bounded)
             if isinstance(part, Distant) and part.bounded
-            else _tail_of_factor(factor, highest)
-            if (factor := _factor(part)) is not None
+            else _tail_of_factor(factor.precise(rtol), rtol, highest)
+            if (factor := factor_of(part, threads)) is not None
             else _tail_by_population(part, rtol, highest, key, n_particles, threads, tick)
             for part in _parts(asked)
         ]
@@ -548,21 +569,36 @@ def tail_index(
     return result
 
 
-def _tail_of_factor(factor: Factor, cap: float) -> TailIndex:
-    exponent, alpha = factor.lyapunov_exponent(), factor.tail_index(cap)
-    light = math.isinf(alpha)
+def _growth_of_factor(factor: Factor, s: float) -> Growth:
+    value = factor.log_growth(s) if s > 0 else factor.lyapunov_exponent()
+    stderr = factor.log_growth_stderr(s) if s > 0 else factor.lyapunov_stderr()
+    notes = (f"moments above {factor.seen():.3g} rest on few draws",) if s > factor.seen() else ()
+    return Growth(value, stderr, s, 0.0, factor.size, 0, 0, factor.method, notes)
+
+
+def _tail_of_factor(factor: Factor, rtol: float, cap: float) -> TailIndex:
+    alpha, seen, notes = factor.tail_index(cap), factor.seen(), []
+    bound = math.inf if math.isnan(alpha) else min(cap, seen)
+    light, stderr = alpha > bound, math.nan
+    if light and seen < cap:
+        notes.append(f"moments above {seen:.3g} rest on few draws")
+    if not light and not math.isnan(alpha):
+        stderr = factor.log_growth_stderr(alpha) / factor.slope(alpha)
+        if stderr > rtol * alpha:
+            notes.append(f"the relative standard error stayed above rtol={rtol:g}")
     return TailIndex(
-        alpha=cap if light else alpha,
-        stderr=math.nan if light or math.isnan(alpha) else 0.0,
-        lyapunov_exponent=exponent,
-        lyapunov_stderr=0.0,
+        alpha=bound if light else alpha,
+        stderr=stderr,
+        lyapunov_exponent=factor.lyapunov_exponent(),
+        lyapunov_stderr=factor.lyapunov_stderr(),
         stationary=not math.isnan(alpha),
         lower_bound=light,
         bias=0.0,
-        n_particles=0,
+        n_particles=factor.size,
         n_steps=0,
         burn_in=0,
         method=factor.method,
+        warnings=tuple(notes),
     )
 
 
@@ -663,20 +699,6 @@ def _notes(result: TailIndex) -> Iterator[tuple[type[Warning], str]]:
         yield PrecisionWarning, "; ".join(result.warnings)
 
 
-def _quadrature(part: Setting) -> bool:
-    return part.n_nodes == 1 and part.isotropic and abs(float(part.weights.sum()) - 1) < 1e-9
-
-
-def _factor(part: Setting | Distant) -> Factor | None:
-    """What a step multiplies by, where that is one number whose law is known."""
-    if isinstance(part, Distant):
-        return BatchFactor.of(part.far, part.experiment)
-    if not _quadrature(part):
-        return None
-    contraction = float(part.step_size[0] * part.power[0] * part.eigenvalues[0])
-    return OneNode(part.dim, int(part.batch_size[0]), contraction)
-
-
 def _parts(asked: Setting | Distant) -> list[Setting] | list[Distant]:
     return asked.components() if isinstance(asked, Setting) else [asked]
 
@@ -713,7 +735,7 @@ def _growth_of(
 
 
 def _luck(n_draws: float) -> tuple[str, ...]:
-    if n_draws >= roots.FEW_DRAWS:
+    if n_draws >= FEW_DRAWS:
         return ()
     return (f"the moment rests on some {n_draws:.0f} draws: give more n_particles",)
 

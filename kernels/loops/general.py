@@ -277,11 +277,17 @@ def choose_places(
     """Where these nodes take their gradients: their iterates, moved by what their local rule looks at."""
     x, memory, places, uniforms = borrow(nodes.x), borrow(nodes.memory), borrow(places), borrow(desk.uniforms)
     size, cuts = x.shape[1], rules.look_cuts
+    alike = rules.local_shared[SHARED_UNIFORMS] == rules.local_uniforms > 0
+    if alike:
+        draw_variates(RULES, counter, EVERYBODY, 0, rules.local_uniforms, uniforms, uniforms)
     for node in range(first, last):
         place, iterate = entries(places, node * size, size), entries(x, node * size, size)
         for t in range(size):
             place[t] = iterate[t]
-        draw_variates(RULES, counter, node, 0, rules.local_uniforms, uniforms, uniforms)
+        if not alike:
+            draw_variates(RULES, counter, node, 0, rules.local_uniforms, uniforms, uniforms)
+        if rules.local_shared[SHARED_UNIFORMS] > 0 and not alike:
+            share_variates(RULES, counter, rules.local_shared, borrow(desk.normals), uniforms)
         kept = rows(memory, node * rules.local_memory + cuts[LOOK_MEMORY], cuts[LOOK_VECTORS])
         if cuts[LOOK_KEEPS] and counter.step == 0:
             for v in range(cuts[LOOK_VECTORS]):
@@ -289,7 +295,8 @@ def choose_places(
                     kept[v, t] = iterate[t]
         drawn = entries(uniforms, cuts[LOOK_UNIFORM], cuts[LOOK_UNIFORMS])
         numbers = of_node(borrow(rules.look_parameters), rules.look_numbers, node)
-        rules.look(place, iterate, kept, drawn, numbers)
+        seen, there = entries(place, 0, rules.dim), entries(iterate, 0, rules.dim)
+        rules.look(seen, there, kept, drawn, numbers)
 
 
 @elementary
@@ -451,6 +458,10 @@ def write_messages(
             sent[node, t] = x[node, t]
         if rules.encodes:
             message, iterate = entries(sent, node * size, rules.dim), entries(x, node * size, rules.dim)
+            if rules.message_keeps and np.int64(counter.step) < rules.period:
+                for v in range(rules.message_memory):
+                    for t in range(size):
+                        memory[node * rules.message_memory + v, t] = x[node, t]
             apply_transform(part, MESSAGES, counter, node, message, iterate, memory, desk)
 
 
@@ -497,6 +508,15 @@ def aggregate(
                 out[t] += weights[e] * before[rules.indices[e], t]
 
 
+@exact
+def own_share(rules: Rules, weights: Reals, node: int) -> float:
+    """W_ii, the share of its own message in what a node combines."""
+    for e in range(rules.indptr[node], rules.indptr[node + 1]):
+        if rules.indices[e] == node:
+            return float(weights[e])
+    return 0.0
+
+
 @elementary
 def meet_neighbours(
     first: int,
@@ -529,8 +549,10 @@ def meet_neighbours(
     for node in range(first, last):
         if rules.attacks and rules.byzantine[node] > 0.0:  # what it sent is not where it stands
             continue
+        share = own_share(rules, weights, node) if rules.own_iterate else 1.0
         for t in range(size):
-            y[node, t] = x[node, t] + rules.consensus_step * (y[node, t] - sent[node, t])
+            own = x[node, t] + share * (sent[node, t] - x[node, t])
+            y[node, t] = x[node, t] + rules.consensus_step * (y[node, t] - own)
 
 
 @exact

@@ -100,6 +100,8 @@ class Rules(NamedTuple):
     message_normals: int
     message_uniforms: int
     message_shared: Integers
+    message_keeps: bool
+    own_iterate: bool
     attacks: bool
     attack: Any
     attack_parameters: Reals

@@ -140,9 +140,71 @@ def test_late_gradients_are_taken_where_the_node_was(name: str, missing: bool) -
         np.testing.assert_allclose(runs.final[run], path[-1], rtol=0, atol=1e-13)
 
 
+MESSAGES = 13 << 28
+LATE = {
+    "fixed": (algorithms.delayed_messages(2), lambda step, node, run: 2),
+    "by node": (algorithms.delayed_messages([0, 3, 1]), lambda step, node, run: [0, 3, 1][node]),
+    "random": (
+        algorithms.randomly_delayed_messages(LAW),
+        lambda step, node, run: int(np.searchsorted(np.cumsum(LAW), uniform(MESSAGES, step, node, run))),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LATE)
+@pytest.mark.parametrize("kind", ["combine first", "adapt first", "half of the way, every other step"])
+def test_late_messages_say_where_the_others_were(name: str, kind: str) -> None:
+    late, delay = LATE[name]
+    adapt_first, size, period = (
+        kind == "adapt first",
+        0.5 if "half" in kind else 1.0,
+        2 if "half" in kind else 1,
+    )
+    parts = [late, algorithms.local_steps(period), algorithms.consensus_step(size)]
+    if adapt_first:
+        parts.append(algorithms.adapt_then_combine())
+    runs = dsf.simulate(
+        dsf.GaussianRegression(dim=2),
+        PATH,
+        step_size=0.1,
+        batch_size=3,
+        n_steps=12,
+        n_runs=20,
+        initial=1.0,
+        algorithm=algorithms.chain(*parts),
+        engine="collapsed",
+        rng=1,
+    )
+    for run in (0, 19):
+        x, sent = np.ones((3, 2)), []
+        for step in range(12):
+            g = np.array([gradient(x[node], step, node, run) for node in range(3)])
+            x = x - 0.1 * g if adapt_first else x
+            if (step + 1) % period == 0:
+                sent.append(x)
+                seen = [sent[max(len(sent) - 1 - delay(step, node, run), 0)][node] for node in range(3)]
+                others = PATH - np.diag(np.diag(PATH))
+                x = x + size * (others @ seen - others.sum(axis=1)[:, None] * x)
+            x = x if adapt_first else x - 0.1 * g
+        np.testing.assert_allclose(runs.final[run], x, rtol=0, atol=1e-13)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
+        (lambda: algorithms.delayed_messages(-1), ValueError, "steps must hold integers from 0"),
+        (
+            lambda: dsf.simulate(
+                dsf.GaussianRegression(2),
+                dsf.mixing.server(3),
+                step_size=0.1,
+                batch_size=1,
+                n_steps=1,
+                algorithm=algorithms.delayed_messages(1),
+            ),
+            ValueError,
+            "where nodes do not combine messages on their own",
+        ),
         (lambda: algorithms.markov(0.0, 0.5), ValueError, "join must hold probabilities above 0"),
         (
             lambda: algorithms.markov([0.1, 0.2], [0.1, 0.2, 0.3]),

@@ -101,6 +101,59 @@ def test_fedfix_steps_with_what_has_arrived() -> None:
         np.testing.assert_allclose(final[run], np.broadcast_to(models[-1], (3, 2)), rtol=0, atol=1e-12)
 
 
+DIRECTED = nx.DiGraph([(0, 1), (1, 2), (2, 0), (0, 2)])
+SHARES = np.array([[1 / 3, 0, 1 / 2], [1 / 3, 1 / 2, 0], [1 / 3, 1 / 2, 1 / 2]])
+
+
+@pytest.mark.parametrize("graph", [DIRECTED, SHARES], ids=["graph", "matrix"])
+def test_gradient_push_divides_by_the_weight_that_is_pushed_along(graph: object) -> None:
+    final = simulated(mixing.push_sum(graph), algorithms.stochastic_gradient_push())
+    for run in (0, 19):
+        held, weight = np.ones((3, 2)), np.ones(3)
+        for step in range(9):
+            x = held / weight[:, None]
+            moved = held - 0.1 * np.array([gradient(x[node], step, node, run) for node in range(3)])
+            held, weight = SHARES @ moved, SHARES @ weight
+        np.testing.assert_allclose(final[run], held / weight[:, None], rtol=0, atol=1e-12)
+
+
+def test_gradient_push_finds_the_mean_optimum_whatever_the_links_favour() -> None:
+    features = np.repeat([[1.0], [1.2], [0.8]], 5, axis=0)
+    problem = dsf.DatasetRegression(
+        features, np.arange(15.0), assignment=np.repeat([0, 1, 2], 5), replacement=False
+    )
+    asked = {"batch_size": 5, "algorithm": algorithms.stochastic_gradient_push()}
+    lengths = [
+        dsf.simulate(problem, mixing.push_sum(DIRECTED), step_size=step, n_steps=20_000, **asked)
+        .norms()
+        .max()
+        for step in (1e-2, 1e-3)
+    ]
+    assert lengths[1] == pytest.approx(0.1 * lengths[0], rel=0.1)  # a bias of order η alone
+
+
+def test_gradient_push_has_the_moments_of_its_limit() -> None:
+    problem, push = dsf.GaussianRegression(dim=3), mixing.push_sum(DIRECTED)
+    asked = {"batch_size": 2, "algorithm": algorithms.stochastic_gradient_push()}
+    found = theory.second_moment_growth(problem, push, step_size=0.2, **asked)
+    law = np.linalg.matrix_power(SHARES, 200)[:, 0]
+    limit = SHARES * law / (SHARES @ law)[:, None]
+    np.testing.assert_allclose(push.mean.toarray(), limit, atol=1e-12)
+    steps = 0.2 / (3 * law)
+    mean = limit @ np.diag(1 - steps)
+    square = np.kron(mean, mean)
+    for i, step in enumerate(steps):
+        square[:, 4 * i] += step**2 * (3 + 1) / 2 * np.kron(limit[:, i], limit[:, i])
+    assert found == pytest.approx(np.abs(np.linalg.eigvals(square)).max(), rel=1e-8)
+
+
+def test_bad_directed_graphs_are_refused() -> None:
+    with pytest.raises(ValueError, match="graph must lead from every node"):
+        mixing.push_sum(nx.DiGraph([(0, 1), (1, 2)]))
+    with pytest.raises(ValueError, match="graph, transposed, must be doubly stochastic, but row 0 sums"):
+        mixing.push_sum([[0.5, 0.5], [0.6, 0.5]])
+
+
 RING = mixing.mixing_matrix(nx.cycle_graph(8), "laplacian", delta=1 / 3)
 
 
@@ -144,24 +197,3 @@ def test_clients_that_take_part_at_random_have_the_closed_form() -> None:
     a, m = (1 - step) ** 2, (1 - 2 * step + step**2 * 106 / 5) ** 2
     growth = (1 + chance * (a - 1)) ** 2 + chance / 4 * ((m - 2 * a + 1) - chance * (a - 1) ** 2)
     assert growth == pytest.approx(1.0, abs=1e-6)
-
-
-@pytest.mark.parametrize(
-    "process",
-    [
-        mixing.link_failures(RING, 0.3),
-        mixing.node_dropout(RING, 0.2),
-        mixing.pairwise_gossip(nx.cycle_graph(6)),
-        mixing.random_matching(nx.complete_graph(5)),
-        mixing.one_peer_exponential(6, order="random"),
-    ],
-    ids=lambda process: process.name,
-)
-@pytest.mark.parametrize("step_size", [0.05, 0.15])
-def test_no_independent_randomness_about_a_mean_lowers_the_second_moment(
-    process: mixing.MixingProcess, step_size: float
-) -> None:
-    arguments = {"step_size": step_size, "batch_size": 5}
-    problem = dsf.GaussianRegression(dim=100)
-    random = theory.second_moment_growth(problem, process, **arguments)
-    assert random >= theory.second_moment_growth(problem, process.mean, **arguments) - 1e-12

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import desgd_fast as dsf
 from desgd_fast.mixing import MixingProcess
+from tests.harness import ORDERS, ordered
 from tests.truth import mixing as truth
 
 Outcomes = list[tuple[float, np.ndarray]]
@@ -135,6 +136,7 @@ PROCESSES = [
     dsf.mixing.gilbert_elliott(nx.wheel_graph(7), 0.2, 0.5),
     dsf.mixing.node_dropout(nx.wheel_graph(7), 0.2),
     dsf.mixing.pairwise_gossip(nx.wheel_graph(7)),
+    dsf.mixing.poisson_clocks(nx.wheel_graph(7)),
     dsf.mixing.random_matching(nx.wheel_graph(7)),
     dsf.mixing.one_peer_exponential(7),
     dsf.mixing.alternate([nx.path_graph(7), nx.star_graph(6)]),
@@ -161,3 +163,37 @@ def test_the_report_scales_to_large_graphs() -> None:
     edges = np.concatenate([ring, np.stack([shifts, np.roll(shifts, 1)], axis=1)])
     report = dsf.mixing_report(dsf.mixing.link_failures(dsf.mixing_matrix(edges), 0.2))
     assert 0.5 < report.mean_square_contraction < 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    graph=linked(),
+    chance=st.floats(0.05, 0.95),
+    make=st.sampled_from([failing, dropping, gossiping, peering]),
+    dim=st.integers(1, 100),
+    step_size=st.floats(0.01, 0.5),
+    takes_part=st.floats(0.1, 1.0),
+    order=st.sampled_from(ORDERS),
+)
+def test_no_independent_randomness_about_a_mean_lowers_the_second_moment(
+    graph: nx.Graph,
+    chance: float,
+    make: Callable[..., tuple[MixingProcess, Outcomes]],
+    dim: int,
+    step_size: float,
+    takes_part: float,
+    order: str,
+) -> None:
+    """E[W Q Wᵀ] ⪰ W̄ Q W̄ᵀ, and what a step does to second moments keeps that order: so do their growths."""
+    problem, process = dsf.GaussianRegression(dim), make(graph, chance)[0]
+    taking = takes_part ** np.arange(len(graph))
+
+    def growth(W: object, steps: object, *parts: dsf.algorithms.Algorithm) -> float:
+        algorithm = dsf.algorithms.chain(ordered(order), *parts)
+        return dsf.theory.second_moment_growth(problem, W, step_size=steps, batch_size=5, algorithm=algorithm)
+
+    mean = growth(process.mean, step_size * taking)
+    links = growth(process, step_size * taking)
+    both = growth(process, step_size, dsf.algorithms.bernoulli(taking))
+    assert mean <= links * (1 + 1e-9)
+    assert links <= both * (1 + 1e-9)

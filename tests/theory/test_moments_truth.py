@@ -161,3 +161,26 @@ def test_one_random_matrix_met_twice_in_a_step():
     gossip = mixing.pairwise_gossip(graph)
     expected = of_system(samples, "tracking", adapt_first=True, failure=0.0, weights=np.full((2, 2), 0.5))
     agree(problem, gossip, algorithms.chain(RULES["tracking"][3], ATC), expected)
+
+
+@pytest.mark.parametrize("adapt_first", [False, True], ids=["cta", "atc"])
+@pytest.mark.parametrize("law", [[0.0, 0.0, 1.0], [0.5, 0.2, 0.3]], ids=["fixed", "random"])
+def test_late_messages(law, adapt_first):
+    problem, samples = gaussian(np.ones(2))
+    laws = [law for _ in range(2)]
+    chances, a, e, *delays = truth.together(samples, *((np.array(one), np.arange(3)) for one in laws))
+    n = len(chances)
+    others = np.tile(W * (1 - np.eye(2)), (n, 1, 1))
+
+    def step(state):
+        x, moved = state[:, 0], ETA[:, None] * truth.gradient(state[:, 0], a, e)
+        x = x - moved if adapt_first else x
+        known = np.concatenate([x[:, None], state[:, 1:]], axis=1)
+        seen = np.stack([known[np.arange(n), delays[i], i] for i in range(2)], axis=1)
+        mixed = x + average(others, seen) - others.sum(axis=2)[:, :, None] * x
+        mixed = mixed if adapt_first else mixed - moved
+        return np.stack([mixed, known[:, 0], known[:, 1]], axis=1)
+
+    expected = truth.second_moments([(1.0, [(chances, truth.matrices(step, n, (3, 2, 2)))])], 2, 4)
+    late = algorithms.delayed_messages(2) if law[2] == 1 else algorithms.randomly_delayed_messages(law)
+    agree(problem, W, algorithms.chain(late, ATC) if adapt_first else late, expected)

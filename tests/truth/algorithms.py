@@ -293,3 +293,55 @@ def bulyan(received, f):
     median = np.median(chosen, axis=0)
     order = np.argsort(np.abs(chosen - median), axis=0, kind="stable")[:kept]
     return np.take_along_axis(chosen, order, axis=0).mean(axis=0)
+
+
+# Continuous flows between events
+
+
+def dadao_constants(L, mu, chi):
+    nu = mu / 2
+    root = np.sqrt(nu / L)
+    return {
+        "nu": nu,
+        "eta": root / 8,
+        "theta": 1 / (2 * root),
+        "alpha": root / 4,
+        "alpha_tilde": root / 8,
+        "beta": 0.5,
+        "beta_tilde": 2 * chi / root,
+        "gamma": 1 / (4 * L),
+        "gamma_tilde": 1 / (4 * np.sqrt(L * nu)),
+        "delta": root / 4 + 1,
+    }
+
+
+def dadao_flow(c):
+    """The matrix of the flow of (x, x̃, y, ỹ, z, z̃)."""
+    A = np.zeros((6, 6))
+    A[0, :2] = -c["eta"], c["eta"]
+    A[1, :2] = c["eta"], -c["eta"]
+    A[2, 2:4] = -c["alpha"], c["alpha"]
+    A[3, [1, 2, 4]] = -c["theta"] * c["nu"], -c["theta"], -c["theta"]
+    A[4, 4:] = -c["alpha"], c["alpha"]
+    A[5, 4:] = c["alpha_tilde"], -c["alpha_tilde"]
+    return A
+
+
+def dadao_gradient(state, node, g, c):
+    """A node's event, on states (6, nodes, …); g its gradient at x."""
+    r = g - c["nu"] * state[0, node] - state[3, node]
+    state = state.copy()
+    state[0, node] -= c["gamma"] * r
+    state[1, node] -= c["gamma_tilde"] * r
+    state[3, node] += c["delta"] * r
+    return state
+
+
+def dadao_link(state, i, j, c):
+    """A link's event."""
+    m = (state[2] + state[4])[i] - (state[2] + state[4])[j]
+    state = state.copy()
+    for node, sign in ((i, 1), (j, -1)):
+        state[4, node] -= sign * c["beta"] * m
+        state[5, node] -= sign * c["beta_tilde"] * m
+    return state

@@ -1,4 +1,4 @@
-"""Gradients that come late: taken where the node was some steps ago."""
+"""What comes late: gradients taken where the node was some steps ago, messages that say where it was."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -124,6 +124,88 @@ def randomly_delayed(probabilities: ArrayLike) -> Algorithm:
 def _delays(dim: int, *up_to: float) -> list[tuple[float, NDArray[np.float64]]]:
     chances = np.diff(up_to, prepend=0.0)
     return [(float(p), np.array([u - p / 2])) for p, u in zip(chances, up_to, strict=True)]
+
+
+@inlined
+def _send_late(
+    message: Reals, iterate: Reals, memory: Matrix, normals: Reals, uniforms: Reals, parameters: Reals
+) -> None:
+    _go_back(message, iterate, memory, int(parameters[0]))
+
+
+@inlined
+def _send_late_at_random(
+    message: Reals, iterate: Reals, memory: Matrix, normals: Reals, uniforms: Reals, parameters: Reals
+) -> None:
+    _go_back(message, iterate, memory, _drawn(uniforms, parameters, parameters.size))
+
+
+def delayed_messages(steps: ArrayLike) -> Algorithm:
+    """x_i,k+1 = W_ii x_i,k + Σ_j≠i W_ij x_j,k−τ − η g_i(x_i,k): neighbours as they were τ rounds ago.
+
+    The agreement algorithm with delays of Tsitsiklis, Bertsekas & Athans (IEEE TAC 1986). In the first τ
+    rounds they are as they were in the first. Nodes know themselves as they are.
+
+    Parameters
+    ----------
+    steps : int or (n_nodes,) array of int
+        τ ≥ 0 of the messages of all nodes or of each. A node keeps as many iterates.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a delay is no integer of at least 0.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf
+    >>> dsf.algorithms.delayed_messages(3)
+    delayed_messages(3)
+    """
+    delays = checks.rounds("steps", steps, 0, 10_000)
+    part = Part(
+        "delayed_messages",
+        _send_late,
+        tuple(map(float, delays)),
+        max(int(delays.max()), 1),
+        per_node=True,
+        keeps_iterates=True,
+        own_iterate=True,
+    )
+    return Algorithm(message=part)
+
+
+def randomly_delayed_messages(probabilities: ArrayLike) -> Algorithm:
+    """Messages as in :func:`delayed_messages`, with a delay drawn anew for every round and sender.
+
+    Parameters
+    ----------
+    probabilities : (most + 1,) array
+        Of the delays 0, 1, …, summing to one.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they are no probabilities that sum to one.
+
+    Examples
+    --------
+    >>> import desgd_fast as dsf
+    >>> dsf.algorithms.randomly_delayed_messages([0.5, 0.5])
+    randomly_delayed_messages(0.5, 1)
+    """
+    law = checks.law("probabilities", probabilities)
+    part = Part(
+        "randomly_delayed_messages",
+        _send_late_at_random,
+        tuple(map(float, np.cumsum(law))),
+        max(law.size - 1, 1),
+        uniforms=1,
+        keeps_iterates=True,
+        own_iterate=True,
+        outcomes=_delays,
+    )
+    return Algorithm(message=part)
 
 
 @inlined

@@ -176,8 +176,9 @@ def _woken(meeting: int, node: int, uniforms: Reals, memory: Reals, links: Reals
 def woken() -> Algorithm:
     """Only those whom the mixing process wakes take a gradient: the pair that gossips, the clients sampled.
 
-    For :func:`desgd_fast.mixing.pairwise_gossip`, ``random_matching``, ``node_dropout``, ``server`` and
-    tokens, which say in every round who that is.
+    For :func:`desgd_fast.mixing.pairwise_gossip`, ``random_matching``, ``node_dropout``, ``server``,
+    ``poisson_clocks`` and tokens, which say in every round who that is, and ``push_sum``, which says by which
+    factor steps are longer.
 
     Examples
     --------

@@ -23,7 +23,10 @@ PARTICIPATION_HELP = (
     "Who takes gradients in a round: bernoulli(0.5), markov(0.1, 0.2), cyclic(8), poisson(0.1), or woken by "
     "--mixing."
 )
-DELAY_HELP = "Steps that gradients come late: a number, or randomly_delayed([0.5, 0.3, 0.2])."
+DELAY_HELP = (
+    "Steps that gradients come late: a number, or randomly_delayed([0.5, 0.3, 0.2]); or messages: "
+    "delayed_messages(2)."
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,13 @@ class Nodes:
 # Functions of the module that make no algorithm or compressor of numbers.
 _OTHERS = ("chain", "compressor", "privacy_spent", "outvoted")
 PARTICIPATIONS = ("always", "bernoulli", "cyclic", "markov", "poisson", "woken")
-DELAYS = ("delayed", "randomly_delayed", "stale_discount")
+DELAYS = (
+    "delayed",
+    "randomly_delayed",
+    "stale_discount",
+    "delayed_messages",
+    "randomly_delayed_messages",
+)
 
 
 def read(texts: list[str] | None, participation: str | None = None, delay: str | None = None) -> "Algorithm":

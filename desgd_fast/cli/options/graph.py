@@ -23,6 +23,7 @@ _ON_GRAPHS = (
     "gilbert_elliott",
     "node_dropout",
     "pairwise_gossip",
+    "poisson_clocks",
     "random_matching",
     "token",
     "self_repellent_token",
@@ -31,8 +32,8 @@ _ON_NODES = ("one_peer_exponential", "server")
 NAMES = ("cycle", "path", "star", "complete", "grid", "hypercube", "bipartite", "regular", "disconnected")
 MIXING_HELP = (
     "How the links of the graph change: link_failures(0.1), gilbert_elliott(0.1, 0.3), node_dropout(0.1), "
-    "pairwise_gossip, random_matching, one_peer_exponential, server(10), token, self_repellent_token(5). By "
-    "default they stay."
+    "pairwise_gossip, poisson_clocks, random_matching, one_peer_exponential, server(10), token, "
+    "self_repellent_token(5). By default they stay."
 )
 HELP = (
     f"Who talks to whom: {', '.join(NAMES)}, or a file: .graphml, .gml, .gexf, .adjlist, else an edge list, "

@@ -1,5 +1,7 @@
 """Who talks to whom at which step: mixing matrices that change, drawn anew or in turn."""
 
+from desgd_fast.mixing.processes.clocks import poisson_clocks as poisson_clocks
+from desgd_fast.mixing.processes.directed import push_sum as push_sum
 from desgd_fast.mixing.processes.links import gilbert_elliott as gilbert_elliott
 from desgd_fast.mixing.processes.links import link_failures as link_failures
 from desgd_fast.mixing.processes.links import node_dropout as node_dropout

@@ -24,7 +24,7 @@ ORDERS = ("random", "cyclic")
 
 
 @inlined
-def _open(
+def open_set(
     chosen: int,
     base: Reals,
     indptr: Integers,
@@ -33,6 +33,7 @@ def _open(
     memory: Reals,
     weights: Reals,
 ) -> None:
+    """Let the links of this set carry; memory says who listens."""
     for node in range(indptr.size - 1):
         kept, own = 1.0, indptr[node]
         for e in range(indptr[node], indptr[node + 1]):
@@ -41,6 +42,19 @@ def _open(
             own = e if indices[e] == node else own
         weights[own] = kept
         memory[node] = 1.0 if kept < 1.0 else 0.0
+
+
+@inlined
+def drawn_set(uniform: float, tables: Matrix) -> int:
+    """The set that a uniform falls into."""
+    low, high = 0, tables.shape[1] - 1
+    while low < high:
+        middle = (low + high) // 2
+        if uniform <= tables[1, middle]:
+            high = middle
+        else:
+            low = middle + 1
+    return low
 
 
 @inlined
@@ -54,14 +68,7 @@ def _draw_set(
     memory: Reals,
     weights: Reals,
 ) -> None:
-    low, high = 0, tables.shape[1] - 1
-    while low < high:
-        middle = (low + high) // 2
-        if uniforms[0] <= tables[1, middle]:
-            high = middle
-        else:
-            low = middle + 1
-    _open(low, base, indptr, indices, tables, memory, weights)
+    open_set(drawn_set(uniforms[0], tables), base, indptr, indices, tables, memory, weights)
 
 
 @inlined
@@ -75,10 +82,10 @@ def _take_set(
     memory: Reals,
     weights: Reals,
 ) -> None:
-    _open(meeting % int(tables[1, 0]), base, indptr, indices, tables, memory, weights)
+    open_set(meeting % int(tables[1, 0]), base, indptr, indices, tables, memory, weights)
 
 
-def _one_set_at_a_time(
+def one_set_at_a_time(
     links: sparse.csr_array, sets: NDArray[Any], probabilities: NDArray[np.float64], cyclic: bool, name: str
 ) -> MixingProcess:
     """``links`` holds the weights of open links and no diagonal, ``sets`` the set of every entry."""
@@ -172,7 +179,7 @@ def pairwise_gossip(graph: "nx.Graph[Any] | sparse.sparray | NDArray[Any]") -> M
     degrees = np.diff(links.indptr)
     links.data[:] = 0.5
     called = (1.0 / degrees[row] + 1.0 / degrees[column])[row < column]
-    return _one_set_at_a_time(links, link_numbers(links), called / called.sum(), False, "pairwise_gossip()")
+    return one_set_at_a_time(links, link_numbers(links), called / called.sum(), False, "pairwise_gossip()")
 
 
 def random_matching(graph: "nx.Graph[Any] | sparse.sparray | NDArray[Any]") -> MixingProcess:
@@ -209,7 +216,7 @@ def random_matching(graph: "nx.Graph[Any] | sparse.sparray | NDArray[Any]") -> M
     colours = np.empty(links.nnz, np.int64)
     colour_edges(indptr, indices, mirrored(links), colours)
     used, matchings = np.unique(colours, return_inverse=True)
-    return _one_set_at_a_time(
+    return one_set_at_a_time(
         links, matchings, np.full(used.size, 1.0 / used.size), False, "random_matching()"
     )
 
@@ -254,4 +261,4 @@ def one_peer_exponential(n_nodes: int, *, order: str = "cyclic") -> MixingProces
     links = sparse.csr_array((np.full(columns.size, 0.5), columns, starts), shape=(n_nodes, n_nodes))
     equally = np.full(count, 1.0 / count)
     name = f"one_peer_exponential({n_nodes}, order={order!r})"
-    return _one_set_at_a_time(links, sets.ravel(), equally, order == "cyclic", name)
+    return one_set_at_a_time(links, sets.ravel(), equally, order == "cyclic", name)

@@ -40,7 +40,8 @@ class MixingProcess:
         Numbers that it keeps from one round to the next, zeros before the first; a participation reads them.
     wakes : bool
         Whether it says who takes part in a round (:func:`desgd_fast.algorithms.woken`): the first n_nodes
-        numbers of its memory are 1 or 0, or there are none where all take part.
+        numbers of its memory are factors of their steps, 1 or 0 but for ``push_sum``, or there are none where
+        all take part.
     remembers : bool
         Whether a round depends on the memory of the one before; where it does not, memory is what a round
         writes for participations.
@@ -60,6 +61,11 @@ class MixingProcess:
         and the uniforms that bring it about; rounds from 1 on have one law, given the memory. Exact second
         moments follow the memory through them where there is no ``quadratic``, or where a participation
         reads the memory.
+    walk : (n_nodes, n_nodes) sparse array or None
+        Transitions P, where one model walks from node to node as a Markov chain, whose law is ``mean``.
+    event_rate : float or None
+        Rounds in a unit of time, where rounds are the events of Poisson clocks: the waiting times between
+        them are exponential.
 
     Examples
     --------
@@ -85,6 +91,8 @@ class MixingProcess:
     outcomes: Callable[[int, NDArray[np.float64]], Sequence[tuple[float, Any]]] | None = field(
         default=None, repr=False
     )
+    walk: sparse.csr_array | None = field(default=None, repr=False)
+    event_rate: float | None = None
 
     def __post_init__(self) -> None:
         indices, indptr = (

@@ -9,7 +9,7 @@ from scipy import sparse
 from desgd_fast.common import check
 from desgd_fast.kernels.jit.compile import Integers, Matrix, Reals, inlined
 from desgd_fast.mixing import checks
-from desgd_fast.mixing.graphs import adjacency
+from desgd_fast.mixing.graphs import adjacency, stationary_law
 from desgd_fast.mixing.processes.process import MixingProcess, one_row
 
 if TYPE_CHECKING:
@@ -155,6 +155,7 @@ def token(chain: "nx.Graph[Any] | Any") -> MixingProcess:
         common=True,
         name=f"token({n_nodes} nodes)",
         outcomes=outcomes,
+        walk=transitions,
     )
 
 
@@ -223,15 +224,7 @@ def _chain(chain: Any) -> tuple[sparse.csr_array, NDArray[np.float64]]:
         return links, degrees / degrees.sum()
     matrix = checks.stochastic_matrix("chain", chain, allow_row_stochastic=True)
     checks.connected("chain", matrix)
-    n_nodes = matrix.shape[0]
-    if np.abs(np.asarray(matrix.sum(axis=0)).ravel() - 1).max() <= 1e-12:
-        return matrix, np.full(n_nodes, 1.0 / n_nodes)
-    # πᵀ(I − P) = 0 with one equation replaced by Σπ = 1.
-    system = sparse.lil_array(sparse.eye_array(n_nodes) - matrix.T)
-    system[n_nodes - 1] = np.ones(n_nodes)
-    right = np.zeros(n_nodes)
-    right[-1] = 1.0
-    return matrix, np.asarray(sparse.linalg.spsolve(sparse.csc_array(system), right))
+    return matrix, stationary_law(matrix)
 
 
 def _tables(transitions: sparse.csr_array, law: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -20,6 +20,7 @@ from desgd_fast.paper.atlas.systems import DIM, System, systems
 from desgd_fast.problems.gaussian import GaussianRegression
 from desgd_fast.simulation.running import simulate
 from desgd_fast.theory import question
+from desgd_fast.theory.closed.factors import FEW_DRAWS
 from desgd_fast.theory.growth import roots
 from desgd_fast.theory.growth.particles import Particles
 
@@ -106,7 +107,7 @@ def _light(system: System, step_size: float, effort: Effort, rng: Any) -> bool:
         return False
     population = Particles(asked.far, asked.experiment, effort.n_particles)
     seen = roots.Walk(population, lambda done, s: None).look(effort.cap)
-    return seen.value < -_SIGNIFICANT * seen.stderr and seen.n_draws >= roots.FEW_DRAWS
+    return seen.value < -_SIGNIFICANT * seen.stderr and seen.n_draws >= FEW_DRAWS
 
 
 def alpha_at(system: System, step_size: float, *, effort: Effort, rng: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from itertools import combinations, combinations_with_replacement
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,26 +15,61 @@ from desgd_fast.problems.protocols import OwnRows
 
 Array = NDArray[np.float64]
 
+# rho counts as negative when it is so by this many standard errors.
+SIGNIFICANT = 3.0
+# A moment that rests on fewer equal draws than this rests on luck.
+FEW_DRAWS = 500.0
 # Minibatches that are listed, at most.
 _MOST_BATCHES = 2**16
 
 
 class Factor(ABC):
-    """The law of |A|; ``method`` says how its averages are taken."""
+    """The law of |A|, or of a small matrix of such numbers."""
 
-    method: ClassVar[str]
+    @property
+    @abstractmethod
+    def method(self) -> str:
+        """How its averages are taken."""
+
+    @property
+    def size(self) -> int:
+        """Over how many draws, 0 where none is drawn."""
+        return 0
 
     @abstractmethod
     def log_growth(self, s: float) -> float:
-        """Log h(s) = log E|A|^s."""
+        """Log h(s) = log E|A|^s per step."""
 
     @abstractmethod
     def lyapunov_exponent(self) -> float:
         """The slope rho = E log|A|."""
 
+    def log_growth_stderr(self, s: float) -> float:
+        """Standard error of :meth:`log_growth`."""
+        return 0.0
+
+    def lyapunov_stderr(self) -> float:
+        """Standard error of :meth:`lyapunov_exponent`."""
+        return 0.0
+
+    def slope(self, s: float) -> float:
+        """The derivative of log h."""
+        return (self.log_growth(s * (1 + 1e-4)) - self.log_growth(s * (1 - 1e-4))) / (2e-4 * s)
+
+    def seen(self) -> float:
+        """The largest moment that the draws show."""
+        return math.inf
+
+    def precise(self, rtol: float, s: float | None = None) -> "Factor":
+        """The same from as many draws as show log h(s) to rtol of s times its slope; rho where s is 0.
+
+        None is the tail index.
+        """
+        return self
+
     def tail_index(self, cap: float) -> float:
         """The alpha > 0 with h(alpha) = 1; nan where rho ≥ 0 and inf where it lies above ``cap``."""
-        if self.lyapunov_exponent() >= 0:
+        if self.lyapunov_exponent() >= -SIGNIFICANT * self.lyapunov_stderr():
             return math.nan
         high = 1.0
         while self.log_growth(high) < 0:
@@ -57,12 +92,12 @@ class BatchFactor(Factor):
     method = "exact"
 
     @classmethod
-    def of(cls, far: Any, asked: Experiment) -> "BatchFactor | None":
-        """Of one node that takes plain steps on such rows, where its minibatches can be listed."""
-        if not (isinstance(far, OwnRows) and far.dim == 1 and asked.n_nodes == 1 and asked.plain):
+    def of(cls, far: Any, asked: Experiment, node: int) -> "BatchFactor | None":
+        """Of one node's plain steps on such rows, where its minibatches can be listed."""
+        if not (isinstance(far, OwnRows) and far.dim == 1):
             return None
-        size = int(asked.batch_sizes[0])
-        rows = far.partition(1, asked.batch_sizes).features[:, 0]
+        size, parts = int(asked.batch_sizes[node]), far.partition(asked.n_nodes, asked.batch_sizes)
+        rows = parts.features[parts.offsets[node] : parts.offsets[node + 1], 0]
         squares, counts = np.unique(rows**2, return_counts=True)
         if far.sampling == "replacement" and _few(squares.size + size - 1, size):
             drawn = np.array(list(combinations_with_replacement(range(squares.size), size)))
@@ -78,8 +113,8 @@ class BatchFactor(Factor):
         else:
             return None
         curvature = float(far.loss.curvature_at_infinity or 0.0)
-        contraction = float(asked.step_sizes.flat[0]) * (curvature * means + far.loss.ridge)
-        return cls(np.abs(1 - contraction), probabilities)
+        step_size = float(np.broadcast_to(asked.step_sizes, (1, 1, asked.n_nodes))[0, 0, node])
+        return cls(np.abs(1 - step_size * (curvature * means + far.loss.ridge)), probabilities)
 
     def log_growth(self, s: float) -> float:
         with np.errstate(divide="ignore"):

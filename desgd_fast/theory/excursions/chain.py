@@ -1,6 +1,5 @@
 """An experiment as a Markov chain: whole states, iterates and memory, that are advanced, measured, copied."""
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from desgd_fast.loop.layout import Layout
 from desgd_fast.loop.loop import Loop
 from desgd_fast.problems.protocols import ClosedLaw
 from desgd_fast.theory.excursions import checks
-from desgd_fast.theory.question import epoch
+from desgd_fast.theory.question import cycle
 
 Real = NDArray[np.float64]
 # What an excursion is followed along: the norm of all nodes, that of one, or a function of the deviations.
@@ -42,7 +41,7 @@ class Chain:
         basis = problem.basis if isinstance(problem, ClosedLaw) else None
         optimum = np.asarray(problem.optimum, np.float64)
         offset = optimum if basis is None else optimum @ basis
-        return cls(Loop.of(problem, experiment), layout, offset, basis, _cycle(problem, experiment))
+        return cls(Loop.of(problem, experiment), layout, offset, basis, cycle(problem, experiment))
 
     @property
     def state_bytes(self) -> int:
@@ -73,15 +72,6 @@ def take(state: State, places: NDArray[np.int64]) -> State:
 def joined(states: Iterable[State]) -> State:
     """States one after the other."""
     return State(*(np.concatenate(fields) for fields in zip(*states, strict=True)))
-
-
-def _cycle(problem: Any, experiment: Experiment) -> int:
-    """Steps after which the law of a step is the same again, and nothing is left over from those before."""
-    algorithm = experiment.algorithm
-    lengths = [algorithm.period * max(1, len(experiment.process.turns))]
-    if algorithm.participation is not None:
-        lengths.append(algorithm.participation.period)
-    return math.lcm(*lengths, epoch(problem, experiment))
 
 
 @dataclass(frozen=True, eq=False)

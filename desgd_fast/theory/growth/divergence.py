@@ -39,15 +39,9 @@ def divergence(walk_at: Callable[[float, int | None], Walk], rtol: float) -> tup
             seen[step] = slope if math.isfinite(slope) else math.inf
         return seen[step]
 
-    low = high = _FIRST
-    while rho(low) >= 0:
-        low, high = low / _FACTOR, low
-        if low < 1 / _FURTHEST:
-            return 0.0, 0.0, True
-    while rho(high) < 0:
-        low, high = high, high * _FACTOR
-        if high > _FURTHEST:
-            return math.inf, 0.0, True
+    low, high = _bracket(rho)
+    if low == 0 or math.isinf(high):
+        return (0.0 if low == 0 else math.inf), 0.0, True
     while math.isinf(rho(high)):
         middle = math.sqrt(low * high)
         low, high = (middle, high) if rho(middle) < 0 else (low, middle)
@@ -62,3 +56,29 @@ def divergence(walk_at: Callable[[float, int | None], Walk], rtol: float) -> tup
         longer = walk.look_longer()
     stderr = longer.slope_stderr / slope
     return step - longer.slope / slope, stderr, stderr <= rtol * step
+
+
+def known_divergence(rho: Callable[[float], float]) -> float:
+    """The step size at which rho, known exactly, is 0; 0 where none contracts, infinite where all do."""
+
+    def bounded(step: float) -> float:  # a factor that may be 0 has rho = −∞
+        return max(rho(step), -1e3)
+
+    low, high = _bracket(bounded)
+    if low == 0 or math.isinf(high):
+        return 0.0 if low == 0 else math.inf
+    return float(optimize.toms748(bounded, low, high, xtol=1e-300, rtol=1e-14))
+
+
+def _bracket(rho: Callable[[float], float]) -> tuple[float, float]:
+    """Step sizes apart between which rho changes its sign; from 0, or to infinity, if it never does."""
+    low = high = _FIRST
+    while rho(low) >= 0:
+        low, high = low / _FACTOR, low
+        if low < 1 / _FURTHEST:
+            return 0.0, high
+    while rho(high) < 0:
+        low, high = high, high * _FACTOR
+        if high > _FURTHEST:
+            return low, math.inf
+    return low, high

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from desgd_fast.theory.closed.factors import FEW_DRAWS, SIGNIFICANT
 from desgd_fast.theory.closed.second_moments import SecondMoments
 from desgd_fast.theory.growth.particles import Particles
 from desgd_fast.theory.growth.population import Estimate, Population, estimate
@@ -22,10 +23,6 @@ Array = NDArray[np.float64]
 
 # Values of s, or of the step size, to look at before taking the best so far.
 _MOST_POINTS = 16
-# rho counts as negative when it is so by this many standard errors.
-SIGNIFICANT = 3.0
-# A moment that rests on fewer equal draws than this rests on luck.
-FEW_DRAWS = 500.0
 # The most looks at such a moment.
 _LUCKY_LOOKS = 8
 # A standard error that is known worse than this asks for a longer look.

@@ -31,21 +31,28 @@ class Conserved:
     label: NDArray[np.int64]
 
     @classmethod
-    def of(cls, rows: Rows, made: Sequence[Direction], chain: Chain) -> "Conserved":
-        """What the outcomes of the local rules leave at zero."""
+    def of(cls, rows: Rows, made: Sequence[list[Direction]], chain: Chain) -> "Conserved":
+        """What the outcomes of the local rules leave at zero; a list holds what nodes may do at one step."""
         algorithm = rows.algorithm
         waiting = algorithm.participation is not None or isinstance(algorithm.local_steps, tuple)
-        outcomes = [one.memory for one in made] + [one.looked for one in made if waiting]
         held, n = rows.local_memory, rows.n
-        changes = [np.pad(one, ((1, n - 1 - held), (0, 0))) for one in outcomes]
+        together = [
+            [
+                np.pad(memory, ((1, n - 1 - held), (0, 0)))
+                for one in listed
+                for memory in _changes(one, waiting)
+            ]
+            for listed in made
+        ]
+        changes = [change for listed in together for change in listed]
         maps, entering = [one[:, :n] for one in changes], [one[:, n:] for one in changes]
         memory = np.eye(n)[1 : 1 + held]
         each = _staying(np.delete(memory, np.array(rows.mixed, int) - 1, axis=0), entering, maps)
         summed = np.zeros((0, n))
         if chain.keeps_sums:
             # Nodes that differ in their outcomes must still all move the same form.
-            apart = [(one - maps[0]) @ _kernel(each).T for one in maps[1:]]
-            summed = _staying(memory, [*entering, *apart], maps[:1])
+            apart = [(one - listed[0])[:, :n] @ _kernel(each).T for listed in together for one in listed[1:]]
+            summed = _staying(memory, [*entering, *apart], [listed[0][:, :n] for listed in together])
         return cls(each, _kernel(np.vstack([each, _kernel(summed)])), _label(chain))
 
     def removed(self, states: Array) -> Array:
@@ -88,12 +95,17 @@ def conserved(algorithm: Algorithm, process: MixingProcess, dim: int) -> Conserv
         return None
     rows = Rows.of(algorithm, at_infinity=True)
     try:
-        made = [one for _, listed in directions(rows, dim) for one in listed]
+        made = [one for _, one in directions(rows, dim)]
         listed = chain(process, period(process, 1), outcomes=False)
     except ValueError:
         return None
     found = Conserved.of(rows, made, listed)
     return found or None
+
+
+def _changes(one: Direction, waiting: bool) -> list[Array]:
+    """What a node may make of its memory in one outcome."""
+    return [one.memory, one.looked] if waiting else [one.memory]
 
 
 def _kernel(matrix: Array) -> Array:

@@ -174,7 +174,8 @@ class Rows:
 class Direction:
     """What a node makes of its gradient in one outcome: the direction, its memory, and where it looks.
 
-    ``looked`` is the memory of a node that takes no part, whose local rule looks and does no more.
+    ``looked`` is the memory of a node that takes no part, whose local rule looks and does no more, and
+    ``iterate`` where looking has left its iterate.
     """
 
     probability: float
@@ -182,6 +183,7 @@ class Direction:
     memory: Array
     place: Array
     looked: Array
+    iterate: Array
 
 
 def directions(rows: Rows, dim: int) -> Iterator[tuple[float, list[Direction]]]:
@@ -199,31 +201,32 @@ def directions(rows: Rows, dim: int) -> Iterator[tuple[float, list[Direction]]]:
 
 
 def _direction(rows: Rows, dim: int, chosen: Sequence[tuple[float, Array | None]]) -> Direction:
-    form, place = rows.unit(rows.n), rows.unit(0)
-    memory: list[Array] = []
-    looked: list[Array] = []
-    first = 1
-    for k, (part, (_, drawn)) in enumerate(zip(rows.local, chosen, strict=True)):
-        kept = [rows.unit(first + v) for v in range(part.memory)]
+    place = iterate = rows.iterate
+    looked = [rows.unit(1 + v) for v in range(rows.local_memory)]
+    firsts = np.cumsum([0, *(part.memory for part in rows.local)])
+    for part, first, (_, drawn) in zip(rows.local, firsts, chosen, strict=False):
         if part.look is not None:
             seen = linear_map(part, _look(part), dim, 2 + part.memory, drawn)[:, : 2 + part.memory]
-            seen = seen @ np.stack([rows.iterate, rows.iterate, *kept])
-            place, kept = seen[0] - rows.unit(rows.n + 1), list(seen[2:])
-        looked.extend(kept)
-        inputs = [form, rows.iterate, *kept, rows.unit(rows.n + 2 + k)][
+            kept = looked[first : first + part.memory]
+            place, iterate, *looked[first : first + part.memory] = seen @ np.stack([place, iterate, *kept])
+    form = rows.unit(rows.n)
+    memory: list[Array] = []
+    for k, (part, first, (_, drawn)) in enumerate(zip(rows.local, firsts, chosen, strict=False)):
+        kept = looked[first : first + part.memory]
+        inputs = [form, iterate, *kept, rows.unit(rows.n + 2 + k)][
             : 2 + part.memory + (part.normals == "dim")
         ]
         made = linear_map(part, _rule(part), dim, 2 + part.memory, drawn) @ np.stack(inputs)
         form = made[0]
         memory.extend(made[2:])
-        first += part.memory
-    chance = float(np.prod([probability for probability, _ in chosen]))
+    optimum = rows.unit(rows.n + 1)
     return Direction(
-        chance,
+        float(np.prod([probability for probability, _ in chosen])),
         form,
         np.reshape(memory, (-1, rows.n_inputs)),
-        place[[*range(rows.n), rows.n + 1]],
+        (place - optimum)[[*range(rows.n), rows.n + 1]],
         np.reshape(looked, (-1, rows.n_inputs)),
+        iterate - optimum,
     )
 
 
@@ -291,8 +294,9 @@ def moving(rows: Rows, made: Sequence[Direction], step_sizes: Array, factors: Fa
         for one in made:
             moved = np.tile(still, (n_nodes, 1, 1))
             moved[:, 1 : 1 + len(one.memory)] = one.memory
-            moved[:, 0] -= np.multiply.outer(step_sizes * factor, one.direction)
+            moved[:, 0] = one.iterate - np.multiply.outer(step_sizes * factor, one.direction)
             out = still.copy()
+            out[0] = one.iterate
             out[1 : 1 + len(one.looked)] = one.looked
             moved[np.broadcast_to(factor == 0, n_nodes)] = out
             chances.append(np.broadcast_to(chance * one.probability, n_nodes))
@@ -309,10 +313,15 @@ def _without_normals(law: NodeLaw, n: int) -> NodeLaw:
 
 
 def sending(rows: Rows, dim: int) -> Iterator[tuple[float, NodeLaw]]:
-    """Before nodes mix: γ m on a row of its own after x − γ m and the memory; m the iterate if not sent."""
+    """Before nodes mix: γ m on a row of its own after x − γ m and the memory; m the iterate if not sent.
+
+    Where others' messages meet the node's own iterate, x itself.
+    """
     algorithm, n = rows.algorithm, rows.n
     size = 1.0 if algorithm.consensus_step is None else algorithm.consensus_step
     part = algorithm.message
+    if part is not None:
+        checks.same_for_all_nodes("algorithm", part)
     listed = [(1.0, None)] if part is None else outcomes(part, dim, part.parameters)
 
     def law(chosen: Sequence[tuple[float, Array | None]]) -> NodeLaw:
@@ -323,8 +332,9 @@ def sending(rows: Rows, dim: int) -> Iterator[tuple[float, NodeLaw]]:
                 first = n - part.memory
                 inputs = [rows.iterate, rows.iterate, *(rows.unit(first + v) for v in range(part.memory))]
                 seen = linear_map(part, _rule(part), dim, 2 + part.memory, drawn) @ np.stack(inputs)
-                message, made[first:] = seen[0], seen[2:]
-            made[0] -= size * message
+                message, made[first:] = seen[0] - rows.unit(n + 1), seen[2:]
+            if part is None or not part.own_iterate:
+                made[0] -= size * message
             maps.append(np.vstack([made, size * message])[:, : n + 2])
         chances = np.array([chance for chance, _ in chosen])[:, None]
         return NodeLaw(chances, np.stack(maps)[:, None], np.tile(np.eye(n + 1)[0], (len(maps), 1)))

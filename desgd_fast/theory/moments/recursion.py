@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize
+from scipy import optimize, sparse
 
 from desgd_fast.algorithms import Algorithm
 from desgd_fast.mixing import MixingProcess
@@ -83,7 +83,7 @@ class Recursion:
         # One matrix that is met twice in a step cannot be averaged over, nor can what a participation reads.
         twice = self.algorithm.adapt_first and bool(self._rows.mixed)
         reads = participation is not None and parts.reads_links(participation, self.process)
-        return rounds.chain(self.process, period, outcomes=twice or reads)
+        return rounds.chain(self.process, period, outcomes=twice or reads or self._own_iterate)
 
     @cached_property
     def _directions(self) -> list[tuple[float, list[parts.Direction]]]:
@@ -113,9 +113,20 @@ class Recursion:
         """Whether nodes mix something else than their iterates."""
         return self.algorithm.message is not None or self.algorithm.consensus_step not in (None, 1.0)
 
+    @property
+    def _own_iterate(self) -> bool:
+        """Whether nodes combine messages with their own iterates."""
+        message = self.algorithm.message
+        return message is not None and message.own_iterate
+
+    @property
+    def _consensus_step(self) -> float:
+        step = self.algorithm.consensus_step
+        return 1.0 if step is None else step
+
     @cached_property
     def _conserved(self) -> Conserved:
-        made = [one for _, listed in self._directions for one in listed]
+        made = [listed for _, listed in self._directions]
         return Conserved.of(self._rows, made, self._chain)
 
     # One round -------------------------------------------------------------------------------------------
@@ -140,8 +151,18 @@ class Recursion:
         sent = _either(self._sendings, moments) if self._sendings else moments
         if not self._sends:
             return MixStage(one.weights, (0, *memory), n + others, one.quadratic).forward(sent)
-        mixed = MixStage(one.weights, (n, *memory), n + 1 + others, one.quadratic).forward(sent)
-        return self._receiving.forward(mixed)
+        if not self._own_iterate:
+            mixed = MixStage(one.weights, (n, *memory), n + 1 + others, one.quadratic).forward(sent)
+            return self._receiving.forward(mixed)
+        if memory:
+            sent = MixStage(one.weights, memory, n + 1 + others).forward(sent)
+        own = sparse.diags_array(one.weights.diagonal())
+        kept = sparse.eye_array(self.process.n_nodes) - self._consensus_step * (
+            sparse.eye_array(self.process.n_nodes) - own
+        )
+        for weights, row in ((one.weights - own, n), (kept, 0)):
+            sent = MixStage(weights, (row,), n + 1 + others).forward(sent)
+        return self._receiving.forward(sent)
 
     def _round(self, turn: int, one: rounds.Round, moments: Moments) -> Moments:
         """Local steps, the last of them with mixing; who takes part is decided once for all of them."""
