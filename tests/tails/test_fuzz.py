@@ -361,6 +361,7 @@ FOUND = [
     ("zeta", np.array([1.0] * 7 + [1.7e308]), {}),
     ("truncated_hill", np.array([1.7e308, 3.9]), {"k": 1, "upper": 1.7e308}),
     ("hill", np.array([1.0, 2.0, 3.0, 5.0]), {"k": 2, "weights": [1.0, 1.0, 1e300, 1e-300]}),
+    ("tail_index", np.array([1.0, 2.0, 3.0, 5.0]), {"weights": [1e300, 1.0, 1.0, 1e-300]}),
     ("tail_index", np.array([-2.77, 0.38, -2.17, 0.959, -0.04]), {"level": 1 - 2**-53, "dependent": True}),
 ]
 
