@@ -157,7 +157,7 @@ class Splitting:
             weights[~(far > self.radius).reshape(shape)] = -np.inf
             top = self._see(group, np.exp(weights).ravel(), height, top)
             tilt = self._tilt(far).reshape(shape)
-            ahead = np.exp(weights + np.minimum(tilt - self._tilt(self._outermost), 0.0)).sum()
+            ahead = np.exp(weights + tilt - self._tilt(self._outermost)).sum()
             if ahead <= _NEGLIGIBLE * (self._visits[:, -1].sum() - passed):
                 return
             exits, places = state, np.arange(group.size).reshape(shape)
@@ -169,7 +169,7 @@ class Splitting:
     def _tilt(self, far: Any) -> Any:
         """log V."""
         with np.errstate(divide="ignore"):
-            return self.exponent * np.log(far / self.radius)
+            return self.exponent * np.log(np.minimum(far, self._outermost) / self.radius)
 
     def _see(
         self, groups: NDArray[np.int64], weights: Real, height: Real, before: NDArray[np.int64]
