@@ -14,6 +14,7 @@ from desgd_fast.loop.layout import Layout
 from desgd_fast.loop.loop import Loop
 from desgd_fast.problems.protocols import ClosedLaw
 from desgd_fast.theory.excursions import checks
+from desgd_fast.theory.excursions.fused import Fused
 from desgd_fast.theory.question import cycle
 
 Real = NDArray[np.float64]
@@ -32,6 +33,7 @@ class Chain:
     offset: Real
     basis: Real | None
     cycle: int
+    fused: Fused | None
     clock: int = 0
 
     @classmethod
@@ -41,7 +43,8 @@ class Chain:
         basis = problem.basis if isinstance(problem, ClosedLaw) else None
         optimum = np.asarray(problem.optimum, np.float64)
         offset = optimum if basis is None else optimum @ basis
-        return cls(Loop.of(problem, experiment), layout, offset, basis, cycle(problem, experiment))
+        loop, fused = Loop.of(problem, experiment), Fused.of(problem, experiment)
+        return cls(loop, layout, offset, basis, cycle(problem, experiment), fused)
 
     @property
     def state_bytes(self) -> int:
@@ -56,8 +59,13 @@ class Chain:
 
     def advance(self, state: State, first_run: int, n_cycles: int = 1) -> None:
         """Take states on, under the numbers of these runs."""
-        self.loop.advance(state, Span(self.clock, n_cycles * self.cycle, _NEVER, first_run))
-        self.clock += n_cycles * self.cycle
+        n_steps = n_cycles * self.cycle
+        if self.fused is None:
+            self.loop.advance(state, Span(self.clock, n_steps, _NEVER, first_run))
+        else:
+            after = self.fused.advance(self.deviations(state), self.clock, n_steps, first_run)
+            state.iterates[:, :, : self.offset.size] = self.offset + after
+        self.clock += n_steps
 
     def deviations(self, state: State) -> Real:
         """x − x* of every node, (n_runs, n_nodes, dim), in the coordinates of the state."""

@@ -25,8 +25,8 @@ from desgd_fast.theory.stability import tail_index
 
 Real = NDArray[np.float64]
 
-# Particles by default, fewer where states are large, and the memory that they may take.
-_PARTICLES, _FEWEST, _BYTES = 512 * GROUPS, 64 * GROUPS, 1 << 27
+# Particles by default, more where steps cost little, fewer where states are large; memory they may take.
+_PARTICLES, _MORE_PARTICLES, _FEWEST, _BYTES = 512 * GROUPS, 4096 * GROUPS, 64 * GROUPS, 1 << 27
 # How many times as many there may be in the end, and in the next rounds together.
 _MOST, _NEXT = 64, 4
 
@@ -55,9 +55,9 @@ def exceedance(
     which runs leave A, times the number of steps that one excursion spends there. An ordinary simulation
     gives the rate and the states in which excursions begin; a population of particles carries these on,
     loses those that return to A, and is resampled in proportion to V(x) = (‖x‖ / radius)^alpha, each
-    particle weighing what is left of it. That is unbiased whatever alpha is, and efficient where it is the
-    tail index, because E[V(Mx)] is then V(x) on average over directions. What nodes remember, as momentum,
-    belongs to x.
+    particle weighing what is left of it; V rises no further beyond the last threshold (Blanchet, Lam & Zwart,
+    2012, say why). That is unbiased whatever alpha is, and efficient where it is the tail index, because
+    E[V(Mx)] is then V(x) on average over directions. What nodes remember, as momentum, belongs to x.
 
     Parameters
     ----------
@@ -79,8 +79,8 @@ def exceedance(
     rtol : float
         Relative standard error to reach at every threshold.
     n_particles : int, optional
-        Population size, 20 groups together; by default 10,240, or fewer on large graphs. More of them
-        follow until ``rtol`` is reached.
+        Population size, 20 groups together; by default 10,240, more where steps cost little, fewer where
+        states are large. More of them follow until ``rtol`` is reached.
     rng : None, int, Generator, ...
         As in ``numpy.random.default_rng``; the same one gives the same bits for any number of threads.
     threads : int, optional
@@ -156,7 +156,8 @@ def exceedance(
     chain = Chain.of(problem, asked)
     size = n_particles
     if size is None:
-        size = min(_PARTICLES, max(_FEWEST, _BYTES // chain.state_bytes))
+        most, room = (_PARTICLES, _BYTES) if chain.fused is None else (_MORE_PARTICLES, _BYTES >> 3)
+        size = min(most, max(_FEWEST, room // chain.state_bytes))
     n_each = -(-check.integer("n_particles", size, 16 * GROUPS) // GROUPS)
     with limited_to(threads), progress_bar(progress, unit="step", unit_scale=True) as bar:
         splitting = Splitting(
@@ -168,8 +169,9 @@ def exceedance(
             -alpha.lyapunov_exponent,
             generator,
             (lambda done: None) if bar is None else bar.update,
+            n_each,
         )
-        rounds = _advance(splitting, levels, rtol, n_each)
+        rounds = _advance(splitting, levels, rtol)
     result = _result(splitting, levels, alpha, rtol, rounds * n_each * GROUPS)
     for note in result.warnings:
         warnings.warn(note, PrecisionWarning, stacklevel=2)
@@ -183,11 +185,11 @@ def _tail_of(problem: Any, W: Any, **arguments: Any) -> TailIndex:
         return tail_index(problem, W, **arguments)
 
 
-def _advance(splitting: Splitting, thresholds: Real, rtol: float, n_each: int) -> int:
+def _advance(splitting: Splitting, thresholds: Real, rtol: float) -> int:
     """As many rounds as the error asked for takes."""
     done, wanted = 0, 1
     while done < wanted:
-        splitting.advance(n_each)
+        splitting.advance()
         done += 1
         if done == wanted:
             value, stderr = _mean(splitting.probability(thresholds))

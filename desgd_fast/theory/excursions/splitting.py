@@ -5,7 +5,7 @@ With A = {states within ``radius``}, the stationary law outside of A is
     π(B) = (rate of leaving A per step) · E[steps that an excursion spends in B],      B ∩ A = ∅.
 
 An ordinary simulation gives the rate and the states in which excursions begin. They are carried on as
-particles, which end where they return to A. With V(x) = (‖x‖ / radius)^s particles are resampled in
+particles, which end where they return to A. With V(x) = (‖x‖ / radius)^s, up to the last level, particles are resampled in
 proportion to weight · V, and weigh what is left of it: unbiased for any s, and good where s is the tail
 index, because V is then nearly harmonic (Dean & Dupuis 2009 on splitting by a subsolution; Blanchet, Lam
 & Zwart 2012 and Collamore, Diao & Vidyashankar 2014 on the tails of perpetuities).
@@ -29,8 +29,8 @@ Real = NDArray[np.float64]
 
 # Levels that the constant is read off, in units of what four in five states lie below.
 FAR = np.geomspace(10, 100, 7)
-# Independent groups, and ordinary runs of each.
-GROUPS, _RUNS = 20, 64
+# Independent groups, the fewest ordinary runs of each, and particles for each of these.
+GROUPS, _RUNS, _SHARE = 20, 64, 8
 # How often these are looked at to find what is usual.
 _LOOKS = 32
 # Share of the steps that ordinary runs spend within the radius.
@@ -62,11 +62,12 @@ class Splitting:
     drift: float
     generator: np.random.Generator
     tick: Callable[[int], object]
+    n_each: int
     reached: bool = True
     n_steps: int = 0
 
     def __post_init__(self) -> None:
-        self._run_steps = 0
+        self._run_steps, self._n_runs = 0, max(_RUNS, self.n_each // _SHARE)
         self._settle()
         self._steps, self._visits = np.zeros((2, GROUPS, self.levels.size + 1))
 
@@ -82,17 +83,17 @@ class Splitting:
         beyond = counts[:, :0:-1].cumsum(axis=1)[:, ::-1]
         return np.asarray(beyond[:, np.searchsorted(self.levels, levels)] / self._run_steps)
 
-    def advance(self, n_each: int) -> None:
-        """Ordinary runs until so many excursions of a group have begun, and as many particles on those."""
-        exits, groups = self._leave(n_each)
+    def advance(self) -> None:
+        """Ordinary runs until ``n_each`` excursions a group have begun, and as many particles on those."""
+        exits, groups = self._leave(self.n_each)
         if groups.size:
-            self._climb(exits, groups, n_each)
+            self._climb(exits, groups, self.n_each)
 
     def _settle(self) -> None:
         """Ordinary runs until they are stationary, and how far the bounded set reaches."""
         relaxation = max(1.0, 2 / self.exponent) / self.drift
         count = max(_LOOKS, math.ceil(10 * relaxation / self.chain.cycle))
-        self.runs = self.chain.start(GROUPS * _RUNS)
+        self.runs = self.chain.start(GROUPS * self._n_runs)
         self._step(self.runs, 0, count)
         self.gauge, seen = Gauge.fitted(self.chain, self.along, self.runs), []
         for _ in range(_LOOKS):
@@ -117,7 +118,7 @@ class Splitting:
     def _leave(self, n_each: int) -> tuple[State, NDArray[np.int64]]:
         """States in which excursions begin, and their groups."""
         assert self.radius is not None
-        states, groups, group = [], [], np.repeat(np.arange(GROUPS), _RUNS)
+        states, groups, group = [], [], np.repeat(np.arange(GROUPS), self._n_runs)
         n_exits = 0
         for _ in range(_LONGEST * n_each):
             self._step(self.runs, 0)
@@ -127,7 +128,7 @@ class Splitting:
             _count(self._steps, group, exceeded, inside.astype(np.float64))
             leaving = np.flatnonzero(self._inside & ~inside)
             self._inside = inside
-            self._run_steps += _RUNS
+            self._run_steps += self._n_runs
             states.append(take(self.runs, leaving))
             groups.append(group[leaving])
             n_exits += leaving.size
@@ -152,12 +153,12 @@ class Splitting:
         climb = math.log1p(self._outermost / self.radius) / (self.drift * self.chain.cycle)
         for _ in range(1000 + int(_PATIENCE * climb)):
             state, top = take(exits, places.ravel()), top[places.ravel()]
-            self._step(state, GROUPS * _RUNS)
+            self._step(state, GROUPS * self._n_runs)
             far, height = self.gauge(state)
             weights[~(far > self.radius).reshape(shape)] = -np.inf
             top = self._see(group, np.exp(weights).ravel(), height, top)
             tilt = self._tilt(far).reshape(shape)
-            ahead = np.exp(weights + np.minimum(tilt - self._tilt(self._outermost), 0.0)).sum()
+            ahead = np.exp(weights + tilt - self._tilt(self._outermost)).sum()
             if ahead <= _NEGLIGIBLE * (self._visits[:, -1].sum() - passed):
                 return
             exits, places = state, np.arange(group.size).reshape(shape)
@@ -169,7 +170,7 @@ class Splitting:
     def _tilt(self, far: Any) -> Any:
         """log V."""
         with np.errstate(divide="ignore"):
-            return self.exponent * np.log(far / self.radius)
+            return self.exponent * np.log(np.minimum(far, self._outermost) / self.radius)
 
     def _see(
         self, groups: NDArray[np.int64], weights: Real, height: Real, before: NDArray[np.int64]
