@@ -128,8 +128,8 @@ def tail_index_of_weights(
     """(w_1 + … + w_i)/Σ w takes the place of i/n; a bin counts as many values as Kish (1965) says."""
     level = check.fraction("level", level)
     values, heavy = positive_entries(x, weights, tail, nan_policy, whole=False)
-    # Squares of smaller weights would vanish.
-    n, each = values.size, np.maximum(heavy / heavy.max(), 1e-150)
+    # Known biases end far beyond any sample.
+    n, each = values.size, np.maximum(heavy / heavy.max(), 1e-12)
     above = np.cumsum(each)
     edges = second_order.bin_edges(n, 0)
     edges = np.unique(

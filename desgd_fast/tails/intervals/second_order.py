@@ -69,7 +69,7 @@ def models(ends: Array, masses: Array, n: int, inflation: float) -> kernels.Desi
     n_bins = np.flatnonzero(np.cumsum(masses) >= LEAST_DEPTH) + 1
     if not n_bins.size:
         n_bins = np.array([masses.size])
-    middle = (ends[:-1] + ends[1:] + 1 / n) / 2
+    middle = np.minimum((ends[:-1] + ends[1:] + 1 / n) / 2, ends[1:])
     known, shares = biases.known(tuple(middle))
     depths, width = n_bins.size, masses.size
     rotation, ones = np.zeros((depths, width, width)), np.zeros((depths, width))
