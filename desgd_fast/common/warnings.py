@@ -98,6 +98,20 @@ class OtherVersionWarning(RuntimeWarning):
     """
 
 
+class MemoryWarning(RuntimeWarning):
+    """A run or a graph will take more than half of the memory that is free.
+
+    Examples
+    --------
+    >>> import warnings, desgd_fast as dsf
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", dsf.warnings.MemoryWarning)  # stop where it would be given
+    ...     warnings.warn("an example", dsf.warnings.MemoryWarning)
+    Traceback (most recent call last):
+    desgd_fast.common.warnings.MemoryWarning: an example
+    """
+
+
 class LeftOutWarning(UserWarning):
     """Part of a file is no data and was left out.
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from desgd_fast.common.memory import told
 from desgd_fast.mixing import checks
 
 
@@ -18,7 +19,9 @@ def adjacency(name: str, graph: Any, weight: str | None = None) -> sparse.csr_ar
     if sparse.issparse(graph):
         matrix = checks.symmetric_adjacency(name, graph)
     elif isinstance(graph, np.ndarray):
-        matrix = _of_edges(checks.edge_array(name, graph))
+        edges = checks.edge_array(name, graph)
+        _tell(name, int(edges.max()) + 1, len(edges))
+        matrix = _of_edges(edges)
     else:
         matrix = _of_networkx(name, graph, weight)
     row, column = rows_of(matrix), matrix.indices
@@ -93,11 +96,17 @@ def _of_networkx(name: str, graph: Any, weight: str | None) -> sparse.csr_array:
     import networkx as nx
 
     checks.undirected_graph(name, graph)
+    _tell(name, graph.number_of_nodes(), graph.number_of_edges())
     matrix = nx.to_scipy_sparse_array(graph, weight=weight, dtype=np.float64, format="csr")
     if weight is None:
         matrix.data[:] = 1.0
     matrix.sort_indices()
     return sparse.csr_array(matrix)
+
+
+def _tell(name: str, n_nodes: int, n_edges: int) -> None:
+    """What an adjacency takes while it and its weights are made, 40 bytes an entry, before it does."""
+    told(f"{name} of {n_nodes:,} nodes and {n_edges:,} edges", 40 * (2 * n_edges + n_nodes))
 
 
 def _of_edges(edges: NDArray[np.integer[Any]]) -> sparse.csr_array:

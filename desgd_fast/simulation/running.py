@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from desgd_fast.algorithms import Algorithm
 from desgd_fast.algorithms.schedules import Schedule
 from desgd_fast.common import check
+from desgd_fast.common.memory import told
 from desgd_fast.common.progress import count_steps
 from desgd_fast.common.rng import RNG
 from desgd_fast.common.threads import limited_to
@@ -115,9 +116,13 @@ def simulate(
     ------
     ValueError, TypeError
         If an argument is out of range; the message names it.
+    MemoryError
+        If the runs would take more memory than is free; said before any step.
 
     Warns
     -----
+    MemoryWarning
+        If they would take more than half of it.
     DivergenceWarning
         If runs overflowed; they are kept and flagged in ``runs.diverged``.
 
@@ -150,6 +155,7 @@ def simulate(
     start = checks.starting_point("initial", initial, asked.n_nodes, problem.dim)
     progress = check.flag("progress", progress)
     chain = engines.chain_for(engine, Task(problem, asked, keep, dtype))
+    told(f"a run of {asked.n_nodes:,} nodes", _bytes(chain, asked, problem.dim, keep, dtype))
     optimum = np.asarray(problem.optimum, np.float64)
     record = _Record.empty(asked, problem.dim, keep, dtype)
     with limited_to(threads) as count, count_steps(progress, n_runs * n_steps) as tick:
@@ -210,6 +216,15 @@ class _Record:
                     self.diverged[here] |= ~np.isfinite(kept[here]).all(axis=(1, 2))
         if self.products is not None:
             self.products[here] = chain.inner_products()[within]
+
+
+def _bytes(chain: Chain, asked: Experiment, dim: int, keep: str, dtype: str) -> float:
+    """About what runs take: what is kept of them, W twice, and two or three times what a portion holds."""
+    kept = 8 + (np.dtype(dtype).itemsize * dim if keep == "all" else 0)
+    kept = kept * (2 if asked.average_last else 1) + (8 * asked.n_nodes if keep == "gram" else 0)
+    blocks = min(max(1, _STATE_BYTES // chain.block_bytes), n_blocks(asked.runs, chain.lanes))
+    working = (3 if asked.average_last else 2) * blocks * chain.block_bytes
+    return float(asked.n_runs * asked.n_nodes * kept + 32 * asked.process.base.nnz + working)
 
 
 def _portions(chain: Chain, asked: Experiment) -> Iterator[range]:
