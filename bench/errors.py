@@ -19,8 +19,8 @@ import numpy as np
 import desgd_fast as dsf
 from desgd_fast import algorithms, mixing, theory
 
-RING = nx.cycle_graph(4)
-WEIGHTS = dsf.mixing_matrix(RING)
+PATH = nx.path_graph(3)
+WEIGHTS = dsf.mixing_matrix(PATH)
 PAIR = np.array([[0.75, 0.25], [0.25, 0.75]])
 
 
@@ -59,8 +59,8 @@ def cases() -> Iterator[Case]:
     yield at_frontier("Nesterov", WEIGHTS, algorithms.nesterov(0.5))
     yield at_frontier("gradient tracking", WEIGHTS, algorithms.gradient_tracking())
     yield at_frontier("EXTRA", WEIGHTS, algorithms.extra())
-    yield at_frontier("link failures", mixing.link_failures(RING, 0.3), algorithms.sgd())
-    yield at_frontier("gossip", mixing.pairwise_gossip(RING), algorithms.sgd())
+    yield at_frontier("link failures", mixing.link_failures(PATH, 0.3), algorithms.sgd())
+    yield at_frontier("gossip", mixing.pairwise_gossip(PATH), algorithms.sgd())
     yield at_frontier("random-k", WEIGHTS, algorithms.compressed(algorithms.random_k(1)))
     yield at_frontier("delay", WEIGHTS, algorithms.delayed(1))
     yield at_frontier("server, local steps", mixing.server(4), algorithms.fedavg(3))
@@ -70,7 +70,8 @@ def main() -> None:
     """Compute and report."""
     parser = argparse.ArgumentParser(prog="python -m bench.errors", description=__doc__)
     parser.add_argument("--keys", type=int, default=20, help="how many keys (default 20)")
-    parser.add_argument("--rtol", type=float, default=0.02, help="standard error asked for (default 0.02)")
+    parser.add_argument("--rtol", type=float, default=0.05, help="standard error asked for (default 0.05)")
+    parser.add_argument("--particles", type=int, default=1024, help="population (default 1024)")
     parser.add_argument("--only", metavar="NAME", help="cases whose name holds NAME")
     options = parser.parse_args()
     warnings.simplefilter("ignore", RuntimeWarning)
@@ -79,7 +80,8 @@ def main() -> None:
         if options.only and options.only not in case.name:
             continue
         start = time.perf_counter()
-        found = [case.compute(rtol=options.rtol, rng=key) for key in range(options.keys)]
+        asked = {"rtol": options.rtol, "n_particles": options.particles, "threads": 1}
+        found = [case.compute(**asked, rng=key) for key in range(options.keys)]
         z = np.array([(one.alpha - case.truth) / one.stderr for one in found])
         z = z[np.isfinite(z)]
         together.extend(z)

@@ -39,6 +39,10 @@ class Law:
         All values of the targets, where they are classes.
     name : str
         How the law prints.
+    feature_moments, noise_variance : (float, float) and float, optional
+        Second and fourth moments of a feature, where features are independent, centred and of one law, and
+        the variance of target minus aᵀ truth, where it is independent of them and centred: exact second
+        moments need them.
 
     Raises
     ------
@@ -63,6 +67,8 @@ class Law:
     truth: NDArray[np.float64] | None = None
     labels: tuple[float, ...] | None = None
     name: str = ""
+    feature_moments: tuple[float, float] | None = None
+    noise_variance: float | None = None
 
     def __post_init__(self) -> None:
         check.compiled_function("sample", self.sample, SAMPLE)
@@ -110,6 +116,8 @@ class Law:
 class Distribution:
     """The law of one number, independent from number to number; the functions of this module make them.
 
+    ``moments`` are its second and fourth; its first is 0.
+
     Examples
     --------
     >>> from desgd_fast import laws
@@ -124,6 +132,7 @@ class Distribution:
     n_normals: int
     n_uniforms: int
     name: str
+    moments: tuple[float, float]
 
     def __repr__(self) -> str:
         return self.name
@@ -139,7 +148,7 @@ def gaussian(std: float = 1.0) -> Distribution:
     gaussian(2)
     """
     std = check.non_negative_number("std", std)
-    return Distribution(compiled.gaussian(std), 1, 0, f"gaussian({std:g})")
+    return Distribution(compiled.gaussian(std), 1, 0, f"gaussian({std:g})", (std**2, 3 * std**4))
 
 
 def student_t(df: float, scale: float = 1.0) -> Distribution:
@@ -152,7 +161,10 @@ def student_t(df: float, scale: float = 1.0) -> Distribution:
     student_t(3, scale=1)
     """
     df, scale = check.positive_number("df", df), check.positive_number("scale", scale)
-    return Distribution(compiled.student_t(df, scale), 0, 2, f"student_t({df:g}, scale={scale:g})")
+    second = scale**2 * df / (df - 2) if df > 2 else math.inf
+    fourth = 3 * second**2 * (df - 2) / (df - 4) if df > 4 else math.inf
+    name = f"student_t({df:g}, scale={scale:g})"
+    return Distribution(compiled.student_t(df, scale), 0, 2, name, (second, fourth))
 
 
 def rademacher(scale: float = 1.0) -> Distribution:
@@ -165,7 +177,8 @@ def rademacher(scale: float = 1.0) -> Distribution:
     rademacher(1)
     """
     scale = check.positive_number("scale", scale)
-    return Distribution(compiled.rademacher(scale), 0, 1, f"rademacher({scale:g})")
+    moments = (scale**2, scale**4)
+    return Distribution(compiled.rademacher(scale), 0, 1, f"rademacher({scale:g})", moments)
 
 
 def uniform(half_width: float = math.sqrt(3.0)) -> Distribution:
@@ -178,7 +191,8 @@ def uniform(half_width: float = math.sqrt(3.0)) -> Distribution:
     uniform(1)
     """
     half_width = check.positive_number("half_width", half_width)
-    return Distribution(compiled.uniform(half_width), 0, 1, f"uniform({half_width:g})")
+    moments = (half_width**2 / 3, half_width**4 / 5)
+    return Distribution(compiled.uniform(half_width), 0, 1, f"uniform({half_width:g})", moments)
 
 
 def linear(
@@ -217,6 +231,8 @@ def linear(
         n_features * features.n_normals + noise.n_normals,
         n_features * features.n_uniforms + noise.n_uniforms,
         truth=rows,
+        feature_moments=features.moments,
+        noise_variance=noise.moments[0],
         name=f"linear, features {features}, noise {noise}",
     )
 
@@ -240,6 +256,7 @@ def logistic(truth: ArrayLike, *, features: Distribution | None = None) -> Law:
         n_features * features.n_normals,
         n_features * features.n_uniforms + 1,
         truth=rows,
+        feature_moments=features.moments,
         labels=(-1.0, 1.0),
         name=f"logistic, features {features}",
     )

@@ -77,7 +77,8 @@ def second_moment_growth(
     ----------
     problem : GaussianRegression, DatasetRegression, EmpiricalRisk or StreamingRisk
         What to minimise, and the law of the data; nodes may differ. Of a loss that is not quadratic what is
-        left of it at infinity. Rows must be drawn anew for every minibatch.
+        left of it at infinity. Rows must be drawn anew for every minibatch; streams must have independent
+        features whose moments their law states, as :func:`desgd_fast.laws.linear` does.
     W : (n_nodes, n_nodes) array or sparse array, or MixingProcess
         Doubly stochastic mixing matrix, or one that changes; ``[[1.0]]`` is one node.
     step_size : float or (n_nodes,) array

@@ -5,10 +5,10 @@ With A = {states within ``radius``}, the stationary law outside of A is
     π(B) = (rate of leaving A per step) · E[steps that an excursion spends in B],      B ∩ A = ∅.
 
 An ordinary simulation gives the rate and the states in which excursions begin. They are carried on as
-particles, which end where they return to A. With V(x) = (‖x‖ / radius)^s, up to the last level, particles are resampled in
-proportion to weight · V, and weigh what is left of it: unbiased for any s, and good where s is the tail
-index, because V is then nearly harmonic (Dean & Dupuis 2009 on splitting by a subsolution; Blanchet, Lam
-& Zwart 2012 and Collamore, Diao & Vidyashankar 2014 on the tails of perpetuities).
+particles, which end where they return to A. With V(x) = (‖x‖ / radius)^s, up to the last level, they are
+resampled in proportion to weight · V, and weigh what is left of it: unbiased for any s, and good where s is
+the tail index, because V is then nearly harmonic (Dean & Dupuis 2009 on splitting by a subsolution;
+Blanchet, Lam & Zwart 2012 and Collamore, Diao & Vidyashankar 2014 on the tails of perpetuities).
 
 Runs and particles come in groups that have nothing in common, so that their spread is the error.
 """

@@ -1,10 +1,11 @@
 """What exact second moments are checked for; the messages say what is missing."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from desgd_fast.kernels.gradients import losses
-from desgd_fast.problems.protocols import OwnRows
+from desgd_fast.problems.protocols import FreshSamples, OwnRows
 
 
 def linear(name: str, algorithm: Any) -> None:
@@ -116,9 +117,50 @@ def few(name: str, what: str, count: int, most: int) -> None:
 
 
 def known_law(name: str, problem: Any) -> None:
-    """A problem whose gradients have known moments."""
-    if not isinstance(problem, OwnRows):
+    """A problem whose gradients may have known moments."""
+    if not isinstance(problem, OwnRows | FreshSamples):
         raise TypeError(
-            f"{name} must be a GaussianRegression or a data set for exact second moments, got "
-            f"{type(problem).__name__}"
+            f"{name} must be a GaussianRegression, a data set or a StreamingRisk for exact second moments, "
+            f"got {type(problem).__name__}"
         )
+
+
+def grows_at_infinity(name: str, loss: Any) -> tuple[float, float]:
+    """Curvature in the prediction, and ridge, far from the optimum, where they are not both 0."""
+    far = loss.at_infinity()
+    curvature, ridge = float(far.curvature_at_infinity), float(far.ridge)
+    if curvature == 0 and ridge == 0:
+        raise ValueError(
+            f"{name} must have gradients that grow for exact second moments: those of {loss!r} stay bounded"
+        )
+    return curvature, ridge
+
+
+def known_moments(name: str, problem: Any) -> tuple[float, float]:
+    """Second and fourth moments of independent features."""
+    if problem.law.feature_moments is None:
+        raise ValueError(
+            f"{name} must have a law that states its feature_moments for exact second moments, got "
+            f"{problem.law!r}"
+        )
+    second, fourth = problem.law.feature_moments
+    if not math.isfinite(fourth):
+        raise ValueError(
+            f"{name} must have features with a fourth moment for exact second moments, got {problem.law!r}"
+        )
+    return second, fourth
+
+
+def known_noise(name: str, problem: Any) -> float:
+    """Variance of the targets about those of the optimum, the same point for all nodes."""
+    law = problem.law
+    if law.noise_variance is None or not math.isfinite(law.noise_variance):
+        raise ValueError(
+            f"{name} must have a law that states a finite noise_variance for a stationary covariance, got "
+            f"{law!r}"
+        )
+    if law.truth is None or not bool((law.truth == problem.optimum).all()):
+        raise ValueError(
+            f"{name} must measure distances from the one truth of its law for a stationary covariance"
+        )
+    return float(law.noise_variance)

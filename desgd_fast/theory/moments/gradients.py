@@ -117,9 +117,10 @@ class RowGradients:
     factor: Array
 
     @classmethod
-    def of(cls, problem: OwnRows, n_nodes: int, batch_sizes: Counts) -> "RowGradients":
-        """The gradients of a problem on rows, at infinity where its loss is only quadratic there."""
-        curvature, ridge = checks.quadratic("problem", problem.loss)
+    def of(
+        cls, problem: OwnRows, n_nodes: int, batch_sizes: Counts, curvature: float, ridge: float
+    ) -> "RowGradients":
+        """The gradients of a problem on rows whose loss has this curvature and ridge."""
         checks.independent_batches("problem", problem.sampling)
         parts = problem.partition(n_nodes, batch_sizes)
         optimum = np.asarray(problem.optimum, np.float64)
@@ -176,9 +177,64 @@ class RowGradients:
         )
 
 
-def gradients_of(problem: Any, n_nodes: int, batch_sizes: Counts) -> Gradients:
-    """The moments of a problem's gradients, or a refusal."""
+@dataclass(frozen=True, eq=False)
+class StreamGradients:
+    """Of a quadratic loss on d independent features of one law, as one group, in which only lengths count.
+
+    A sample a has E a aᵀ = m₂ I and E‖a aᵀe‖² = (m₂² (d − 1) + m₄) ‖e‖²: what it adds to a variance is
+    c² (m₂² (d − 2) + m₄) ‖e‖² / b, ``spread`` times ‖e‖² / b, and ``added`` / b from the noise of targets.
+    """
+
+    slope: float
+    ridge: float
+    spread: float
+    added: float
+    optimum: Array
+    multiplicities: Array
+    batch_size: Counts
+
+    size = 1
+    independent_coordinates = True
+
+    @classmethod
+    def of(
+        cls, problem: Any, batch_sizes: Counts, curvature: float, ridge: float, at_infinity: bool
+    ) -> "StreamGradients":
+        """Of a loss with this curvature and ridge; without curvature nothing is left of the features."""
+        dim, noise, second, fourth = problem.dim, 0.0, 0.0, 0.0
+        if curvature > 0:
+            second, fourth = checks.known_moments("problem", problem)
+        if not at_infinity:
+            noise = checks.known_noise("problem", problem)
+        return cls(
+            curvature * second + ridge,
+            ridge,
+            curvature**2 * (second**2 * (dim - 2) + fourth),
+            curvature**2 * noise * second * dim,
+            np.array([[np.linalg.norm(problem.optimum)]]),
+            np.array([float(dim)]),
+            batch_sizes,
+        )
+
+    @property
+    def slopes(self) -> Array:
+        return np.full((1, 1, 1, 1), self.slope)
+
+    @property
+    def drift(self) -> Array:
+        return self.ridge * self.optimum[:, None]
+
+    def variance(self, weight: float, mean: Array, raw: Array) -> Array:
+        return np.asarray((self.spread * raw + weight * self.added) / self.batch_size[:, None, None])
+
+
+def gradients_of(problem: Any, n_nodes: int, batch_sizes: Counts, *, at_infinity: bool) -> Gradients:
+    """The moments of a problem's gradients, or a refusal; at infinity of what is left of its loss there."""
     if isinstance(problem, ClosedLaw):
         return GaussianGradients.of(problem, n_nodes, batch_sizes)
     checks.known_law("problem", problem)
-    return RowGradients.of(problem, n_nodes, batch_sizes)
+    look = checks.grows_at_infinity if at_infinity else checks.quadratic
+    curvature, ridge = look("problem", problem.loss)
+    if isinstance(problem, OwnRows) and curvature > 0:
+        return RowGradients.of(problem, n_nodes, batch_sizes, curvature, ridge)
+    return StreamGradients.of(problem, batch_sizes, curvature, ridge, at_infinity)

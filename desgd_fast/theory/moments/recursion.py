@@ -51,7 +51,7 @@ class Recursion:
     ) -> "Recursion":
         """Of a problem that offers the moments of its gradients; refuses what is not linear or not known."""
         checks.linear("algorithm", algorithm)
-        gradients = gradients_of(problem, process.n_nodes, batch_sizes)
+        gradients = gradients_of(problem, process.n_nodes, batch_sizes, at_infinity=at_infinity)
         result = cls(gradients, process, algorithm, step_sizes, at_infinity)
         for part in (*result._rows.local, algorithm.message):
             if part is not None and not gradients.independent_coordinates:
