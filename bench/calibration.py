@@ -462,7 +462,7 @@ laws', .71 at .83, and beside them, no gain; no known biases but a sum of powers
 at n = 100,000.
 
 At n = 100,000 the known laws are a coarse grid beside what the data tell. Finer ones, at the default's
-deviations, of 100 samples of 40 laws; least coverage leaves out sums:
+deviations, by 100 samples of 48 laws, some of the second group among them; least coverage leaves out sums:
 
 | known laws | width at n = 1,000, 10,000, 100,000 | least coverage | eight Student-t(3), added, at 100,000 |
 |---|---|---|---|

@@ -276,9 +276,9 @@ def tail_index(
     holds alpha in 0.85 of samples of 10⁴; three Lomax(2) values: in 0.6 of samples of 10⁵), and a minority
     of values from a heavier tail (a fifth Pareto(3), the others Pareto(6): in 0.7 of samples of 10⁵).
     docs/calibration.md has its coverage of many laws. Deviations are 0.95 of the posterior's, the least with
-    which all other laws there are covered in 0.87 of samples or more; those of dependent data 1.4, since spacings
-    of different ranks then err together. On Pareto samples the price is an interval eight times the classical
-    one: to be short there is to miss log-gamma laws and mixtures, which look the same.
+    which all other laws there are covered in 0.87 of samples or more; those of dependent data 1.4, since
+    spacings of different ranks then err together. On Pareto samples the price is an interval eight times the
+    classical one: to be short there is to miss log-gamma laws and mixtures, which look the same.
 
     Examples
     --------
