@@ -72,6 +72,16 @@ def test_the_house_is_that_of_the_linter() -> None:
     assert all(f">{room}<" in drawn for storey in storeys for room in storey)
 
 
+def test_what_contributors_are_told_is_decided_somewhere_is_decided_there() -> None:
+    told = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    places = re.findall(r"`(\w+)` in `([\w/]+\.py)`", told)
+    assert len(places) >= 8
+    for name, path in places:
+        assert re.search(
+            rf"^(def|class) {name}\b", (ROOT / path).read_text(encoding="utf-8"), flags=re.MULTILINE
+        ), path
+
+
 def test_faults_of_a_site_are_found(tmp_path: Path) -> None:
     (tmp_path / "a.html").write_text(
         '<p id="here"><a href="#here">x</a><a href="b.html">x</a><a href="c.html#there">x</a>'

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from desgd_fast.common.pieces import pieces
 from desgd_fast.experiment import Experiment
 from desgd_fast.kernels.loops import general
 from desgd_fast.kernels.loops.slots import Rules
@@ -13,6 +14,9 @@ from desgd_fast.loop import checks
 from desgd_fast.loop.layout import Layout
 from desgd_fast.loop.rules import rules_of
 from desgd_fast.loop.sources import source_of
+
+# Multiplications of one call, unless a single step has more: some tenths of a second.
+_CALL_PRODUCTS = 1 << 26
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +67,16 @@ class Loop:
         return tuple(np.zeros((n_runs, *shape)) for shape in shapes)
 
     def advance(self, state: general.State, span: Span, *, share_nodes: bool = False) -> None:
-        """Take all runs of a state through a span, runs in parallel or the nodes of each."""
+        """Take all runs of a state through a span, runs in parallel or the nodes of each.
+
+        In calls short enough to be interrupted.
+        """
         sizes, n_runs = self.experiment.step_sizes, len(state.iterates)
         if sizes.shape[1] > 1:
             first = span.first_run - self.experiment.first_run
             sizes = np.ascontiguousarray(sizes[:, first : first + n_runs])
         kernel = general.advance_nodes if share_nodes else general.advance_runs
-        kernel(state, self.source, self.rules, sizes, self.experiment.key, span)
+        products = n_runs * self.size * (int(self.experiment.batch_sizes.sum()) + self.rules.indices.size)
+        for first, stop in pieces(span.n_steps, products, _CALL_PRODUCTS):
+            piece = span._replace(first_step=span.first_step + first, n_steps=stop - first)
+            kernel(state, self.source, self.rules, sizes, self.experiment.key, piece)

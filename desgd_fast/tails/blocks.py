@@ -51,7 +51,9 @@ def largest_divisor(n: int) -> int:
 
 
 def centre_of(values: Array, centre: str) -> Array:
-    """Mean or median over the first axis."""
+    """Mean or median over the first axis; of nothing, zero."""
+    if not len(values):
+        return np.zeros(values.shape[1:])
     return np.asarray((np.mean if centre == "mean" else np.median)(values, axis=0))
 
 

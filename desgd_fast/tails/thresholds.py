@@ -12,7 +12,7 @@ from desgd_fast.kernels.tails import resampling as tails_resampling
 from desgd_fast.kernels.tails import selection as kernels
 from desgd_fast.kernels.tails import threshold as tails_threshold
 from desgd_fast.tails import checks
-from desgd_fast.tails.fit.pieces import pieces
+from desgd_fast.tails.fit.resamples import resamples
 from desgd_fast.tails.samples import TopValues
 
 MIN_AMSE, DOUBLE_BOOTSTRAP, KOLMOGOROV_SMIRNOV = "min-amse", "double-bootstrap", "ks"
@@ -111,7 +111,7 @@ def _least_square_error(
     """The k from ``least`` to 0.99·size with the smallest sum of (M2 − 2·M1²)² over resamples."""
     key, sample, stage = stream
     totals = np.zeros((tails_resampling.N_GROUPS, size))
-    for first, stop in pieces(n_resamples, size, progress, together=LANES):
+    for first, stop in resamples(n_resamples, size, progress, together=LANES):
         tails_resampling.bootstrap_square_errors(logs, key, stage, sample, first, stop, totals)
     return least + int(np.argmin(totals.sum(axis=0)[least : int(0.99 * size) + 1]))
 

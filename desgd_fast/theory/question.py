@@ -90,16 +90,21 @@ class Setting:
         parts: dict[Any, Setting] = {}
         order = np.argsort(label, kind="stable")
         for nodes in np.split(order, np.flatnonzero(np.diff(label[order])) + 1):
+            weights = sparse.csr_array(self.weights[nodes][:, nodes])
+            if not weights.nnz:  # a node that keeps nothing of its own iterate
+                if self.adapt_first:
+                    continue
+                weights = sparse.csr_array(([0.0], ([0], [0])), shape=(1, 1))
             part = replace(
                 self,
-                weights=sparse.csr_array(self.weights[nodes][:, nodes]),
+                weights=weights,
                 power=self.power[nodes],
                 noise=self.noise[nodes],
                 batch_size=self.batch_size[nodes],
                 step_size=self.step_size[nodes],
             )
             alone = (part.weights.data[0], part.power[0], part.batch_size[0], part.step_size[0])
-            key: Any = alone if nodes.size == 1 and part.weights.nnz else int(nodes[0])
+            key: Any = alone if nodes.size == 1 else int(nodes[0])
             parts.setdefault(key, part._merge_average())
         return list(parts.values())
 

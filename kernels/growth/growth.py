@@ -2,7 +2,7 @@
 
 A particle is a direction with φ = 1 for the quadratic form φ of the exact second moments, E[φ(Me)] =
 h(2) φ(e). One step multiplies by a fresh M; y = φ(Me), its log growth is ½ log y, its weight gains the factor
-y^{s/2}. As E[y] = h(2) whatever the direction, y/h(2) − 1 is a control variate with mean exactly 0.
+(y/h(2))^{s/2}. As E[y] = h(2) whatever the direction, y/h(2) − 1 is a control variate with mean exactly 0.
 Particles live in the lanes of blocks; a particle's number is its run in the counter.
 """
 
@@ -54,7 +54,7 @@ class Particles(NamedTuple):
     grown: Reals
 
 
-# Columns of ``sums``: weights W and growth L before the step, and with w = y^{s/2}, l = ½ log y,
+# Columns of ``sums``: weights W and growth L before the step, and with w = (y/h(2))^{s/2}, l = ½ log y,
 # c = y/h(2) − 1 the sums of W, Ww, Wc, W(L + l)w, Wwc, Wlwc, Wc², (Ww)², WL and the largest Ww.
 WEIGHT, WEIGHTED, CONTROL, SLOPE, WEIGHTED_CONTROL, SLOPE_CONTROL, CONTROL_SQUARED = 0, 1, 2, 3, 4, 5, 6
 WEIGHTED_SQUARED, PAST, LARGEST = 7, 8, 9
@@ -68,11 +68,12 @@ def record_growth(form_values: Reals, walk: Walk, weights: Reals, grown: Reals, 
     """Turn φ of every run into its weight and its part in the sums."""
     wide_vectors()
     half, growth = 0.5 * walk.order, walk.growth
+    reference = log(growth)
     terms = np.empty((N_SUMS, LANES))
     for lane in range(LANES):
         y = max(form_values[lane], _TINY)
         logarithm = log(y)
-        w = exp(max(min(half * logarithm, 600.0), -600.0))
+        w = exp(max(min(half * (logarithm - reference), 600.0), -600.0))
         before = weights[lane]
         after = before * w
         control = y / growth - 1.0

@@ -1,7 +1,6 @@
 """How fast the general loop grows: whole states that are brought back to length one after every stretch."""
 
 import math
-from typing import Any
 
 import numpy as np
 from numba import prange
@@ -10,9 +9,7 @@ from desgd_fast.kernels.draw.minibatches import Sampling, choose_rows, reserve_e
 from desgd_fast.kernels.draw.normals import Counter
 from desgd_fast.kernels.jit.arithmetic import entries, rows, wide_vectors
 from desgd_fast.kernels.jit.compile import Matrix, Reals, Word, Words, elementary, exact, kernel
-from desgd_fast.kernels.loops.general import State, advance_runs
-from desgd_fast.kernels.loops.slots import Rules
-from desgd_fast.kernels.loops.steps import Span
+from desgd_fast.kernels.loops.general import State
 
 _TINY = 1e-280
 
@@ -59,17 +56,6 @@ def bring_back_runs(state: State, scales: Reals, logs: Reals) -> None:
     """:func:`bring_back` of every run; ``logs[run]`` is the logarithm of the length that it had."""
     for run in prange(state.iterates.shape[0]):
         logs[run] = bring_back(state.iterates[run], state.memory[run], state.messages[run], scales)
-
-
-def grow_runs(
-    state: State, source: Any, rules: Rules, step_sizes: Reals, key: Words, span: Span, logs: Reals
-) -> None:
-    """Advance every run by ``span`` and scale its iterates and vectors of memory back to length one.
-
-    ``logs[run]`` is the logarithm of the length that they had grown to.
-    """
-    advance_runs(state, source, rules, step_sizes, key, span)
-    bring_back_runs(state, rules.local_scales, logs)
 
 
 @kernel(parallel=True)

@@ -9,7 +9,8 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import types
+from numba import typeof, types
+from numba.core.typing.typeof import typeof_impl
 
 from desgd_fast.kernels.jit.adoption import adopted, attempt
 from desgd_fast.kernels.jit.arithmetic import borrow, entries, rows
@@ -58,7 +59,7 @@ class Transform(NamedTuple):
     shared: Integers
 
 
-class Rules(NamedTuple):
+class Slots(NamedTuple):
     """An algorithm and who it talks to: the fields of the five slots, and when nodes talk.
 
     Flat, since Numba hands parallel loops no tuples of tuples. Parts see the first ``dim`` entries of a row.
@@ -127,6 +128,21 @@ class Rules(NamedTuple):
     waits: bool
     local_steps: Integers
     consensus_step: float
+
+
+class Rules(Slots):
+    """The same, with its Numba type kept: to find it takes longer than a short call, for its pointers."""
+
+    kind: Any
+
+
+def _kind_of(rules: Rules, context: Any) -> Any:
+    if "kind" not in rules.__dict__:
+        rules.kind = types.NamedTuple([typeof(field) for field in rules], Rules)
+    return rules.kind
+
+
+typeof_impl.register(Rules, _kind_of)
 
 
 @exact

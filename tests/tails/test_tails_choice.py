@@ -12,7 +12,7 @@ from scipy import optimize, stats
 from desgd_fast import tails
 from desgd_fast.common.rng import key_from
 from desgd_fast.kernels.tails import resampling as tails_resampling
-from desgd_fast.tails.fit import pieces
+from desgd_fast.tails.fit import resamples
 from tests.truth import tails as reference
 
 
@@ -293,5 +293,5 @@ def test_bits_do_not_depend_on_the_length_of_a_call(values, monkeypatch):
         )
 
     expected = measure()
-    monkeypatch.setattr(pieces, "CALL_VALUES", values)
+    monkeypatch.setattr(resamples, "CALL_VALUES", values)
     assert measure() == expected

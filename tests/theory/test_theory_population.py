@@ -5,11 +5,12 @@ from dataclasses import replace
 import networkx as nx
 import numpy as np
 import pytest
-from scipy import signal, stats
+from scipy import optimize, signal, special, stats
 
-from desgd_fast import GaussianRegression, mixing_matrix, plots, simulate, theory
+from desgd_fast import DatasetRegression, GaussianRegression, mixing_matrix, plots, simulate, theory
 from desgd_fast.common.warnings import LightTailWarning, NotStationaryWarning
 from desgd_fast.theory.closed.one_node import OneNode
+from desgd_fast.theory.growth import population as populations
 from desgd_fast.theory.growth.population import Population, estimate, square_root
 from desgd_fast.theory.growth.roots import Walk
 from desgd_fast.theory.growth.roots import tail_index as find_tail_index
@@ -81,10 +82,10 @@ def test_one_node_population_agrees_with_quadrature(dim, batch, contraction):
     population = population_for(GaussianRegression(dim=dim), [[1.0]], contraction, batch, key=1)
     for s in (0.5, 1.0, 3.0):
         population.settle(s)
-        seen = estimate(s, population.grow(s, 512))
+        seen = estimate(s, population.grow(s, 512), 1, population.rate)
         assert abs(seen.value - node.log_growth(s)) < 5.5 * seen.stderr
     population.settle(0.0)
-    seen = estimate(0.0, population.grow(0.0, 512))
+    seen = estimate(0.0, population.grow(0.0, 512), 1, population.rate)
     assert abs(seen.slope - node.lyapunov_exponent()) < 5.5 * seen.slope_stderr
 
 
@@ -99,10 +100,62 @@ def test_gram_and_vector_populations_agree(order):
         population = population_for(problem, CYCLE4, 0.3, 1, key=2, order=order)
         assert population.gram == (covariance is None)
         population.settle(3.0)
-        values.append(estimate(3.0, population.grow(3.0, 512)))
+        values.append(estimate(3.0, population.grow(3.0, 512), 1, population.rate))
     # |z| > 5.5: probability 4e-8 a case.
     spread = np.hypot(values[0].stderr, values[1].stderr)
     assert abs(values[0].value - values[1].value) < 5.5 * spread
+
+
+@pytest.mark.parametrize("covariance", [None, np.array([0.5, 1.5])])
+def test_pieces_of_a_call_change_no_bit(covariance, monkeypatch):
+    def seen():
+        population = population_for(GaussianRegression(dim=2, covariance=covariance), CYCLE4, 0.3, 1, key=2)
+        population.settle(1.0)
+        return population.grow(1.0, 20)
+
+    whole = seen()
+    monkeypatch.setattr(populations, "_CALL_PRODUCTS", 1)
+    np.testing.assert_array_equal(seen(), whole)
+
+
+@pytest.mark.parametrize("rows", [False, True])
+def test_what_vanishes_at_once_does_not_decide(rows):
+    # Nodes 1 and 2 forget their own iterates by 3.6 and 8 a step, to the powers of up to 32.
+    W = [[1.0, 0.0, 0.0], [0.97, 0.03, 0.0], [0.5, 0.5 - 3e-4, 3e-4]]
+    features = np.random.default_rng(0).normal(size=(30, 2))
+    problem = DatasetRegression(features, features[:, 0]) if rows else GaussianRegression(dim=2)
+    with pytest.warns(LightTailWarning):
+        alpha = theory.tail_index(
+            problem,
+            W,
+            step_size=0.01,
+            batch_size=1,
+            algorithm=ordered(ORDERS[1]),
+            allow_row_stochastic=True,
+            n_particles=256,
+            rng=0,
+        )
+    assert alpha.lower_bound
+    assert alpha.alpha == 32
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_node_that_keeps_nothing_of_its_iterate(order):
+    # By itself it is −η a² in the one order, E|η a²|^s = η^s 2^s Γ(s + ½)/√π, and zero in the other.
+    step = 0.6
+    arguments = {"step_size": step, "batch_size": 1, "algorithm": ordered(order)}
+    deaf = theory.tail_index(
+        GaussianRegression(dim=1), [[0.0, 1.0], [0.0, 1.0]], allow_row_stochastic=True, rng=0, **arguments
+    )
+    expected = theory.tail_index(GaussianRegression(dim=1), [[1.0]], **arguments).alpha
+    if order == ORDERS[0]:
+        alone = optimize.brentq(
+            lambda s: s * np.log(2 * step) + special.gammaln(s + 0.5) - np.log(np.pi) / 2, 0.1, 9
+        )
+        assert alone < expected
+        expected = alone
+    # |z| > 5.5: probability 4e-8 a case.
+    assert abs(deaf.alpha - expected) <= 5.5 * deaf.stderr
 
 
 def test_growth_agrees_with_plain_products_of_matrices():
@@ -113,7 +166,7 @@ def test_growth_agrees_with_plain_products_of_matrices():
     problem = GaussianRegression(dim=2, feature_std=feature_std, covariance=eigenvalues)
     population = population_for(problem, CYCLE4, step, batch, key=3)
     population.settle(1.0)
-    seen = estimate(1.0, population.grow(1.0, 512))
+    seen = estimate(1.0, population.grow(1.0, 512), 1, population.rate)
     n_runs, growth = 20_000, []
     errors = rng.standard_normal((n_runs, 4, 2))
     for _ in range(60):

@@ -26,8 +26,9 @@ def log_zeta(exponent: float, first: Array | float) -> Array:
     end = q + N_TERMS
     ratio = exponent / end
     second, third = (exponent + 1) / end, (exponent + 2) / end
-    series = end / (exponent - 1) + 0.5 + ratio / 12 - ratio * second * third / 720
-    return np.asarray(np.log(head + np.exp(-exponent * np.log1p(N_TERMS / q)) * series))
+    # Over q, which may be as large as numbers are.
+    series = end / q / (exponent - 1) + (0.5 + ratio / 12 - ratio * second * third / 720) / q
+    return np.asarray(np.log(q) + np.log(head / q + np.exp(-exponent * np.log1p(N_TERMS / q)) * series))
 
 
 def zeta(

@@ -65,7 +65,7 @@ def censored_hill(
     values = np.where(values >= limit, np.inf, values)
     found = single.exceedances(values, k, nan_policy=nan_policy, rng=rng, censoring=True)
     seen = found.k - found.n_censored
-    total = found.logs[:seen].sum() + found.n_censored * np.log(limit / found.threshold)
+    total = found.logs[:seen].sum() + found.n_censored * (np.log(limit) - np.log(found.threshold))
     xi = float(total / seen)
     shape = seen + (0.5 if found.n_censored else 0.0)
     low, high = single.gamma_interval(xi * seen / shape, shape, level)
@@ -134,13 +134,14 @@ def truncated_hill(
         raise ValueError(f"x must not exceed upper={upper:g}, got {beyond} values above it")
     found = single.exceedances(values, k, nan_policy=nan_policy, rng=rng)
     length = float(np.log(upper) - np.log(found.threshold))
-    mean = float(found.logs.mean()) / length
+    # All at the bound have no most likely u, but one as negative as rounding lets it be.
+    mean = min(float(found.logs.mean()) / length, 1 - 2**-53)
 
     def slope(u: float) -> float:
         return cut_mean(u) - mean
 
     # u = alpha·L: 1/u exceeds the mean, and so does the reflected one for u < 0.
-    reach = 2 / min(mean, 1 - mean) if 0 < mean < 1 else np.inf
+    reach = 2 / min(mean, 1 - mean)
     best = float(optimize.brentq(slope, -reach, reach, xtol=1e-14, rtol=1e-13))
 
     def deviance(u: float) -> float:

@@ -93,8 +93,9 @@ def hill_of_weights(
     total = float(top.sum())
     xi = float((top * logs).sum() / total)
     effective = total**2 / float((top**2).sum())
-    if top.min() < 1:
-        effective = min(effective, (xi * total) ** 2 / float((top**2 * (logs - xi) ** 2).sum()))
+    squares = float((top**2 * (logs - xi) ** 2).sum())
+    if top.min() < 1 and squares > 0:
+        effective = min(effective, (xi * total) ** 2 / squares)
     few = (f"the weights leave {effective:.1f} independent values' worth",) if effective < 10 else ()
     return single.estimate(
         single.Place(
@@ -127,7 +128,8 @@ def tail_index_of_weights(
     """(w_1 + … + w_i)/Σ w takes the place of i/n; a bin counts as many values as Kish (1965) says."""
     level = check.fraction("level", level)
     values, heavy = positive_entries(x, weights, tail, nan_policy, whole=False)
-    n, each = values.size, heavy / heavy.max()
+    # Known biases end far beyond any sample.
+    n, each = values.size, np.maximum(heavy / heavy.max(), 1e-12)
     above = np.cumsum(each)
     edges = second_order.bin_edges(n, 0)
     edges = np.unique(

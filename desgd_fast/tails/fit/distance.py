@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from desgd_fast.common.rng import RNG, generator_from, key_from
 from desgd_fast.kernels.tails import resampling as tails_resampling
 from desgd_fast.tails import checks, thresholds
-from desgd_fast.tails.fit.pieces import pieces
+from desgd_fast.tails.fit.resamples import resamples
 from desgd_fast.tails.fit.results import GoodnessOfFit
 from desgd_fast.tails.samples import TopValues
 
@@ -48,7 +48,7 @@ def goodness_of_fit(top: TopValues, k: Any, n_resamples: int, rng: RNG, progress
     refitted = isinstance(k, str) and k == thresholds.KOLMOGOROV_SMIRNOV
     body = log_ratios(top.ordered[0, top.ordered.shape[1] - n : -chosen - 1], tail[0])
     n_as_far = 0
-    for first, stop in pieces(n_resamples, n if refitted else chosen, progress):
+    for first, stop in resamples(n_resamples, n if refitted else chosen, progress):
         distances = np.empty(stop - first)
         if refitted:
             tails_resampling.bootstrap_refitted_distance(body, chosen + 1, alpha, key, first, distances)

@@ -10,7 +10,7 @@ from desgd_fast.common.rng import RNG, generator_from, key_from
 from desgd_fast.kernels.tails.resampling import bootstrap_variation
 from desgd_fast.tails import checks
 from desgd_fast.tails.fit.distance import count_above, log_ratios
-from desgd_fast.tails.fit.pieces import pieces
+from desgd_fast.tails.fit.resamples import resamples
 from desgd_fast.tails.fit.results import LikelihoodRatio
 from desgd_fast.tails.samples import TopValues
 
@@ -116,7 +116,7 @@ def _variation_p_value(
 ) -> float:
     """How often an exponential sample varies as little: an exact Monte Carlo test (Barnard 1963)."""
     as_small = 0
-    for first, stop in pieces(n_resamples, size, progress):
+    for first, stop in resamples(n_resamples, size, progress):
         squares = np.empty(stop - first)
         bootstrap_variation(key, size, first, squares)
         as_small += int((squares <= (1 + variation**2) * (1 + 1e-12)).sum())

@@ -69,7 +69,7 @@ def models(ends: Array, masses: Array, n: int, inflation: float) -> kernels.Desi
     n_bins = np.flatnonzero(np.cumsum(masses) >= LEAST_DEPTH) + 1
     if not n_bins.size:
         n_bins = np.array([masses.size])
-    middle = (ends[:-1] + ends[1:] + 1 / n) / 2
+    middle = np.minimum((ends[:-1] + ends[1:] + 1 / n) / 2, ends[1:])
     known, shares = biases.known(tuple(middle))
     depths, width = n_bins.size, masses.size
     rotation, ones = np.zeros((depths, width, width)), np.zeros((depths, width))
@@ -139,7 +139,8 @@ class Found:
         shrink = SHRINK_DEPENDENT if dependent else SHRINK
         log_xi, spread = self.log_xi[:, kernels.CENTRE], shrink * self.log_xi[:, kernels.SPREAD]
         alpha, xi = np.exp(-log_xi), np.exp(log_xi)
-        reach = np.exp(special.ndtri((1 + level) / 2) * spread)
+        with np.errstate(over="ignore"):  # at levels next to 1
+            reach = np.exp(special.ndtri((1 + level) / 2) * spread)
 
         def shaped(values: NDArray[Any]) -> Any:
             return values.reshape(samples.shape) if samples.bulk else values[0].item()
@@ -232,7 +233,7 @@ def fill(found: Found, samples: Samples, top: TopValues, level: float, length: i
             length,
             blocks,
         )
-        found.inflation[where] = inflation(blocks, k * moments[:, 0] ** 2, (1 - level) / 2)
+        found.inflation[where] = inflation(blocks, moments[:, 0], k, (1 - level) / 2)
         _infer(found, top, np.flatnonzero(estimated))
     testable = np.flatnonzero(possible & (top.n_infinite == 0) & (top.n_positive > 10))
     gini = np.empty(testable.size)
@@ -240,12 +241,15 @@ def fill(found: Found, samples: Samples, top: TopValues, level: float, length: i
     found.gini[rows[testable]] = gini
 
 
-def inflation(blocks: Array, independent: Array, tail_mass: float) -> Array:
-    """What dependence multiplies the variance by, its uncertainty counted: a power of STEP, at least 1."""
+def inflation(blocks: Array, xi: Array, k: Counts, tail_mass: float) -> Array:
+    """What dependence multiplies the variance of Hill's k·xi by, its uncertainty counted: a power of STEP.
+
+    At least 1, as if all k were independent, and at most k, as if they were one.
+    """
     variance, freedom, _ = blocks.T
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = variance / independent * (special.stdtrit(freedom, tail_mass) / special.ndtri(tail_mass)) ** 2
-        steps = np.ceil(np.log(np.maximum(ratio, 1.0)) / np.log(STEP))
+        ratio = variance / (k * xi**2) * (special.stdtrit(freedom, tail_mass) / special.ndtri(tail_mass)) ** 2
+        steps = np.ceil(np.log(np.clip(ratio, 1.0, k)) / np.log(STEP))
     return np.asarray(STEP ** np.where(np.isfinite(steps), steps, 0.0))
 
 

@@ -70,12 +70,10 @@ class Draws(Factor):
         return State(iterates, np.empty((count, 0, 0)), *self._loop.begin(count))
 
     def _advance(self, count: int) -> tuple[State, Array]:
-        state, logs, loop = self._state(count), np.empty(count), self._loop
-        span = Span(self._step, self._cycle, _NEVER, 0)
+        state, logs = self._state(count), np.empty(count)
         with common_threads.limited_to(self.threads):
-            runs.grow_runs(
-                state, loop.source, loop.rules, self.experiment.step_sizes, self.experiment.key, span, logs
-            )
+            self._loop.advance(state, Span(self._step, self._cycle, _NEVER, 0))
+            runs.bring_back_runs(state, self._loop.rules.local_scales, logs)
         self._step += self._cycle
         return state, logs
 

@@ -4,10 +4,10 @@ A particle is a whole state: iterates, and what nodes remember. The loop advance
 the problem at infinity; its length is brought back to one, its weight gains that length to the power s, and
 the population is resampled in proportion to the weights. It needs φ(cS) = cφ(S), not linearity:
 
-    log h(s) = (1 / stride) · (log(mean of Σ W ℓ^s / Σ W) + what :mod:`.population` adds to it)
+    log h(s) = s · rate + (1 / stride) · (log(mean of Σ W ℓ^s / Σ W) + what :mod:`.population` adds to it)
 
-over stretches of ``stride`` steps in which a particle grows by ℓ. The slope of log h is the growth of
-survivors along their whole past: the last step alone does not know which of them will grow.
+over stretches of ``stride`` steps in which a particle grows by ℓ more than at the typical rate. The slope of
+log h is the growth of survivors along their whole past: the last step alone does not know which will grow.
 """
 
 import math
@@ -34,6 +34,8 @@ Array = NDArray[np.float64]
 
 # Stretches of one step, of one epoch or of a typical path, after which a population has forgotten its begin.
 _BURN_IN = 64
+# Stretches that show the typical rate.
+_SEEN = 8
 # Paths that show rho, and steps of each between two looks at it.
 _PATHS, _PATIENT = 256, 64
 # Steps over which the rows drawn are counted, and parts of the population that count them side by side.
@@ -46,7 +48,8 @@ class Particles:
     """A population in progress; every call of ``grow`` continues where the last one stopped.
 
     ``problem`` is one at infinity, ``most`` the number of particles, of which a typical path needs fewer, and
-    ``burn_in`` the steps that were thrown away before the current stretch.
+    ``burn_in`` the steps that were thrown away before the current stretch. Weights are relative to growth at
+    ``rate``, near what is typical: a power of an epoch's growth may be beyond the range of numbers.
     """
 
     problem: Any
@@ -58,6 +61,7 @@ class Particles:
     patience: int = 16
     burn_in: int = 0
     look: int = 64
+    rate: float = 0.0
     loop: Loop = field(init=False)
 
     def __post_init__(self) -> None:
@@ -109,12 +113,11 @@ class Particles:
     def _advance(self, s: float, n_stretches: int, watch: Callable[[int], None] = lambda step: None) -> Array:
         """Sums over the population of every stretch, (n_stretches, N_SUMS); ``watch`` sees its weights."""
         sums = np.zeros((n_stretches, growth.N_SUMS))
-        logs, key, loop = np.empty(self.n_particles), self.experiment.key, self.loop
+        logs, scales = np.empty(self.n_particles), self.loop.rules.local_scales
         with common_threads.limited_to(self.threads):
             for k in range(n_stretches):
-                span = Span(self.step, self.stride, _NEVER, 0)
-                sizes = self.experiment.step_sizes
-                runs.grow_runs(self._state, loop.source, loop.rules, sizes, key, span, logs)
+                self.loop.advance(self._state, Span(self.step, self.stride, _NEVER, 0))
+                runs.bring_back_runs(self._state, scales, logs)
                 if self._conserved is not None:
                     self._forget(self._conserved)
                 self._record(s, logs, sums[k])
@@ -133,7 +136,7 @@ class Particles:
     def _record(self, s: float, logs: Array, sums: Array) -> None:
         """Turn the growth of every particle into its weight and its part in the sums."""
         before, grown = self._weights, self._grown + logs
-        after = before * np.exp(np.clip(s * logs, -600.0, 600.0))
+        after = before * np.exp(np.clip(s * (logs - self.rate * self.stride), -600.0, 600.0))
         sums[growth.WEIGHT], sums[growth.PAST] = before.sum(), self._grown @ before
         sums[growth.WEIGHTED], sums[growth.SLOPE] = after.sum(), grown @ after
         sums[growth.WEIGHTED_SQUARED] = after @ after
@@ -153,15 +156,23 @@ class Particles:
         self.stride = self._epoch if s > 0 else self._epoch * math.ceil(_PATIENT / self._epoch)
         if s == 0 or self._at_rows:  # a row that is not drawn again at once is lost
             self._begin(s)
+            self._see_rate()
             self._throw_away(s, _BURN_IN)
             return
         if self.n_particles < self.most:
             self._begin(s)
+        self._see_rate()
         probe = self._advance(s, 8)
         variance = probe[:, growth.WEIGHTED_SQUARED] * self.n_particles / probe[:, growth.WEIGHTED] ** 2 - 1
         spread = max(float(variance.mean()), 1e-12)
         self.stride = int(min(max(SPREAD**2 / spread, 1), LONGEST_INTERVAL))
         self._throw_away(s, math.ceil(_BURN_IN / self.stride))
+
+    def _see_rate(self) -> None:
+        """What growth is typical."""
+        grown = self._grown.mean()
+        self._advance(0.0, _SEEN)
+        self.rate = float(self._grown.mean() - grown) / (_SEEN * self.stride)
 
     def _throw_away(self, s: float, n_stretches: int) -> None:
         self._advance(s, n_stretches)

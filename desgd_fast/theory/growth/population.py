@@ -1,11 +1,12 @@
 """Growth of random products by population Monte Carlo, with the exact second moments as control variate.
 
 Particles carry directions normalised by the form φ of the exact second moments, E[φ(Me)] = h(2) φ(e). A
-step multiplies φ by y; weights gain y^{s/2}; the population is resampled every ``interval`` steps. With
-r = Σ W y^{s/2} / Σ W the product of the r of k steps has expectation h(s)^k, whatever the number of particles
-(Del Moral, Feynman–Kac Formulae, 2004), so that
+step multiplies φ by y; weights gain (y/h(2))^{s/2}; the population is resampled every ``interval`` steps.
+With r = Σ W (y/h(2))^{s/2} / Σ W the product of the r of k steps has expectation (h(s)/h(2)^{s/2})^k,
+whatever the number of particles (Del Moral, Feynman–Kac Formulae, 2004), so that
 
-    log h(s) = log(mean over steps of r − β · mean of Σ W (y/h(2) − 1) / Σ W) + Σ_{k>0} cov(r_0, r_k) / (E r)²
+    log h(s) − (s/2) log h(2) = log(mean over steps of r − β · mean of Σ W (y/h(2) − 1) / Σ W)
+                                + Σ_{k>0} cov(r_0, r_k) / (E r)²
 
 up to joint cumulants of three steps. The second mean is exactly zero in expectation, and β is the regression
 coefficient; r_k may be reduced likewise. The covariances between steps are the bias of a finite population;
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from desgd_fast.common import threads as common_threads
+from desgd_fast.common.pieces import pieces
 from desgd_fast.kernels.draw import random
 from desgd_fast.kernels.growth import growth
 from desgd_fast.kernels.jit.lanes import LANES
@@ -38,6 +40,8 @@ SPREAD = 0.5
 _FORGOTTEN = 0.01
 # It starts from the shape that is stationary at s = 2, so a long memory need not be waited out in full.
 _LONGEST_BURN_IN = 256
+# Multiplications of one call, unless a single step has more: some tenths of a second.
+_CALL_PRODUCTS = 1 << 25
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class Population:
     look: int = 256
     patience: int = 256
     growth2: float = field(init=False)
+    rate: float = field(init=False)
     burn_in: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -85,6 +90,7 @@ class Population:
         self.n_blocks = -(-self.n_particles // LANES)
         self.n_particles = self.n_blocks * LANES
         self.growth2 = moments.growth()
+        self.rate = 0.5 * math.log(self.growth2)
         forms, shape = moments.leading_form(), moments.leading_shape()
         self.burn_in = moments.relaxation_steps(_FORGOTTEN, _LONGEST_BURN_IN)
         self.gram = s.isotropic and s.dim >= 2 * s.n_nodes
@@ -158,20 +164,20 @@ class Population:
             growth.Walk(float(s), self.growth2, self._form),
             growth.Particles(self._state, self._weights, self._grown),
         )
-        never = np.iinfo(np.int64).max
+        never, shape = np.iinfo(np.int64).max, steps.Shape(int(gram.SHIFT), self.setting.dim, 1)
+        products = self.n_particles * self.setting.dim * self.setting.weights.nnz
         with common_threads.limited_to(self.threads):
             done = 0
             while done < n_steps:
                 length = min(self.interval, n_steps - done)
                 sums = np.empty((length, self.n_blocks, growth.N_SUMS))
-                span = steps.Span(self.step, length, never, 0)
-                if self.gram:
-                    growth.grow_gram(self.key, walk, self._combination, self._steps, span, particles, sums)
-                else:
-                    shape = steps.Shape(int(gram.SHIFT), self.setting.dim, 1)
-                    growth.grow_vectors(
-                        self.key, walk, self._combination, self._steps, shape, span, particles, sums
-                    )
+                for first, stop in pieces(length, products, _CALL_PRODUCTS):
+                    span = steps.Span(self.step + first, stop - first, never, 0)
+                    here = (span, particles, sums[first:stop])
+                    if self.gram:
+                        growth.grow_gram(self.key, walk, self._combination, self._steps, *here)
+                    else:
+                        growth.grow_vectors(self.key, walk, self._combination, self._steps, shape, *here)
                 if s != 0:
                     copies = growth.plan_copies(
                         self.key, np.uint64(self.step), self._weights.reshape(-1), self._source, self._target
@@ -214,8 +220,11 @@ def square_root(shape: Array) -> Array:
         return np.swapaxes(upper, -1, -2)
 
 
-def estimate(s: float, sums: Array, interval: int = 1) -> Estimate:
-    """The growth exponent per step from sums at s, each over ``interval`` steps."""
+def estimate(s: float, sums: Array, interval: int, rate: float) -> Estimate:
+    """The growth exponent per step from sums at s, each over ``interval`` steps.
+
+    Weights are relative to growth at ``rate`` per step, which keeps them within the range of numbers.
+    """
     weight = sums[:, growth.WEIGHT]
     ratio, control = sums[:, growth.WEIGHTED] / weight, sums[:, growth.CONTROL] / weight
     total, mean = sums.sum(axis=0), float(ratio.mean())
@@ -233,7 +242,7 @@ def estimate(s: float, sums: Array, interval: int = 1) -> Estimate:
     between, between_stderr = raw.before(reduced)
     return Estimate(
         s=s,
-        value=(math.log(mean * reduced.mean) + between) / interval,
+        value=s * rate + (math.log(mean * reduced.mean) + between) / interval,
         stderr=math.hypot(reduced.stderr, between_stderr) / interval,
         slope=slopes.mean / interval,
         slope_stderr=slopes.stderr / interval,

@@ -62,7 +62,7 @@ class Walk:
         return self._seen()
 
     def _seen(self) -> Estimate:
-        return estimate(self.s, self.sums, self.population.stride)
+        return estimate(self.s, self.sums, self.population.stride, self.population.rate)
 
     @property
     def patient(self) -> bool:

@@ -4,20 +4,20 @@ from collections.abc import Iterator
 
 import numba
 
+from desgd_fast.common.pieces import pieces
 from desgd_fast.common.progress import progress_bar
 
 # Values that a thread visits in one call, unless a single resample has more: some tenths of a second.
 CALL_VALUES = 2**21
 
 
-def pieces(
+def resamples(
     n_resamples: int, values_each: int, progress: bool, together: int = 1
 ) -> Iterator[tuple[int, int]]:
     """Ranges (first, stop) of resamples, ``together`` of which one thread takes at a time."""
-    step = together * numba.get_num_threads() * max(1, CALL_VALUES // (together * max(1, values_each)))
+    n_threads = numba.get_num_threads()
     with progress_bar(progress, total=n_resamples, unit="resample") as bar:
-        for first in range(0, n_resamples, step):
-            stop = min(first + step, n_resamples)
+        for first, stop in pieces(n_resamples, values_each, n_threads * CALL_VALUES, n_threads * together):
             yield first, stop
             if bar is not None:
                 bar.update(stop - first)
