@@ -13,7 +13,18 @@ from bench import _measure
 from bench._measure import Case, Figure, in_words, significant
 
 # Modules with a function cases(quick) -> Iterator[Case].
-MODULES = ("simulation", "parts", "losses", "theory", "tails", "networks", "rows", "start", "sweeps")
+MODULES = (
+    "simulation",
+    "parts",
+    "systems",
+    "losses",
+    "theory",
+    "tails",
+    "networks",
+    "rows",
+    "start",
+    "sweeps",
+)
 
 
 def machine() -> dict[str, str | int]:

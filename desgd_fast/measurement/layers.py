@@ -43,8 +43,8 @@ def layer_tails(
     estimator : {"mmo", "tail_index", "hill", "moment"}
         "mmo" as in the publication (arXiv 2205.06689, figure 4a): the layer's mean is subtracted and the
         median taken over its block sizes, those that leave two blocks at least; it answers for alpha-stable
-        laws only. The others measure any power tail, of the distances to the mean; "tail_index" has the
-        interval that counts the bias, and says where no power tail is seen.
+        laws only, and reads 2 on normal weights. The others measure any power tail, of the distances to the
+        mean; "tail_index" has the interval that counts the bias, and says where no power tail is seen.
     of : {"average", "final"}
         The averages of the last iterates, as published, or the last iterates.
     node : int
@@ -58,6 +58,7 @@ def layer_tails(
     Returns
     -------
     list of TailEstimate
+        Intervals are those of independent values, which the weights of a trained layer are not quite.
 
     Raises
     ------

@@ -53,8 +53,9 @@ def gradient_noise(
         Groups of coordinates to measure apart, such as ``{"bias": [0], "rest": range(1, 5)}``.
         All coordinates together always come first, as ``"all"``.
     k : None, int or fraction
-        None is :func:`desgd_fast.tails.tail_index`, which says where no power tail is seen; any other k
-        is Hill's estimate from so many of the n_points · n_samples norms of a node.
+        None is :func:`desgd_fast.tails.tail_index`, whose ``warnings`` say where no power tail is seen (its
+        test at 5 %); any other k is Hill's estimate from so many of the n_points · n_samples norms of a node,
+        which gives light tails a number too.
     rng, threads
         As in :func:`desgd_fast.simulate`.
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from desgd_fast.common import check, threads
 from desgd_fast.common.files import tables
+from desgd_fast.common.pieces import pieces
 from desgd_fast.common.warnings import LeftOutWarning, OptimumWarning
 from desgd_fast.kernels.draw.samples import DISTINCT, FLIP_FLOP, REPLACEMENT, RESHUFFLE, SHUFFLE_ONCE
 from desgd_fast.kernels.gradients import oracles
@@ -36,6 +37,8 @@ _PARTS = 16
 
 # Newton's method solves with a matrix of dim² entries, computed row by row of the data.
 _NEWTON_DIM = 300
+# Multiplications of one call, unless a single gradient has more: some tenths of a second.
+_CALL_PRODUCTS = 1 << 28
 
 
 Real = NDArray[np.float64]
@@ -287,8 +290,13 @@ def _gradients(
 ) -> Real:
     oracle = loss.oracle
     out = np.zeros(points.shape)
+    products = int((last - first).max(initial=0)) * features.shape[1]
     with threads.limited_to(None):
-        oracles.evaluate_gradients(oracle, points, first, last, features, targets, out)
+        for start, stop in pieces(len(points), products, _CALL_PRODUCTS):
+            here = slice(start, stop)
+            oracles.evaluate_gradients(
+                oracle, points[here], first[here], last[here], features, targets, out[here]
+            )
     return out
 
 

@@ -528,7 +528,8 @@ def hill_path(
 ) -> TailPath:
     """Hill's estimator at every threshold of one sample, in one sort.
 
-    Unpacks as ``k, alpha = hill_path(x)``; ``.interval(k)`` gives intervals. Parameters as for :func:`hill`.
+    Unpacks as ``k, alpha = hill_path(x)``; ``.interval(k)`` gives the classical intervals, one threshold at a
+    time: they leave out the bias, and no level holds for a whole path. Parameters as for :func:`hill`.
 
     Examples
     --------
@@ -554,7 +555,7 @@ def moment_path(
     nan_policy: str = "raise",
     threads: int | None = None,
 ) -> TailPath:
-    """The moment estimator at every threshold of one sample; as :func:`hill_path`.
+    """The moment estimator at every threshold of one sample; as :func:`hill_path`, intervals as well.
 
     Examples
     --------

@@ -193,7 +193,10 @@ class TailPath:
         return self.ordered[self.ordered.size - self.n_used : -1][::-1]
 
     def interval(self, k: NDArray[np.int64] | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Pointwise confidence interval for alpha, (ci_low, ci_high), at the given k (default: every k)."""
+        """Pointwise confidence interval for alpha, (ci_low, ci_high), at the given k (default: every k).
+
+        Of the spread alone: what the bias adds, :func:`desgd_fast.tails.tail_index` counts.
+        """
         from desgd_fast.tails.checks import path_places
         from desgd_fast.tails.intervals.classical import path_interval
 

@@ -252,8 +252,9 @@ def decide_participation(
     presence, links, numbers = borrow(nodes.presence), borrow(nodes.links), rules.participation_parameters
     drawn, of_links = entries(uniforms, 0, count), entries(links, 0, rules.link_memory)
     width, step = presence.shape[1], np.int64(counter.step)
+    begins = step % rules.period == 0
     for node in range(first, last):
-        if step % rules.period == 0:
+        if begins:
             draw_variates(PARTICIPATION, counter, node, 0, count, uniforms, uniforms)
             own = entries(presence, node * width, width - 1)
             factor = rules.participate(step // rules.period, node, drawn, own, of_links, numbers)
@@ -350,6 +351,15 @@ def take_at_iterates(
             kept[0, t] = 0.0
         theirs = entries(factors, node - first, 1)
         add_gradients(node, node + 1, counter, x, theirs, work, kept)
+
+
+@exact
+def all_stay(first: int, last: int, presence: Matrix) -> bool:
+    """Whether none of these nodes takes part in the round."""
+    width, stay = presence.shape[1], True
+    for node in range(first, last):
+        stay = stay and presence[node, width - 1] == 0.0
+    return stay
 
 
 @elementary
@@ -665,8 +675,11 @@ def advance_some(
             if talks and not rules.adapt_first:
                 mix_nodes(rules, counter, nodes, work.desk, post)
             moving = nodes if talks and not rules.adapt_first else in_place(nodes)
+            decided = rules.participates and not rules.looks and np.int64(step) % rules.period != 0
             for node in range(0, n_nodes, together):
-                move_nodes(node, min(node + together, n_nodes), counter, rules, sizes, moving, work)
+                end = min(node + together, n_nodes)
+                if not (decided and all_stay(node, end, nodes.presence)):
+                    move_nodes(node, end, counter, rules, sizes, moving, work)
             if talks and rules.adapt_first:
                 mix_nodes(rules, counter, nodes, work.desk, post)
             if talks:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from desgd_fast.common import threads as common_threads
+from desgd_fast.common.pieces import pieces
 from desgd_fast.experiment import Experiment
 from desgd_fast.kernels.draw.minibatches import sampling_of
 from desgd_fast.kernels.gradients.minibatches import Rows
@@ -34,6 +35,8 @@ Array = NDArray[np.float64]
 
 # Stretches of one step, of one epoch or of a typical path, after which a population has forgotten its begin.
 _BURN_IN = 64
+# Normals of one call: some tenths of a second.
+_CALL_NORMALS = 1 << 24
 # Stretches that show the typical rate.
 _SEEN = 8
 # Paths that show rho, and steps of each between two looks at it.
@@ -97,7 +100,9 @@ class Particles:
         """
         generator = np.random.default_rng(self.experiment.key)
         n_nodes, dim = self.experiment.n_nodes, self.problem.dim
-        directions = generator.standard_normal((count, n_nodes, dim))
+        directions = np.empty((count, n_nodes, dim))
+        for first, stop in pieces(count, n_nodes * dim, _CALL_NORMALS):
+            generator.standard_normal(out=directions[first:stop])
         if seeded:
             source = self.loop.source
             squares = np.square(source.features).sum(axis=1)
