@@ -31,6 +31,17 @@ def test_one_node_under_momentum_zero_agrees_with_quadrature() -> None:
     assert abs(seen.lyapunov_exponent - exact.lyapunov_exponent) < FAR * seen.lyapunov_stderr
 
 
+def test_growth_beyond_the_range_of_numbers_in_a_stretch_is_followed_step_by_step() -> None:
+    # 64 steps of 10⁵ each; momentum 0 makes the step loop follow what quadrature knows.
+    problem, options = dsf.GaussianRegression(dim=1), {"step_size": 1e5, "batch_size": 1}
+    seen = theory.lyapunov_exponent(
+        problem, [[1.0]], algorithm=algorithms.heavy_ball(0.0), **QUICK, **options
+    )
+    exact = theory.lyapunov_exponent(problem, [[1.0]], **options)
+    assert seen.method == "population"
+    assert abs(seen.value - exact.value) < FAR * seen.stderr
+
+
 @pytest.mark.slow
 def test_a_median_on_a_server_has_its_published_index() -> None:
     seen = theory.tail_index(

@@ -161,7 +161,12 @@ class Particles:
         self.stride = self._epoch if s > 0 else self._epoch * math.ceil(_PATIENT / self._epoch)
         if s == 0 or self._at_rows:  # a row that is not drawn again at once is lost
             self._begin(s)
-            self._see_rate()
+            with np.errstate(over="ignore", invalid="ignore"):
+                self._see_rate()
+            if not math.isfinite(self.rate):  # more than numbers can hold
+                self.stride = self._epoch
+                self._begin(s)
+                self._see_rate()
             self._throw_away(s, _BURN_IN)
             return
         if self.n_particles < self.most:
@@ -175,7 +180,7 @@ class Particles:
 
     def _see_rate(self) -> None:
         """What growth is typical."""
-        grown = self._grown.mean()
+        self.rate, grown = 0.0, self._grown.mean()
         self._advance(0.0, _SEEN)
         self.rate = float(self._grown.mean() - grown) / (_SEEN * self.stride)
 
