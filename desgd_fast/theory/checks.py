@@ -7,6 +7,9 @@ import numpy as np
 from desgd_fast.algorithms import Algorithm
 from desgd_fast.common import check
 
+# Relative changes that rounding hides.
+_ROUNDING = 1e-13
+
 
 def plain_algorithm(name: str, value: Any) -> Algorithm:
     """An algorithm whose nodes step along the gradient itself and average at every step."""
@@ -74,4 +77,13 @@ def diverges(name: str, asked: Any) -> None:
         raise ValueError(
             f"{name} must be linear or homogeneous to have a critical step size: {reason}, and all moments "
             "are finite at every step size"
+        )
+
+
+def above_rounding(name: str, contraction: float) -> None:
+    """Steps that change iterates by more than their last digits."""
+    if contraction < _ROUNDING:
+        raise ValueError(
+            f"{name} is too small for double precision: a step changes iterates by {contraction:.1g} of "
+            f"themselves, and no growth is seen below {_ROUNDING:g}"
         )

@@ -46,6 +46,11 @@ class Setting:
         return int(self.multiplicities.sum())
 
     @property
+    def contraction(self) -> float:
+        """What the longest step changes of an iterate, on average."""
+        return float((self.step_size * self.power).max() * self.eigenvalues[-1])
+
+    @property
     def isotropic(self) -> bool:
         return self.eigenvalues.size == 1
 
@@ -131,6 +136,17 @@ class Distant:
         """The same question with one common step size."""
         sizes = np.full_like(self.experiment.step_sizes, step_size)
         return replace(self, experiment=replace(self.experiment, step_sizes=sizes))
+
+    @property
+    def contraction(self) -> float:
+        """What the longest step changes of an iterate, to its order; of samples by their squares."""
+        far, step_size = self.far, float(self.experiment.step_sizes.max())
+        if isinstance(far, ClosedLaw):
+            return step_size * float(far.stds(self.experiment.n_nodes)[0].max() ** 2 * far.eigenvalues.max())
+        asked = self.experiment
+        rows = far.partition(asked.n_nodes, asked.batch_sizes).features if isinstance(far, OwnRows) else None
+        square = float(np.square(far.law.draw(64, rng=0)[0] if rows is None else rows).sum(axis=1).max())
+        return step_size * float((far.loss.curvature_at_infinity or 0.0) * square + far.loss.ridge)
 
     @property
     def bounded(self) -> str | None:

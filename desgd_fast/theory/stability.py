@@ -708,6 +708,7 @@ def _population(
     part: Setting | Distant, key: NDArray[np.uint64], n_particles: int | None, threads: int | None
 ) -> Population | Particles:
     size = _default_particles(part) if n_particles is None else check.integer("n_particles", n_particles, 64)
+    checks.above_rounding("step_size", part.contraction)
     if isinstance(part, Distant):
         return Particles(part.far, part.experiment, size, threads)
     return Population(part, key, size, threads)

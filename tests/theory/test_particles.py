@@ -147,6 +147,8 @@ def add_a_normal(direction, iterate, memory, normals, uniforms, parameters):
         ({"step_size": lambda k: 0.1}, "step_size"),
         ({"step_size": [[0.1]]}, "step_size must be a number or one for each node"),
         ({"problem": 3}, "problem must be"),
+        ({"step_size": 1e-20, "algorithm": algorithms.heavy_ball(0.5)}, "step_size is too small for double"),
+        ({"step_size": 1e-20, "W": RING}, "step_size is too small for double precision"),
         (
             {
                 "problem": dsf.GaussianRegression(2, covariance=[[2.0, 0.5], [0.5, 1.0]]),
@@ -158,6 +160,6 @@ def add_a_normal(direction, iterate, memory, normals, uniforms, parameters):
 )
 def test_bad_questions_are_refused(change: dict[str, object], message: str) -> None:
     arguments = {"problem": dsf.GaussianRegression(dim=2), "step_size": 0.1, "batch_size": 1} | change
-    problem = arguments.pop("problem")
+    problem, W = arguments.pop("problem"), arguments.pop("W", [[1.0]])
     with pytest.raises((ValueError, TypeError), match=message):
-        theory.tail_index(problem, [[1.0]], **arguments)
+        theory.tail_index(problem, W, **arguments)
