@@ -25,6 +25,7 @@ TUTORIALS = (
     "own_algorithm.py",
     "neural_networks.py",
     "real_graphs.py",
+    "who_talks_when.py",
     "sweeps.py",
 )
 
