@@ -310,8 +310,9 @@ def test_uneven_curvature_on_a_path_has_an_exponent():
 
 
 @pytest.mark.filterwarnings("error")
-def test_steps_below_rounding_leak_no_warning_of_numpy():
-    theory.lyapunov_exponent(GaussianRegression(dim=2), CYCLE4, step_size=1e-300, batch_size=1)
+def test_steps_below_rounding_are_refused_and_leak_no_warning_of_numpy():
+    with pytest.raises(ValueError, match="step_size is too small for double precision"):
+        theory.lyapunov_exponent(GaussianRegression(dim=2), CYCLE4, step_size=1e-300, batch_size=1)
 
 
 @pytest.mark.slow
