@@ -239,15 +239,18 @@ def estimate(s: float, sums: Array, interval: int, rate: float) -> Estimate:
     reduced = Series(ratio / mean - regression(mean, growth.WEIGHTED_CONTROL) / mean * control)
     slopes = Series(gained - regression(float(gained.mean()) * mean, growth.SLOPE_CONTROL) / mean * control)
     raw = Series(ratio / mean)
-    between, between_stderr = raw.before(reduced)
+    before = raw.before(reduced)
+    between = float(before.mean())
+    # What the draws add to the mean and to the bias removed is not independent: one series has both.
+    whole = Series(reduced.values + before)
     return Estimate(
         s=s,
         value=s * rate + (math.log(mean * reduced.mean) + between) / interval,
-        stderr=math.hypot(reduced.stderr, between_stderr) / interval,
+        stderr=whole.stderr / interval,
         slope=slopes.mean / interval,
         slope_stderr=slopes.stderr / interval,
         bias=-between / interval,
         n_steps=len(ratio) * interval,
-        doubt=max(reduced.doubt, raw.doubt),
+        doubt=max(whole.doubt, raw.doubt),
         n_draws=float(total[growth.WEIGHTED] ** 2 / total[growth.WEIGHTED_SQUARED]),
     )

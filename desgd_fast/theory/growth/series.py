@@ -41,11 +41,11 @@ class Series:
         long_run = max(2 * float(times[self.reach - 1]), 0.1) * (1 + (2 * self.reach + 1) / n)
         self.stderr = math.sqrt(self.variance * long_run / n)
 
-    def before(self, other: "Series") -> tuple[float, float]:
-        """Σ_{k>0} cov(x_0, y_k) as far as this series reaches, and its standard error."""
+    def before(self, other: "Series") -> Array:
+        """A series whose mean is Σ_{k>0} cov(x_0, y_k), as far as this series reaches."""
+        sums = np.concatenate([np.zeros(self.reach + 1), np.cumsum(self.values)])
         n, m = self.values.size, self.reach
-        total = float(_covariances(self.values, other.values)[1 : m + 1].sum())
-        return total, math.sqrt(self.variance * other.variance * m / n)
+        return np.asarray((sums[m : m + n] - sums[:n]) * other.values)
 
 
 def _covariances(first: Array, then: Array) -> Array:
