@@ -392,6 +392,6 @@ def test_the_error_of_the_mean_of_a_series_that_remembers(memory):
     series = [Series(row) for row in values]
     z = np.array([one.mean / one.stderr for one in series])
     assert 0.85 < np.sqrt(np.mean(z**2)) < 1.2
-    between = np.mean([one.before(one)[0] for one in series])
+    between = np.mean([one.before(one).mean() for one in series])
     expected = memory / (1 - memory) / (1 - memory**2)
     assert between == pytest.approx(expected, abs=0.15 * (1 + abs(expected)))
