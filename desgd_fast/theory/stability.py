@@ -27,7 +27,6 @@ from desgd_fast.theory.closed import one_node, second_moments
 from desgd_fast.theory.closed.factors import FEW_DRAWS, Factor
 from desgd_fast.theory.closed.second_moments import SecondMoments
 from desgd_fast.theory.descents.comparison import compare, norm_bound, regime_map
-from desgd_fast.theory.factors import factor_of, is_one_node, known_factor_of
 from desgd_fast.theory.growth import roots
 from desgd_fast.theory.growth.divergence import divergence, known_divergence
 from desgd_fast.theory.growth.particles import Particles
@@ -36,6 +35,7 @@ from desgd_fast.theory.growth.roots import Walk
 from desgd_fast.theory.moments import has_closed_law, recursion
 from desgd_fast.theory.question import Distant, Setting, question, setting
 from desgd_fast.theory.results import CriticalStepSize, DominatingRow, Growth, TailIndex
+from desgd_fast.theory.shortcuts import factor_of, is_one_node, known_factor_of
 
 __all__ = [
     "compare",
