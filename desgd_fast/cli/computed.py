@@ -125,8 +125,8 @@ def _lines(tail: "TailIndex") -> list[tuple[str, str]]:
         lines.append(
             (
                 "made by",
-                f"row {row.row + 1} of the data, at node {row.node}: η‖a‖²/b = {row.contraction:.3g}; large "
-                f"excursions draw it in {row.share:.0%} of the node's steps, others in {row.chance:.1%}",
+                f"record {row.row + 1} of the data, at node {row.node}, η‖a‖²/b = {row.contraction:.3g}: "
+                f"{row.share:.0%} of its steps draw it in large excursions, {row.chance:.1%} in others",
             )
         )
     return lines
@@ -144,8 +144,8 @@ def beside(
     if low <= tail.alpha <= high:
         return f"the computed index {tail.alpha:.3g} lies within the interval"
     outside = (
-        f"the computed index {tail.alpha:.3g} lies outside the interval: the values beyond {threshold:.3g} "
-        "that the estimate is read from have not reached the tail"
+        f"take the computed index {tail.alpha:.3g}; it lies outside the interval of the estimate, whose "
+        f"values, those beyond {threshold:.3g}, have not reached the tail"
     )
     path = tails.hill_path(norms)
     k = _contradicted(tail.alpha, path)
@@ -153,9 +153,9 @@ def beside(
         return f"{outside}, though no Hill estimate contradicts it: take more --runs"
     share, level = k / path.n_used, path.threshold[k - 1]
     return (
-        f"{outside}. Hill's estimates contradict it down to the {k} largest, P = {share:.2g} beyond "
-        f"{level:.3g}: the tail begins there or, where fewer values are too few to tell, further out; to "
-        f"read it there to {_CLOSE:.0%} takes {1 / (_CLOSE**2 * share):.1g} --runs or more"
+        f"{outside}: to see it takes --runs {1 / (_CLOSE**2 * share):.0e} or more. Hill's estimates "
+        f"contradict the computed index down to the {k} largest, P = {share:.2g} beyond {level:.3g}: the "
+        "tail begins there or, where fewer values are too few to tell, further out"
     )
 
 

@@ -94,6 +94,13 @@ class EmpiricalRisk:
     sampling: str = "replacement"
     reference: ArrayLike | None = None
 
+    def __repr__(self) -> str:
+        assignment = repr(self.assignment) if isinstance(self.assignment, str) else "given"
+        return (
+            f"{type(self).__name__}({self.n_rows} rows, {self.dim} coordinates, loss={self.loss!r}, "
+            f"assignment={assignment}, sampling={self.sampling!r})"
+        )
+
     def __post_init__(self) -> None:
         check.instance("loss", self.loss, (Loss,))
         features = checks.samples("features", self.features)

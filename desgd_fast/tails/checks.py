@@ -135,7 +135,8 @@ def some_spread(name: str, spread: bool, k: int) -> None:
     """Values above the threshold that differ from it."""
     if not spread:
         raise ValueError(
-            f"{name} must vary above the threshold, got {k + 1} equal largest values; choose a larger k"
+            f"{name} must vary above the threshold, got {k + 1} equal largest values; choose a larger k, "
+            "unless all values are the same"
         )
 
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from desgd_fast.theory import TailIndex
 
 
-# Below this p-value the distances from the optimum are taken to be still on the move.
-DRIFT_LEVEL = 1e-6
+# Below these p-values the distances from the optimum are taken to be still on the move, and to have moved.
+DRIFT_LEVEL, MOVED_LEVEL = 1e-6, 0.01
 
 # Nodes listed one by one in the table; the file has all of them.
 LISTED_NODES = 16
@@ -238,6 +238,7 @@ class _Drift:
 
     n_diverged: int
     p_value: float
+    apart: float
     grows: bool
 
     @property
@@ -252,6 +253,11 @@ class _Drift:
     def verdict(self) -> str:
         if self.n_diverged:
             return "runs diverge: no stationary law"
+        if self.settled and self.p_value < MOVED_LEVEL:
+            return (
+                f"nearly the same law, probabilities up to {self.apart:.1%} apart (Kolmogorov–Smirnov "
+                f"p = {self.p_value:.1g}): more --steps let it settle"
+            )
         if self.settled:
             return f"same law (Kolmogorov–Smirnov p = {self.p_value:.2g})"
         if self.grows:
@@ -266,9 +272,9 @@ def _drift(earlier: "NDArray[np.float64]", later: "NDArray[np.float64]", n_diver
     from scipy import stats
 
     if n_diverged:
-        return _Drift(n_diverged, 0.0, True)
-    p_value = float(stats.ks_2samp(earlier, later).pvalue)
-    return _Drift(0, p_value, bool(np.median(later) > np.median(earlier)))
+        return _Drift(n_diverged, 0.0, 1.0, True)
+    test = stats.ks_2samp(earlier, later)
+    return _Drift(0, float(test.pvalue), float(test.statistic), bool(np.median(later) > np.median(earlier)))
 
 
 @dataclass(frozen=True)

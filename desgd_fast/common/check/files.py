@@ -13,10 +13,13 @@ from desgd_fast.common.check.values import given
 
 def varying_columns(name: str, path: Any, names: Sequence[str], table: NDArray[np.float64]) -> None:
     """No column holds the same number in every row."""
-    constant = np.flatnonzero(np.ptp(table, axis=0) == 0)
-    if constant.size:
+    constant = [name for name, spread in zip(names, np.ptp(table, axis=0), strict=True) if spread == 0]
+    if constant:
+        what = (
+            f"column {constant[0]!r}" if len(constant) == 1 else f"columns {', '.join(map(repr, constant))}"
+        )
         raise ValueError(
-            f"{name}: column {names[constant[0]]!r} of {str(path)!r} is constant; "
+            f"{name}: {what} of {str(path)!r} {'is' if len(constant) == 1 else 'are'} constant; "
             "every feature and the target must vary"
         )
 

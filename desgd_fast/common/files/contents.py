@@ -52,7 +52,7 @@ def text(name: str, label: str, data: bytes) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         raise ValueError(
             f"{name}: {label!r}, line {line}: no text in UTF-8 (byte {data[error.start]:#04x}); "
-            "save the file as UTF-8"
+            "save the file as UTF-8 (Excel: CSV UTF-8)"
         ) from None
     # Bytes of numbers may decode too, but no text holds these.
     if strange := _NO_TEXT.search(found):

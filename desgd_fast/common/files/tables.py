@@ -30,6 +30,8 @@ _WHOLE = re.compile(r"[0-9]+")
 _UNNAMED = re.compile(r"|Unnamed: [0-9]+")
 _YEARS = (1900, 2100)
 _CHUNK = 2**13
+# 1.234.567,8 and 1,234,567.8, which no reading of decimals makes a number.
+_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}([.,' ][0-9]{3})+([.,][0-9]+)?")
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,8 +100,9 @@ class Table:
         """The entries of a column, nan where one is missing."""
         if position in self.odd:
             line, entry = self.odd[position]
+            hint = "; thousands are not to be separated" if _THOUSANDS.fullmatch(str(entry)) else ""
             raise ValueError(
-                f"{self._at(line)}: {self.called(position)} is not numeric, it holds {given(entry)}"
+                f"{self._at(line)}: {self.called(position)} is not numeric, it holds {given(entry)}{hint}"
             )
         return np.asarray(self.values[position])
 
@@ -116,15 +119,17 @@ class Table:
                 raise ValueError(
                     f"{self.argument}: column {position} of {self.label!r} has no name; name or remove it"
                 )
-            values = self.numbers(position)
-            for kind, found in (("missing", np.isnan(values)), ("infinite", np.isinf(values))):
-                if found.any():
-                    first = int(np.argmax(found))
-                    raise ValueError(
-                        f"{self._at(int(self.lines[first]) if self.lines.size else 0)}: "
-                        f"{self.called(position)} has {np.count_nonzero(found)} {kind} values, of which this "
-                        "is the first; fill or drop those rows"
-                    )
+        table = np.stack([self.numbers(position) for position in own])
+        for kind, found in (("missing", np.isnan(table)), ("infinite", np.isinf(table))):
+            if found.any():
+                first = int(np.argmax(found.any(axis=0)))
+                counts = zip(own, np.count_nonzero(found, axis=1).tolist(), strict=True)
+                where = ", ".join(f"{self.called(position)} {n}" for position, n in counts if n)
+                raise ValueError(
+                    f"{self._at(int(self.lines[first]) if self.lines.size else 0)}: the first of "
+                    f"{np.count_nonzero(found.any(axis=0))} rows with {kind} values ({where}); fill or drop "
+                    "them"
+                )
         names = self.names[own.start :] or tuple(map(str, own))
         return names, np.ascontiguousarray(self.values[own.start :].T)
 
