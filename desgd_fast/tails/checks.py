@@ -178,7 +178,9 @@ def threshold_count(
     # A sample of one value or none is refused with what it lacks.
     if shape == () and n > 1:
         threshold_below(name, int(array), n - 1, n, why="values")
-    return np.asarray(np.minimum(array, max(n, 1)), np.int64).ravel()
+    # A short kind of integer cannot be compared with a long sample.
+    wide = array.astype({"i": np.int64, "u": np.uint64}.get(array.dtype.kind, object))
+    return np.asarray(np.minimum(wide, max(n, 1)), np.int64).ravel()
 
 
 def counts(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:

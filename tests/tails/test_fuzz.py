@@ -359,6 +359,7 @@ FOUND = [
     ("censored_hill", np.array([1e-270, 1e-175, 1.0, 1e281]), {"k": 2, "limit": 1e300, "tail": "upper"}),
     ("norms", np.empty((0, 9)), {"centre": "median"}),
     ("zeta", np.array([1.0] * 7 + [1.7e308]), {}),
+    ("hill", np.arange(1.0, 301.0), {"k": np.int8(3)}),
     ("truncated_hill", np.array([1.7e308, 3.9]), {"k": 1, "upper": 1.7e308}),
     ("hill", np.array([1.0, 2.0, 3.0, 5.0]), {"k": 2, "weights": [1.0, 1.0, 1e300, 1e-300]}),
     ("tail_index", np.array([1.0, 2.0, 3.0, 5.0]), {"weights": [1e300, 1.0, 1.0, 1e-300]}),
