@@ -113,7 +113,7 @@ def _step_sizes(name: str, value: Any, n_steps: int, n_runs: int, n_nodes: int) 
     """A positive scalar, (n_nodes,), (n_runs, 1) or (n_runs, n_nodes), or a schedule."""
     if callable(value):
         return _scheduled(name, value, n_steps, n_nodes)
-    if np.ndim(value) < 2:
+    if check.n_axes("step_size", value) < 2:
         return positive_per_node(name, value, n_nodes)[np.newaxis, np.newaxis]
     array = real_array(name, value)
     if array.shape not in ((n_runs, 1), (n_runs, n_nodes)):

@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from desgd_fast.common.check.arrays import real_array
+from desgd_fast.common.check.arrays import n_axes, real_array
 from desgd_fast.common.check.values import (
     belongs_to,
     choice,
@@ -104,7 +104,7 @@ def held_out(name: str, value: Any) -> tuple[Any, Any]:
 
 def layer_sizes(name: str, value: Any) -> tuple[int, ...]:
     """Numbers of hidden units, each at least 1; none for a linear model."""
-    if isinstance(value, str | bytes) or np.ndim(value) != 1:
+    if isinstance(value, str | bytes) or n_axes(name, value) != 1:
         raise TypeError(
             f"{name} must be a sequence of integers ≥ 1, one per hidden layer, got {given(value)}"
         )
@@ -113,7 +113,7 @@ def layer_sizes(name: str, value: Any) -> tuple[int, ...]:
 
 def layer_widths(name: str, value: Any) -> tuple[int, ...]:
     """One width, or those before and after every layer."""
-    if np.ndim(value) == 0 and not isinstance(value, str | bytes):
+    if n_axes(name, value) == 0 and not isinstance(value, str | bytes):
         width = positive_integer(name, value)
         return width, width
     sizes = layer_sizes(name, value)

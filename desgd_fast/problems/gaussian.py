@@ -58,7 +58,7 @@ class GaussianRegression:
         dim = check.positive_integer("dim", self.dim)
         for name, zero in (("feature_std", False), ("noise_std", True)):
             value = getattr(self, name)
-            n_nodes = np.size(value) if np.ndim(value) == 1 else 1
+            n_nodes = np.size(value) if check.n_axes(name, value) == 1 else 1
             array = check.positive_per_node(name, value, n_nodes, zero=zero)
             object.__setattr__(self, name, float(array[0]) if np.ndim(value) == 0 else array)
         object.__setattr__(self, "optimum", check.vector("optimum", self.optimum, dim))

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-import numpy as np
-
 from desgd_fast.algorithms import Algorithm
 from desgd_fast.common import check
 
 # Relative changes that rounding hides.
 _ROUNDING = 1e-13
+# Below this squares vanish.
+_SMALLEST = 1e-150
 
 
 def plain_algorithm(name: str, value: Any) -> Algorithm:
@@ -35,7 +35,7 @@ def known_degree(name: str, algorithm: Algorithm) -> None:
 
 def step_size_that_stays(name: str, value: Any) -> None:
     """A step size for all runs and steps: no schedule, and none for each run."""
-    if callable(value) or np.ndim(value) > 1:
+    if callable(value) or check.n_axes(name, value) > 1:
         raise ValueError(
             f"{name} must be a number or one for each node, the same at every step, got {value!r}"
         )
@@ -77,6 +77,23 @@ def diverges(name: str, asked: Any) -> None:
         raise ValueError(
             f"{name} must be linear or homogeneous to have a critical step size: {reason}, and all moments "
             "are finite at every step size"
+        )
+
+
+def above_nothing(name: str, contraction: float) -> None:
+    """Steps that floating point tells from none."""
+    if contraction < _SMALLEST:
+        raise ValueError(
+            f"{name} is too small for double precision: a step changes iterates by {contraction:.1g} of "
+            "themselves"
+        )
+
+
+def within_range(name: str, finite: bool, n_steps: int) -> None:
+    """Growth that floating point holds until iterates are brought back to length one."""
+    if not finite:
+        raise ValueError(
+            f"{name} is too large for double precision: iterates overflow within {n_steps} steps"
         )
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from desgd_fast.problems.protocols import ClosedLaw
+from desgd_fast.theory import checks
 from desgd_fast.theory.closed.factors import BatchFactor, Factor
 from desgd_fast.theory.closed.one_node import OneNode
 from desgd_fast.theory.closed.walks import WalkingFactor
@@ -24,6 +25,7 @@ def known_factor_of(part: Setting | Distant) -> Factor | None:
         if not is_one_node(part):
             return None
         contraction = float(part.step_size[0] * part.power[0] * part.eigenvalues[0])
+        checks.above_nothing("step_size", contraction / float(part.batch_size[0]))
         return OneNode(part.dim, int(part.batch_size[0]), contraction)
     if part.bounded:
         return None
@@ -48,6 +50,7 @@ def _walking(part: Distant) -> WalkingFactor | None:
         stds = part.far.stds(asked.n_nodes)[0]
         sizes = np.broadcast_to(asked.step_sizes, (1, 1, asked.n_nodes))[0, 0]
         contractions = sizes * stds**2 * part.far.eigenvalues[0]
+        checks.above_nothing("step_size", float((contractions / asked.batch_sizes).min()))
         kinds = list(zip(asked.batch_sizes.tolist(), contractions.tolist(), strict=True))
         known = {kind: OneNode(part.far.dim, *kind) for kind in set(kinds)}
         nodes += [known[kind] for kind in kinds]

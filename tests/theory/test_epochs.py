@@ -42,3 +42,10 @@ def test_in_one_dimension_factors_commute_and_no_tail_is_left(sampling: str) -> 
 def test_a_permutation_that_is_kept_is_refused() -> None:
     with pytest.raises(ValueError, match="problem must not keep the permutation of its rows for ever"):
         theory.moment_growth(on_rows(ROWS, "shuffle-once"), [[1.0]], 2.0, **OPTIONS)
+
+
+def test_a_step_size_that_overflows_within_an_epoch_is_refused() -> None:
+    asked = OPTIONS | {"step_size": 1e30}
+    features = np.random.default_rng(0).standard_normal((12, 2))
+    with pytest.raises(ValueError, match="step_size is too large for double precision"):
+        theory.lyapunov_exponent(on_rows(features, "reshuffle"), [[1.0]], **asked)

@@ -353,6 +353,18 @@ def test_what_few_draws_show_is_a_bound():
             "n_particles must be an integer ≥ 64",
         ),
         (theory.tail_index, {"W": [[0.5]]}, ValueError, "W must be doubly stochastic"),
+        (
+            theory.tail_index,
+            {"step_size": [[1, 2], [3]]},
+            ValueError,
+            "step_size must have rows of one length",
+        ),
+        (
+            theory.tail_index,
+            {"problem": GaussianRegression(dim=2, feature_std=1e-20), "step_size": 1e-300},
+            ValueError,
+            "step_size is too small for double precision",
+        ),
         (theory.tail_index, {"problem": object()}, TypeError, "problem must be a problem such as"),
         (theory.lyapunov_exponent, {"rng": -1}, ValueError, "rng must be"),
         (theory.lyapunov_exponent, {"progress": 1}, TypeError, "progress must be True or False"),

@@ -2,6 +2,7 @@
 
 from desgd_fast.common.check.arrays import counts_list as counts_list
 from desgd_fast.common.check.arrays import counts_per_node as counts_per_node
+from desgd_fast.common.check.arrays import n_axes as n_axes
 from desgd_fast.common.check.arrays import positive_list as positive_list
 from desgd_fast.common.check.arrays import positive_per_node as positive_per_node
 from desgd_fast.common.check.arrays import real_array as real_array

@@ -58,6 +58,14 @@ def vector(name: str, value: ArrayLike, dim: int) -> NDArray[np.float64]:
     return np.broadcast_to(array, (dim,)).copy()
 
 
+def n_axes(name: str, value: Any) -> int:
+    """Axes of what is to be an array, whose rows must have one length."""
+    try:
+        return np.ndim(value)
+    except ValueError:
+        raise ValueError(f"{name} must have rows of one length, got {given(value)}") from None
+
+
 def _per_node_shape(name: str, shape: tuple[int, ...], n_nodes: int) -> None:
     if shape not in ((), (n_nodes,)):
         raise ValueError(f"{name} must be a scalar or have one entry per node ({n_nodes}), got shape {shape}")

@@ -27,6 +27,7 @@ from desgd_fast.kernels.growth import growth, runs
 from desgd_fast.kernels.loops import general
 from desgd_fast.kernels.loops.steps import Span
 from desgd_fast.loop.loop import Loop
+from desgd_fast.theory import checks
 from desgd_fast.theory.growth.population import LONGEST_INTERVAL, SPREAD
 from desgd_fast.theory.moments.conserved import Conserved, conserved
 from desgd_fast.theory.question import epoch
@@ -123,6 +124,7 @@ class Particles:
             for k in range(n_stretches):
                 self.loop.advance(self._state, Span(self.step, self.stride, _NEVER, 0))
                 runs.bring_back_runs(self._state, scales, logs)
+                checks.within_range("step_size", bool(np.isfinite(logs).all()), self.stride)
                 if self._conserved is not None:
                     self._forget(self._conserved)
                 self._record(s, logs, sums[k])

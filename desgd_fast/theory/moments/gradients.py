@@ -73,12 +73,14 @@ class GaussianGradients:
         optimum = np.asarray(problem.optimum, np.float64)
         optimum = optimum if problem.basis is None else optimum @ problem.basis
         lengths = np.sqrt(np.bincount(group, np.square(optimum)))
+        with np.errstate(over="ignore"):
+            power, noise = feature_std**2, noise_std**2
         return cls(
             eigenvalues,
             counts.astype(float),
             lengths[:, None],
-            feature_std**2,
-            noise_std**2,
+            power,
+            noise,
             batch_sizes,
             problem.basis is None or problem.isotropic,
         )
