@@ -16,6 +16,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
         ("diabetes.py", ["even", "sorted"]),
         ("digits.py", ["effective sample size", "gradient tracking"]),
         ("dadao.py", ["599 events in a unit of time"]),
+        ("seconds.py", ["neighbours on a ring", "2.0"]),
         ("published.py", ["CHOCO, top 6", "DiceSGD", "Krum"]),
     ],
 )

@@ -129,6 +129,16 @@ def test_rounding_does_not_keep_alive_what_an_algorithm_leaves_at_zero(algorithm
     assert rho.value < math.log(theory.second_moment_growth(problem, ring, **options)) / 2
 
 
+def test_what_counts_steps_is_no_part_of_what_grows() -> None:
+    everything = algorithms.top_k(2)
+    kept = algorithms.compressed(algorithms.accordion(everything, everything, every=3))
+    options = {"step_size": 0.15, "batch_size": 1, "rng": 0}
+    problem, ring = dsf.GaussianRegression(dim=2), dsf.mixing_matrix(nx.cycle_graph(4))
+    seen = theory.lyapunov_exponent(problem, ring, algorithm=kept, **options)
+    plain = theory.lyapunov_exponent(problem, ring, **options)
+    assert abs(seen.value - plain.value) < FAR * np.hypot(seen.stderr, plain.stderr)
+
+
 def test_no_stationary_law_gives_nan_and_a_warning() -> None:
     problem = dsf.DatasetRegression([[1.0], [2.0]], [1.0, 0.0])
     with pytest.warns(NotStationaryWarning):

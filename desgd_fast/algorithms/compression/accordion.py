@@ -13,8 +13,8 @@ from desgd_fast.kernels.jit.arithmetic import entries, rows
 from desgd_fast.kernels.jit.compile import Matrix, Reals, inlined
 
 # Vectors of memory: the sum of an interval's gradients, and in the first places of the others: that sum's
-# length one interval ago, the unit of time (negative where gradients change slowly), the time since it began.
-_SUM, _LENGTH, _UNIT, _ELAPSED = range(4)
+# length one interval ago, whether gradients change slowly, and the steps since the interval began.
+_SUM, _LENGTH, _SLOW, _ELAPSED = range(4)
 
 
 @cache
@@ -26,31 +26,24 @@ def _accordion(low: Callable[..., Any], high: Callable[..., Any]) -> Callable[..
         vector: Reals, iterate: Reals, memory: Matrix, normals: Reals, uniforms: Reals, parameters: Reals
     ) -> None:
         threshold, every, n_low = parameters[0], parameters[1], int(parameters[2])
-        total, unit = memory[_SUM], memory[_UNIT]
-        square = 0.0
+        total = memory[_SUM]
         for t in range(vector.size):
-            square += vector[t] * vector[t]
             total[t] += vector[t]
-        # Time is counted in the length of a gradient, so that the memory scales with the gradients.
-        if unit[0] == 0:
-            unit[0] = math.sqrt(square)
-        memory[_ELAPSED, 0] += abs(unit[0])
-        fast = unit[0] >= 0
+        memory[_ELAPSED, 0] += 1.0
         nothing = rows(memory, 4, 0)
-        if fast:
+        if memory[_SLOW, 0] == 0.0:
             compress_low = entries(parameters, 3, n_low)
             low(vector, iterate, nothing, normals, uniforms, compress_low)
         else:
             compress_high = entries(parameters, 3 + n_low, parameters.size - 3 - n_low)
             high(vector, iterate, nothing, normals, uniforms, compress_high)
-        if memory[_ELAPSED, 0] > (every - 0.5) * abs(unit[0]):
+        if memory[_ELAPSED, 0] >= every:
             square = 0.0
             for t in range(vector.size):
                 square += total[t] * total[t]
                 total[t] = 0.0
             length, last = math.sqrt(square), memory[_LENGTH, 0]
-            changed = abs(last - length) >= threshold * last
-            unit[0] = abs(unit[0]) if changed else -abs(unit[0])
+            memory[_SLOW, 0] = 0.0 if abs(last - length) >= threshold * last else 1.0
             memory[_LENGTH, 0], memory[_ELAPSED, 0] = length, 0.0
 
     return switched
@@ -95,6 +88,7 @@ def accordion(low: Part, high: Part, *, every: int, threshold: float = 0.5) -> P
         _accordion(low.function, high.function),
         (threshold, float(every), float(len(low.parameters)), *low.parameters, *high.parameters),
         memory=4,
+        unscaled=2,
         normals=low.normals,
         uniforms=low.uniforms,
         degree=max(low.degree, high.degree, "homogeneous", key=checks.DEGREES.index),
