@@ -1,6 +1,6 @@
 PYTHON ?= python
 
-.PHONY: install check lint types contracts test test-fast docs site explore links release
+.PHONY: install check lint types contracts test test-fast docs site atlas explore links release
 
 install:
 	$(PYTHON) -m pip install --editable ".[test]"
@@ -30,6 +30,10 @@ site:
 # Every link and anchor of the built site leads somewhere, and every picture says what it shows.
 links:
 	$(PYTHON) docs/extensions/links.py docs/_build
+
+# The table and the picture of the atlas, in minutes, and only when systems or theory change.
+atlas:
+	desgd-fast atlas --quick --workers 2 --out docs/atlas
 
 # The numbers of the page that explores them: an hour, and only when the theory changes.
 explore:

@@ -69,6 +69,7 @@ html_sidebars = {
     for page in (
         *(
             "explore",
+            "atlas",
             "mathematics",
             "command_line",
             "published",

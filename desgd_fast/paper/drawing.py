@@ -227,9 +227,11 @@ def atlas(dataset: "xarray.Dataset") -> "Figure":
         chosen = np.asarray(point.degree.values) == degree
         if not chosen.any():
             continue
-        told = chosen & np.isfinite(alpha)
-        if told.any():
-            ax.plot(alpha[told], places[told], "D", markersize=5, color=colour, label=f"{degree}, by theory")
+        told, most = chosen & np.isfinite(alpha), np.asarray(point.lower_bound.values, dtype=bool)
+        for which, marker, words in ((told & ~most, "D", ""), (told & most, ">", " (or more)")):
+            label = f"{degree}, by theory{words}"
+            if which.any():
+                ax.plot(alpha[which], places[which], marker, markersize=5, color=colour, label=label)
         low, high = (np.asarray(point[f"hill_{end}"].values)[chosen] for end in ("low", "high"))
         middle = hill[chosen]
         ax.errorbar(
@@ -246,6 +248,7 @@ def atlas(dataset: "xarray.Dataset") -> "Figure":
     ax.set(
         yticks=places,
         yticklabels=names,
+        ylim=(-1, len(names)),
         xscale="log",
         xlabel=f"tail index at {float(point.fraction):g} of the step size where plain DE-SGD has α = 2",
     )
