@@ -73,7 +73,7 @@ def as_it_is(direction, iterate, memory, normals, uniforms, parameters):
 def test_growth_leaves_out_what_does_not_grow_with_the_iterate() -> None:
     problem, options = dsf.GaussianRegression(dim=1), {"step_size": 0.8, "batch_size": 1, "rng": 0}
     options |= {"rtol": 0.2, "n_particles": 128}
-    plain = a.local_rule(as_it_is, degree="linear")
+    plain = a.local_rule(as_it_is, degree="linear", memory=1)
     counting = a.local_rule(count_steps, degree="linear", memory=1, unscaled=1)
     grown = [
         dsf.theory.moment_growth(problem, [[1.0]], 2.0, algorithm=one, **options).value

@@ -292,7 +292,11 @@ def test_rho_is_the_slope_of_log_h_at_zero(dim):
         ({"algorithm": algorithms.clipped(1.0)}, ValueError, "algorithm must be linear"),
         ({"W": [[0.5, 0.4], [0.5, 0.6]]}, ValueError, "W must be doubly stochastic"),
         ({"W": [[1.0, 0.0]]}, ValueError, "W must be a square matrix"),
-        ({"problem": "mnist"}, TypeError, "problem must be a GaussianRegression or a data set"),
+        (
+            {"problem": "mnist"},
+            TypeError,
+            "problem must be a GaussianRegression, a data set or a StreamingRisk",
+        ),
     ],
 )
 def test_bad_input_is_named(change, error, message):

@@ -124,7 +124,6 @@ class Particles:
             for k in range(n_stretches):
                 self.loop.advance(self._state, Span(self.step, self.stride, _NEVER, 0))
                 runs.bring_back_runs(self._state, scales, logs)
-                checks.within_range("step_size", bool(np.isfinite(logs).all()), self.stride)
                 if self._conserved is not None:
                     self._forget(self._conserved)
                 self._record(s, logs, sums[k])
@@ -163,17 +162,18 @@ class Particles:
         self.stride = self._epoch if s > 0 else self._epoch * math.ceil(_PATIENT / self._epoch)
         if s == 0 or self._at_rows:  # a row that is not drawn again at once is lost
             self._begin(s)
-            with np.errstate(over="ignore", invalid="ignore"):
-                self._see_rate()
+            self._see_rate()
             if not math.isfinite(self.rate):  # more than numbers can hold
                 self.stride = self._epoch
                 self._begin(s)
                 self._see_rate()
+                checks.within_range("step_size", math.isfinite(self.rate), self.stride)
             self._throw_away(s, _BURN_IN)
             return
         if self.n_particles < self.most:
             self._begin(s)
         self._see_rate()
+        checks.within_range("step_size", math.isfinite(self.rate), self.stride)
         probe = self._advance(s, 8)
         variance = probe[:, growth.WEIGHTED_SQUARED] * self.n_particles / probe[:, growth.WEIGHTED] ** 2 - 1
         spread = max(float(variance.mean()), 1e-12)
@@ -181,9 +181,10 @@ class Particles:
         self._throw_away(s, math.ceil(_BURN_IN / self.stride))
 
     def _see_rate(self) -> None:
-        """What growth is typical."""
+        """What growth is typical; not finite where iterates overflow."""
         self.rate, grown = 0.0, self._grown.mean()
-        self._advance(0.0, _SEEN)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._advance(0.0, _SEEN)
         self.rate = float(self._grown.mean() - grown) / (_SEEN * self.stride)
 
     def _throw_away(self, s: float, n_stretches: int) -> None:
