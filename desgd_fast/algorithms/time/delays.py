@@ -1,5 +1,8 @@
 """What comes late: gradients taken where the node was some steps ago, messages that say where it was."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -71,18 +74,7 @@ def delayed(steps: ArrayLike) -> Algorithm:
     >>> dsf.algorithms.delayed(3)
     delayed(3)
     """
-    delays = checks.rounds("steps", steps, 0, 10_000)
-    part = Part(
-        "delayed",
-        _as_it_is,
-        tuple(map(float, delays)),
-        max(int(delays.max()), 1),
-        role="delay",
-        per_node=True,
-        look=_look_back,
-        keeps_iterates=True,
-    )
-    return Algorithm((part,))
+    return Algorithm((_fixed("delayed", _as_it_is, steps, role="delay", look=_look_back),))
 
 
 def randomly_delayed(probabilities: ArrayLike) -> Algorithm:
@@ -106,19 +98,22 @@ def randomly_delayed(probabilities: ArrayLike) -> Algorithm:
     >>> dsf.algorithms.randomly_delayed([0.5, 0.25, 0.25]).local[0].memory
     2
     """
+    options: dict[str, Any] = {"role": "delay", "look": _look_back_at_random}
+    return Algorithm((_drawn_anew("randomly_delayed", _as_it_is, probabilities, **options),))
+
+
+def _fixed(name: str, function: Callable[..., Any], steps: ArrayLike, **options: Any) -> Part:
+    """A part with one delay for all nodes or one for each, which keeps as many iterates."""
+    delays = checks.rounds("steps", steps, 0, 10_000)
+    numbers, memory = tuple(map(float, delays)), max(int(delays.max()), 1)
+    return Part(name, function, numbers, memory, per_node=True, keeps_iterates=True, **options)
+
+
+def _drawn_anew(name: str, function: Callable[..., Any], probabilities: ArrayLike, **options: Any) -> Part:
+    """A part whose delay is drawn, by the chances of at most so many steps."""
     law = checks.law("probabilities", probabilities)
-    part = Part(
-        "randomly_delayed",
-        _as_it_is,
-        tuple(map(float, np.cumsum(law))),
-        max(law.size - 1, 1),
-        uniforms=1,
-        role="delay",
-        look=_look_back_at_random,
-        keeps_iterates=True,
-        outcomes=_delays,
-    )
-    return Algorithm((part,))
+    numbers, memory = tuple(map(float, np.cumsum(law))), max(law.size - 1, 1)
+    return Part(name, function, numbers, memory, uniforms=1, keeps_iterates=True, outcomes=_delays, **options)
 
 
 def _delays(dim: int, *up_to: float) -> list[tuple[float, NDArray[np.float64]]]:
@@ -162,17 +157,7 @@ def delayed_messages(steps: ArrayLike) -> Algorithm:
     >>> dsf.algorithms.delayed_messages(3)
     delayed_messages(3)
     """
-    delays = checks.rounds("steps", steps, 0, 10_000)
-    part = Part(
-        "delayed_messages",
-        _send_late,
-        tuple(map(float, delays)),
-        max(int(delays.max()), 1),
-        per_node=True,
-        keeps_iterates=True,
-        own_iterate=True,
-    )
-    return Algorithm(message=part)
+    return Algorithm(message=_fixed("delayed_messages", _send_late, steps, own_iterate=True))
 
 
 def randomly_delayed_messages(probabilities: ArrayLike) -> Algorithm:
@@ -194,18 +179,8 @@ def randomly_delayed_messages(probabilities: ArrayLike) -> Algorithm:
     >>> dsf.algorithms.randomly_delayed_messages([0.5, 0.5])
     randomly_delayed_messages(0.5, 1)
     """
-    law = checks.law("probabilities", probabilities)
-    part = Part(
-        "randomly_delayed_messages",
-        _send_late_at_random,
-        tuple(map(float, np.cumsum(law))),
-        max(law.size - 1, 1),
-        uniforms=1,
-        keeps_iterates=True,
-        own_iterate=True,
-        outcomes=_delays,
-    )
-    return Algorithm(message=part)
+    name = "randomly_delayed_messages"
+    return Algorithm(message=_drawn_anew(name, _send_late_at_random, probabilities, own_iterate=True))
 
 
 @inlined

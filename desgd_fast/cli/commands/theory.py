@@ -85,7 +85,8 @@ def alpha(
     steps = None if step_size is None else step_sizes(step_size)
     W = network.weights(context, rng)
     batch_size = _batch(regression, batch_size)
-    problem = regression.problem(context, dsf.mixing.as_process("W", W).n_nodes, batch_size)
+    n_nodes = dsf.mixing.as_process("W", W).n_nodes
+    problem = regression.problem(context, n_nodes, batch_size)
     shared: dict[str, Any] = {"batch_size": batch_size, "algorithm": nodes.chained()}
     shared |= {"rng": rng, "threads": threads, "progress": progress}
     if steps is None:
@@ -93,7 +94,7 @@ def alpha(
         first, last = (share * exact for share in _SHARES)
         across = step_sizes(f"{first!r}:{last!r}:{_COUNT}")
         steps = across if regression.data is None else [DEFAULT_SHARE * exact]
-    typer.echo(f"{dsf.mixing.as_process('W', W).n_nodes} nodes ({network.graph}), batch size {batch_size}")
+    typer.echo(f"{n_nodes} nodes ({network.graph}), batch size {batch_size}")
     typer.echo(f"{'step size':>12} {'alpha':>10} {'±':>9} {'rho':>12} {'±':>9}  verdict")
     found = []
     for step in steps:
