@@ -32,7 +32,9 @@ from desgd_fast.theory.growth.divergence import divergence, known_divergence
 from desgd_fast.theory.growth.particles import Particles
 from desgd_fast.theory.growth.population import Population
 from desgd_fast.theory.growth.roots import Walk
+from desgd_fast.theory.moments import checks as moments_checks
 from desgd_fast.theory.moments import has_closed_law, recursion
+from desgd_fast.theory.moments.sizes import largest_feature, noise_in_range
 from desgd_fast.theory.question import Distant, Setting, question, setting
 from desgd_fast.theory.results import CriticalStepSize, DominatingRow, Growth, TailIndex
 from desgd_fast.theory.shortcuts import factor_of, is_one_node, known_factor_of
@@ -120,8 +122,14 @@ def second_moment_growth(
         "allow_row_stochastic": allow_row_stochastic,
     }
     if has_closed_law(problem, W, algorithm):
-        return max(SecondMoments(part).growth() for part in setting(problem, W, **arguments).components())
-    return recursion(problem, W, **arguments, at_infinity=True).growth()
+        asked = setting(problem, W, **arguments)
+        moments_checks.step_in_range(
+            "step_size", float(asked.step_size.max()) * largest_feature(problem) ** 2
+        )
+        return max(SecondMoments(part).growth() for part in asked.components())
+    moments = recursion(problem, W, **arguments, at_infinity=True)
+    moments_checks.step_in_range("step_size", float(moments.step_sizes.max()) * largest_feature(problem) ** 2)
+    return moments.growth()
 
 
 def stationary_covariance(
@@ -168,7 +176,10 @@ def stationary_covariance(
         "algorithm": algorithm,
         "allow_row_stochastic": allow_row_stochastic,
     }
-    problems_checks.finite_variance("step_size", second_moment_growth(problem, W, **arguments))
+    growth = second_moment_growth(problem, W, **arguments)
+    noise_in_range(problem)
+    moments_checks.quick_enough("step_size", float(np.min(step_size)) * largest_feature(problem) ** 2)
+    problems_checks.finite_variance("step_size", growth)
     if has_closed_law(problem, W, algorithm):
         return SecondMoments(setting(problem, W, **arguments)).covariance()
     return recursion(problem, W, **arguments, at_infinity=False).covariance()
@@ -257,6 +268,8 @@ def critical_step_size(
         "algorithm": algorithm,
         "allow_row_stochastic": allow_row_stochastic,
     }
+    if at == "infinite-variance":
+        largest_feature(problem)
     if at == "infinite-variance" and not has_closed_law(problem, W, algorithm):
         value, mean_value = recursion(problem, W, **arguments, at_infinity=True).critical_step_size()
         binding = "mean" if mean_value <= value else "variance"

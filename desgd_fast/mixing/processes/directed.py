@@ -92,8 +92,8 @@ def _shares(graph: Any) -> sparse.csr_array:
     import networkx as nx
 
     if not isinstance(graph, nx.DiGraph):
-        given = graph.T if hasattr(graph, "T") else np.asarray(graph).T
-        return checks.stochastic_matrix("graph, transposed,", given, allow_row_stochastic=True)
+        return checks.stochastic_matrix("graph", graph, by_columns=True).T.tocsr()
+    checks.some_node("graph", graph)
     links = sparse.csr_array(nx.to_scipy_sparse_array(graph, weight=None, dtype=np.float64))
     whole = sparse.csr_array(links.maximum(sparse.eye_array(links.shape[0])))
     return sparse.csr_array(sparse.diags_array(1 / np.asarray(whole.sum(axis=1)).ravel()) @ whole)
