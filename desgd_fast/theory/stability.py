@@ -53,8 +53,11 @@ __all__ = [
 
 # Particles to begin with where no number is asked for, fewer where each is large, and the most to grow to.
 _PARTICLES, _FEWER_PARTICLES, _LARGE, _MOST_PARTICLES = 1024, 256, 1024, 65536
-# Enough of them that a row which has to be drawn again and again is.
 _PARTICLES_OF_A_LOOP = 4096
+# As many as draw a row that makes the tail at each step, wished for and least, and the highest moment asked.
+_DRAW_A_ROW, _FEW_DRAW_A_ROW, _HIGHEST = 64.0, 16.0, 8.0
+# A population that cannot keep what makes the tail is taken so many times as large.
+_TOO_SMALL = 4.0
 
 
 def second_moment_growth(
@@ -648,27 +651,32 @@ def _tail_by_population(
         root = roots.tail_index(walk, rtol, cap)
         # The bias is removed as far as two steps at a time show it.
         excess = abs(root.bias) / (rtol * abs(root.value)) if root.status in ("found", "slow") else 0.0
+        excess = _TOO_SMALL if root.status == "unsettled" else excess
         if n_particles is not None or excess <= 1 or size >= _MOST_PARTICLES:
             break
         size = min(size * 2 ** math.ceil(math.log2(excess)), _MOST_PARTICLES)
-    too_few = (f"the bias removed from alpha exceeds rtol={rtol:g} of it: give more n_particles",)
+    more = "give more n_particles"
     notes = {
-        "luck": (f"moments above {root.value:.3g} rest on few draws: give more n_particles",),
-        "slow": (f"the relative standard error stayed above rtol={rtol:g}: give more n_particles",),
-    }
+        "luck": [f"moments above {root.value:.3g} rest on few draws: {more}"],
+        "slow": [f"the relative standard error stayed above rtol={rtol:g}: {more}"],
+        "unsettled": [f"growth near alpha changes from look to look: {more}"],
+        "found": [f"the bias removed from alpha exceeds rtol={rtol:g} of it: {more}"] if excess > 1 else [],
+    }.get(root.status, [])
+    if isinstance(part, Distant) and size < _FEW_DRAW_A_ROW * part.rarest_row(root.value):
+        notes.append(f"few particles draw at each step a row that may carry the tail alone: {more}")
     return TailIndex(
         alpha=root.value,
         stderr=root.stderr,
         lyapunov_exponent=root.lyapunov.slope,
         lyapunov_stderr=root.lyapunov.slope_stderr,
         stationary=root.status != "not stationary",
-        lower_bound=root.status in ("light", "luck"),
+        lower_bound=root.status in ("light", "luck", "unsettled"),
         bias=root.bias,
         n_particles=walk.population.n_particles,
         n_steps=root.n_steps,
         burn_in=walk.population.burn_in,
         method="population",
-        warnings=notes.get(root.status, too_few if excess > 1 else ()),
+        warnings=tuple(notes),
         dominating_row=_dominating_row(part, walk, root) if isinstance(part, Distant) else None,
     )
 
@@ -729,7 +737,8 @@ def _population(
 
 def _default_particles(part: Setting | Distant) -> int:
     if isinstance(part, Distant):
-        return _PARTICLES_OF_A_LOOP
+        wished = 1 << math.ceil(math.log2(_DRAW_A_ROW * part.rarest_row(_HIGHEST)))
+        return min(max(_PARTICLES_OF_A_LOOP, wished), _MOST_PARTICLES)
     numbers = part.n_nodes * min(part.dim, 2 * part.n_nodes)
     return _PARTICLES if numbers <= _LARGE else _FEWER_PARTICLES
 

@@ -139,7 +139,7 @@ def test_leaky_layers_lie_between_their_limits() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"s": 0.0}, "s must be a positive"),
+        ({"s": 0.0}, "s must be a number from 1e-6"),
         ({"widths": 0}, "widths must be an integer ≥ 1"),
         ({"widths": [4]}, "widths must be an integer ≥ 1 or at least two"),
         ({"widths": "wide"}, "widths must be"),
