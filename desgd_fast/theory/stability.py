@@ -126,12 +126,10 @@ def second_moment_growth(
     }
     if has_closed_law(problem, W, algorithm):
         asked = setting(problem, W, **arguments)
-        moments_checks.step_in_range(
-            "step_size", float(asked.step_size.max()) * largest_feature(problem) ** 2
-        )
+        largest_feature(problem)
         return max(SecondMoments(part).growth() for part in asked.components())
     moments = recursion(problem, W, **arguments, at_infinity=True)
-    moments_checks.step_in_range("step_size", float(moments.step_sizes.max()) * largest_feature(problem) ** 2)
+    checks.step_in_range("step_size", float(moments.step_sizes.max()) * largest_feature(problem) ** 2)
     return moments.growth()
 
 
@@ -271,8 +269,7 @@ def critical_step_size(
         "algorithm": algorithm,
         "allow_row_stochastic": allow_row_stochastic,
     }
-    if at == "infinite-variance":
-        largest_feature(problem)
+    largest_feature(problem)
     if at == "infinite-variance" and not has_closed_law(problem, W, algorithm):
         value, mean_value = recursion(problem, W, **arguments, at_infinity=True).critical_step_size()
         binding = "mean" if mean_value <= value else "variance"

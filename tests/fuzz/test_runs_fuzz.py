@@ -38,7 +38,7 @@ PROBLEMS = [
 EXTREME = [
     *(dsf.GaussianRegression(1, feature_std=s) for s in (1e-160, 1e-20, 1e10, 1e80, 1e150)),
     *(dsf.GaussianRegression(2, noise_std=s) for s in (1e-200, 1e150, 1e200, 1e300)),
-    dsf.GaussianRegression(2, covariance=[1.0, 1e-300]),
+    dsf.GaussianRegression(2, covariance=[1.0, 1e-15]),
     dsf.GaussianRegression(2, optimum=1e300),
     dsf.DatasetRegression(1e-150 * rows, rows[:, 0], ridge=1e-300),
     dsf.DatasetRegression(1e150 * rows, rows[:, 0]),
@@ -69,7 +69,8 @@ ALGORITHMS = [
     algorithms.coordinate_median(),
     algorithms.fedavg(1),
 ]
-problems = st.one_of(st.sampled_from(PROBLEMS), st.sampled_from(PROBLEMS), st.sampled_from(EXTREME))
+# What has a population of its own compiles for it: few kinds.
+problems = st.one_of(st.sampled_from(PROBLEMS[:5]), st.sampled_from(PROBLEMS), st.sampled_from(EXTREME))
 matrices = st.one_of(st.sampled_from(MATRICES), st.sampled_from(MATRICES), st.sampled_from(PROCESSES))
 algorithm = st.one_of(st.just(algorithms.sgd()), st.sampled_from(ALGORITHMS))
 step_sizes = some(0.01, 0.1, 0.3, 0.6, 1.5, 5.0, 1e-12, 1e-300, 1e5, 1e200, [0.1, 0.2, 0.3])

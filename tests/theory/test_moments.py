@@ -189,3 +189,13 @@ def test_small_steps_have_the_covariance_of_their_limit(step_size):
     asked = {"step_size": step_size, "batch_size": 1, "algorithm": MOMENTUM}
     covariance = theory.stationary_covariance(dsf.GaussianRegression(2), np.full((2, 2), 0.5), **asked)
     assert covariance.sum() / step_size == pytest.approx(4.0, rel=1e-3)
+
+
+def test_a_population_under_push_sum_grows_as_second_moments_do():
+    # It begins anew at rounds beyond the first, where nothing has been pushed yet.
+    push = mixing.push_sum(nx.DiGraph([(0, 1), (1, 2), (2, 0), (0, 2)]))
+    asked = {"step_size": 0.3, "batch_size": 1, "algorithm": algorithms.stochastic_gradient_push()}
+    problem = dsf.GaussianRegression(1)
+    exact = theory.second_moment_growth(problem, push, **asked)
+    found = theory.moment_growth(problem, push, 2.0, rtol=0.02, rng=0, **asked)
+    assert found.value == pytest.approx(np.log(exact), abs=5 * found.stderr + found.bias)

@@ -25,10 +25,12 @@ def _push(
     memory: Reals,
     weights: Reals,
 ) -> None:
-    # Memory: 1/w of this round, by which steps are multiplied, and after it the w of the next.
+    # Memory: 1/w of this round, by which steps are multiplied, and after it the w of the next, 0 before the
+    # first: a population begins anew at any round.
     n_nodes = indptr.size - 1
     for node in range(n_nodes):
-        memory[node] = 1.0 if meeting == 0 else 1.0 / memory[n_nodes + node]
+        weight = memory[n_nodes + node]
+        memory[node] = 1.0 if weight == 0.0 else 1.0 / weight
     for node in range(n_nodes):
         total = 0.0
         for e in range(indptr[node], indptr[node + 1]):

@@ -144,6 +144,8 @@ def exceedance(
         check.is_callable("along", along)
     if radius is not None:
         radius = check.positive_number("radius", radius)
+    if n_particles is not None:
+        n_particles = check.integer("n_particles", n_particles, 16 * GROUPS)
     if alpha is None:
         alpha = _tail_of(
             problem,
@@ -166,7 +168,7 @@ def exceedance(
     if size is None:
         most, room = (_PARTICLES, _BYTES) if chain.fused is None else (_MORE_PARTICLES, _BYTES >> 3)
         size = min(most, max(_FEWEST, room // chain.state_bytes))
-    n_each = -(-check.integer("n_particles", size, 16 * GROUPS) // GROUPS)
+    n_each = -(-size // GROUPS)
     with limited_to(threads), progress_bar(progress, unit="step", unit_scale=True) as bar:
         splitting = Splitting(
             chain,

@@ -21,16 +21,8 @@ def squares_hold(name: str, what: str, sizes: NDArray[np.float64]) -> None:
     odd = sizes[~((sizes >= _SMALLEST) & (sizes <= _LARGEST))]
     if odd.size:
         raise ValueError(
-            f"{name} must have {what} from {_SMALLEST:g} to {_LARGEST:g} for exact second moments in double "
-            f"precision, got {odd[0]:.3g}; rescale it"
-        )
-
-
-def step_in_range(name: str, contraction: float) -> None:
-    """Steps whose squares double precision holds."""
-    if contraction > _LARGEST:
-        raise ValueError(
-            f"{name} is too large for double precision: a step multiplies iterates by {contraction:.3g}"
+            f"{name} must have {what} from {_SMALLEST:g} to {_LARGEST:g} (fourth powers are doubles), got "
+            f"{odd[0]:.3g}; rescale it"
         )
 
 

@@ -74,7 +74,8 @@ class GaussianGradients:
         eigenvalues, group, counts = np.unique(problem.eigenvalues, return_inverse=True, return_counts=True)
         optimum = np.asarray(problem.optimum, np.float64)
         optimum = optimum if problem.basis is None else optimum @ problem.basis
-        lengths = np.sqrt(np.bincount(group, np.square(optimum)))
+        scale = max(float(np.abs(optimum).max()), 1e-300)
+        lengths = scale * np.sqrt(np.bincount(group, np.square(optimum / scale)))
         with np.errstate(over="ignore"):
             power, noise = feature_std**2, 0.0 * noise_std if at_infinity else noise_std**2
         return cls(
