@@ -258,7 +258,7 @@ def qq_plot(
     rank = _thinned(estimate.k)
     rank = rank[rank > path.n_censored]
     quantile = np.log((estimate.k + 1) / rank)
-    logs = np.log(path.ordered[path.ordered.size - rank] / estimate.threshold)
+    logs = np.log(path.ordered[path.ordered.size - rank]) - np.log(estimate.threshold)
     ax.scatter(quantile, logs, s=10, facecolors="none", edgecolors="0.4")
     ends = np.array([0.0, quantile.max()])
     ax.plot(

@@ -221,7 +221,7 @@ table = xr.Dataset(
 )
 estimate = tails.hill(heavy, k=50)
 samples = some(
-    heavy, heavy[:40], np.r_[heavy, np.nan], -heavy, np.ones(50), heavy.reshape(2, -1), [1e-300, 1e300, 5.0]
+    heavy, heavy[:40], np.r_[heavy, np.nan], -heavy, np.ones(50), heavy.reshape(2, -1), [1e-100, 1e100, 5.0]
 )
 PLOTS = {
     "sweep": {
