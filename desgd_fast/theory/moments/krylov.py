@@ -108,8 +108,11 @@ def radius(operator: Operator, size: int) -> float:
     return float(np.abs(values).max())
 
 
-def fixed_point(operator: Operator, added: Array) -> Array:
-    """The x with x = operator(x) + added."""
+def fixed_point(operator: Operator, added: Array, self_adjoint: bool = False) -> Array:
+    """The x with x = operator(x) + added.
+
+    Conjugate gradients where the operator is self-adjoint and contracts, which keep three vectors; else GMRES.
+    """
     if not added.any():
         return added
     wrapped = sparse_linalg.LinearOperator(
@@ -119,9 +122,12 @@ def fixed_point(operator: Operator, added: Array) -> Array:
     x, rest = np.zeros_like(added), added
     # Where steps are small the largest entries settle at once, and hide what is left of the others.
     for _ in range(_MOST_REFINEMENTS):
-        more, _ = sparse_linalg.gmres(
-            wrapped, rest, rtol=1e-13, atol=0.0, restart=restart, maxiter=_MOST_RESTARTS
-        )
+        if self_adjoint:
+            more, _ = sparse_linalg.cg(wrapped, rest, rtol=1e-13, atol=0.0, maxiter=_MOST_STEPS)
+        else:
+            more, _ = sparse_linalg.gmres(
+                wrapped, rest, rtol=1e-13, atol=0.0, restart=restart, maxiter=_MOST_RESTARTS
+            )
         x += more
         if (np.abs(more) <= 1e-11 * np.abs(x)).all():
             break

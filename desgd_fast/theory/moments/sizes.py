@@ -33,6 +33,6 @@ def noise_in_range(problem: Problem) -> None:
     elif isinstance(problem, OwnRows):
         kinds = np.abs(own.targets).max()
     elif isinstance(problem, FreshSamples):
-        kinds = np.sqrt(own.law.noise_variance or 0.0)
+        kinds = np.sqrt(checks.known_noise("problem", own))
     sizes: NDArray[np.float64] = np.asarray(kinds)
     checks.squares_hold("problem", "noise or targets of sizes", sizes[sizes > 0])
