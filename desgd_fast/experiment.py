@@ -127,7 +127,9 @@ def _step_sizes(name: str, value: Any, n_steps: int, n_runs: int, n_nodes: int) 
 
 
 def _scheduled(name: str, schedule: Any, n_steps: int, n_nodes: int) -> Real:
-    array = real_array(f"{name}(k)", schedule(np.arange(n_steps)))
+    check.takes(name, schedule, "step_size(k)")
+    with np.errstate(all="ignore"):
+        array = real_array(f"{name}(k)", schedule(np.arange(n_steps)))
     if array.shape not in ((n_steps,), (n_steps, n_nodes)):
         raise ValueError(
             f"{name} must return shape ({n_steps},) or ({n_steps}, {n_nodes}) for the {n_steps} steps' "

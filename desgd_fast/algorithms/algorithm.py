@@ -140,6 +140,8 @@ class Part:
 
     def __post_init__(self) -> None:
         checks.part(self)
+        numbers = (value if isinstance(value, int) else float(value) for value in self.parameters)
+        object.__setattr__(self, "parameters", tuple(numbers))
 
     def __repr__(self) -> str:
         return f"{self.name}({', '.join(f'{value:g}' for value in self.parameters)})"
@@ -192,6 +194,9 @@ class Algorithm:
     attack: Part | None = None
     byzantine: tuple[int, ...] | None = None
     aggregation: Part | None = None
+
+    def __post_init__(self) -> None:
+        checks.algorithm(self, Part)
 
     def __repr__(self) -> str:
         parts = [repr(part) for part in self.parts]

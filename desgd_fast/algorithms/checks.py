@@ -17,13 +17,18 @@ DEGREES = ("linear", "homogeneous", "bounded", "unknown")
 def part(part: Any) -> None:
     """The numbers that a part states of itself."""
     check.is_callable("function", part.function)
+    if not isinstance(part.name, str):
+        raise TypeError(f"name must be a string, got {given(part.name)}")
+    if not isinstance(part.parameters, tuple | list):
+        raise TypeError(f"parameters must be a tuple of numbers, got {given(part.parameters)}")
     for value in part.parameters:
         check.number("parameters", value)
     check.integer("memory", part.memory, 0)
     check.integer("mixed", part.mixed, 0, part.memory)
     for name in ("normals", "uniforms"):
-        if getattr(part, name) != "dim":
-            check.integer(f"{name} (unless 'dim')", getattr(part, name), 0)
+        value = getattr(part, name)
+        if not (isinstance(value, str) and value == "dim"):
+            check.integer(f"{name} (unless 'dim')", value, 0)
     check.choice("degree", part.degree, DEGREES)
     check.flag("equivariant", part.equivariant)
     check.flag("by_sample", part.by_sample)
@@ -35,10 +40,32 @@ def part(part: Any) -> None:
     check.flag("of_moves", part.of_moves)
     check.positive_integer("period", part.period)
     check.positive_integer("width", part.width)
+    check.compilable("function", part.function)
     if part.by_sample and (part.memory or part.normals or part.uniforms or part.per_node):
         raise ValueError(
             "by_sample must be False for a part that keeps vectors, draws variates or has numbers per node"
         )
+
+
+def algorithm(algorithm: Any, part: type) -> None:
+    """Slots that hold what belongs there."""
+    check.instance("local", algorithm.local, (tuple,))
+    for value in algorithm.local:
+        check.instance("local", value, (part,))
+    for name in ("participation", "message", "attack", "aggregation"):
+        if (value := getattr(algorithm, name)) is not None:
+            check.instance(name, value, (part,))
+    if algorithm.order is not None:
+        check.choice("order", algorithm.order, ("combine-then-adapt", "adapt-then-combine"))
+    if algorithm.consensus_step is not None:
+        check.non_negative_number("consensus_step", algorithm.consensus_step)
+    if algorithm.local_steps is not None:
+        steps = algorithm.local_steps
+        for count in steps if isinstance(steps, tuple) and steps else (steps,):
+            check.positive_integer("local_steps", count)
+    if algorithm.byzantine is not None:
+        check.instance("byzantine", algorithm.byzantine, (tuple,))
+        check.nodes("byzantine", algorithm.byzantine)
 
 
 def compatible(parts: Sequence[Any]) -> None:
@@ -186,11 +213,10 @@ def positive_numbers(name: str, value: Any) -> NDArray[np.float64]:
 
 def rounds(name: str, value: Any, least: int, most: int) -> NDArray[np.float64]:
     """One whole number between these, or one for each node."""
-    array = np.atleast_1d(np.asarray(value))
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"{name} must hold integers from {least} to {most}, got {given(value)}")
+    allowed = f"hold integers from {least} to {most}"
+    array = np.atleast_1d(check.integer_array(name, value, allowed))
     if array.ndim != 1 or array.size == 0 or array.min() < least or array.max() > most:
-        raise ValueError(f"{name} must hold integers from {least} to {most}, got {given(value)}")
+        raise ValueError(f"{name} must {allowed}, got {given(value)}")
     return array.astype(np.float64)
 
 

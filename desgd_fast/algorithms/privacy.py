@@ -34,7 +34,10 @@ def dp_sgd(norm: float, noise_multiplier: float, batch_size: int) -> Algorithm:
     norm = check.positive_number("norm", norm)
     noise_multiplier = check.non_negative_number("noise_multiplier", noise_multiplier)
     batch_size = check.positive_integer("batch_size", batch_size)
-    return chain(clipped(norm, of="samples"), gaussian_noise(noise_multiplier * norm / batch_size))
+    scale = check.non_negative_number(
+        "noise_multiplier · norm / batch_size", noise_multiplier * norm / batch_size
+    )
+    return chain(clipped(norm, of="samples"), gaussian_noise(scale))
 
 
 @inlined
@@ -86,7 +89,8 @@ def dice_sgd(
         float(check.flag("as_coded", as_coded)),
     )
     part = Part("clipped_twice", _clipped_twice, numbers, memory=1, degree="bounded")
-    return chain(Algorithm((part,)), gaussian_noise(noise_scale))
+    scale = check.non_negative_number("noise_scale", noise_scale)
+    return chain(Algorithm((part,)), gaussian_noise(scale))
 
 
 def privacy_spent(noise_multiplier: float, *, sampling_rate: float, n_steps: int, delta: float) -> float:

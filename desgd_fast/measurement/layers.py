@@ -78,6 +78,8 @@ def layer_tails(
     check.instance("training", training, (Training,))
     check.choice("estimator", estimator, ("mmo", *POWER_TAILS))
     check.choice("sample", sample, tuple(PUBLISHED_BLOCKS))
+    function = tails.mmo if estimator == "mmo" else POWER_TAILS[estimator]
+    check.fits_signature("options", function, {"x": None} | options)
     layers = training.weights(of)
     simulation_checks.all_finite_runs("training", [bool(np.isfinite(layer).all()) for layer in layers])
     node = check.integer("node", node, 0, layers[0].shape[1] - 1)

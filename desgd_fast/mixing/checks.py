@@ -23,6 +23,11 @@ def undirected_graph(name: str, graph: Any) -> None:
         )
     if graph.is_directed():
         raise ValueError(f"{name} must be undirected, got a {type(graph).__name__}; see its to_undirected()")
+    some_node(name, graph)
+
+
+def some_node(name: str, graph: Any) -> None:
+    """A graph that is not empty."""
     if graph.number_of_nodes() == 0:
         raise ValueError(f"{name} must have at least one node, got an empty graph")
 
@@ -128,16 +133,25 @@ def laplacian_step(name: str, delta: Any, rule: str, largest_degree: float, *, a
 
 
 def stochastic_matrix(
-    name: str, value: Any, *, allow_row_stochastic: bool = False, allow_negative: bool = False
+    name: str,
+    value: Any,
+    *,
+    allow_row_stochastic: bool = False,
+    allow_negative: bool = False,
+    by_columns: bool = False,
 ) -> sparse.csr_array:
-    """Entries ≥ 0, rows and columns summing to one: float64 CSR with sorted int64 indices, no zeros."""
+    """Entries ≥ 0, rows and columns summing to one: float64 CSR with sorted int64 indices, no zeros.
+
+    Only rows need to where that is allowed, and only columns where it goes ``by_columns``.
+    """
     dtype = getattr(value, "dtype", None)
     if sparse.issparse(value):
         if value.dtype.kind not in "fiu":
             raise TypeError(f"{name} must be an array of real numbers, got one of {value.dtype}")
         matrix = sparse.csr_array(value, dtype=np.float64, copy=True)
     else:
-        matrix = sparse.csr_array(np.atleast_2d(real_array(name, value, finite=False)))
+        array = np.atleast_2d(real_array(name, value, finite=False))
+        matrix = sparse.csr_array(array) if array.ndim == 2 else array
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] == 0:
         raise ValueError(f"{name} must be a square matrix with at least one row, got shape {matrix.shape}")
     if not np.isfinite(matrix.data).all():
@@ -147,19 +161,20 @@ def stochastic_matrix(
             f"{name} must have no negative weights, got {matrix.data.min():.6g}; "
             "pass allow_negative=True to permit that"
         )
-    for axis, kind in ((1, "row"), (0, "column")):
+    rows, columns = (1, "row"), (0, "column")
+    sums_to_one = [columns] if by_columns else [rows] if allow_row_stochastic else [rows, columns]
+    wanted = f"{sums_to_one[0][1]}-stochastic" if len(sums_to_one) == 1 else "doubly stochastic"
+    for axis, kind in sums_to_one:
         sums = np.asarray(matrix.sum(axis=axis)).ravel()
         worst = int(np.argmax(np.abs(sums - 1)))
-        if abs(sums[worst] - 1) > 1e-9 and not (allow_row_stochastic and kind == "column"):
+        if abs(sums[worst] - 1) > 1e-9:
             hint = "; pass allow_row_stochastic=True to permit that" if kind == "column" else ""
             if dtype in (np.float16, np.float32) and abs(sums[worst] - 1) < 1e-2:
                 hint = (
                     f"; {dtype} has too few digits for that: compute it in float64, or if it is symmetric "
                     f"take {name} = {name}.astype(float); {name} += np.diag(1 - {name}.sum(axis=1))"
                 )
-            raise ValueError(
-                f"{name} must be doubly stochastic, but {kind} {worst} sums to {sums[worst]:.12g}{hint}"
-            )
+            raise ValueError(f"{name} must be {wanted}, but {kind} {worst} sums to {sums[worst]:.12g}{hint}")
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
     matrix.sort_indices()
@@ -192,7 +207,11 @@ def symmetric(name: str, matrix: sparse.csr_array) -> None:
 
 def some(name: str, value: Any) -> list[Any]:
     """What is iterable and has at least one entry."""
-    if isinstance(value, str | bytes | np.ndarray) or not isinstance(value, Iterable):
+    if (
+        isinstance(value, str | bytes | np.ndarray)
+        or sparse.issparse(value)
+        or not isinstance(value, Iterable)
+    ):
         raise TypeError(f"{name} must be a sequence of mixing matrices, not empty, got {given(value)}")
     listed = list(value)
     if not listed:

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from desgd_fast.common import check
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -20,12 +22,14 @@ STYLES = (
 
 def axes_or_new(ax: "Axes | None") -> "Axes":
     """The axes given, or those of a new figure."""
-    if ax is not None:
-        return ax
     try:
         import matplotlib.pyplot as plt
+        from matplotlib.axes import Axes
     except ImportError as error:
         raise ImportError("plots need matplotlib: pip install 'desgd-fast[plots]'") from error
+    if ax is not None:
+        check.instance("ax", ax, (Axes,))
+        return ax
     return plt.subplots(layout="constrained")[1]
 
 

@@ -1,11 +1,14 @@
 """Pictures over parameters: alpha against any of them, regime maps, and windows of step sizes."""
 
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from desgd_fast.common import check
+from desgd_fast.plots import checks
 from desgd_fast.plots.axes import STYLES, axes_or_new
 from desgd_fast.theory.descents.verdicts import RegimeMap
 
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
     import xarray
     from matplotlib.axes import Axes
 
+# What a regime map holds.
+_MAPPED = ("boundary", "step_size", "log_growth", "log_growth_disconnected", "norm_bound")
 _NAMES = {
     "step_size": "step size η",
     "batch_size": "batch size b",
@@ -31,6 +36,8 @@ def published(name: str) -> dict[str, NDArray[np.float64]]:
     >>> plots.published("figure7_cycle")["step_size"].size
     30
     """
+    data = resources.files("desgd_fast.paper").joinpath("data").iterdir()
+    check.choice("name", name, sorted(Path(file.name).stem for file in data if file.name.endswith(".csv")))
     text = resources.files("desgd_fast.paper").joinpath("data", f"{name}.csv").read_text(encoding="utf-8")
     header, *rows = text.splitlines()
     values = np.array([[float(x) for x in row.split(",")] for row in rows])
@@ -80,6 +87,11 @@ def parameter_plot(
     >>> dsf.plots.parameter_plot(ds, "step_size").get_ylabel()
     'tail index α'
     """
+    checks.dataset("dataset", dataset)
+    x, y = checks.variable("x", x, dataset), checks.variable("y", y, dataset)
+    by = None if by is None else checks.dimension("by", by, dataset)
+    check.instance("low", low, (str,))
+    check.instance("high", high, (str,))
     ax = axes_or_new(ax)
     curves = (
         [(None, dataset)]
@@ -88,8 +100,8 @@ def parameter_plot(
     )
     for k, (label, curve) in enumerate(curves):
         colour, line, marker = STYLES[k % len(STYLES)]
-        places = np.asarray(curve[x].values, dtype=float)
-        values = np.asarray(curve[y].values, dtype=float)
+        places = checks.curve("x", curve[x].values)
+        values = checks.curve("y", curve[y].values, places.size)
         bounds = (
             curve["lower_bound"].values == 1 if y == "alpha" and "lower_bound" in curve else values != values
         )
@@ -184,13 +196,16 @@ def tail_index_plot(
     >>> plots.tail_index_plot([0.4, 0.5, 0.6], [2.7, 1.6, 0.7], [0.03, 0.02, 0.01], ax=ax).get_ylabel()
     'tail index α'
     """
-    ax = axes_or_new(ax)
-    spread = 1.959963984540054 * np.nan_to_num(np.asarray(stderr, dtype=float))
-    ax.errorbar(
-        step_sizes, alpha, yerr=spread, marker="o", markersize=3, capsize=2, color="black", label=label
+    places = checks.curve("step_sizes", step_sizes)
+    values = checks.curve("alpha", alpha, places.size)
+    spread = 1.959963984540054 * np.nan_to_num(
+        np.abs(checks.curve("stderr", stderr, places.size)), posinf=0.0
     )
-    if frontiers is not None:
-        mark_frontiers(ax, *frontiers)
+    window = None if frontiers is None else checks.windows("frontiers", [frontiers])
+    ax = axes_or_new(ax)
+    ax.errorbar(places, values, yerr=spread, marker="o", markersize=3, capsize=2, color="black", label=label)
+    if window is not None:
+        mark_frontiers(ax, *window[0].tolist())
     ax.set_xlabel(_NAMES["step_size"])
     ax.set_ylabel(_NAMES["alpha"])
     ax.legend()
@@ -245,6 +260,7 @@ def regime_plot(
     'nodes N'
     """
     dataset = picture.to_xarray() if isinstance(picture, RegimeMap) else picture
+    checks.dataset("picture", dataset, _MAPPED)
     ax = axes_or_new(ax)
     (rows_name,) = dataset.boundary.dims
     rows, steps = np.asarray(dataset[rows_name], dtype=float), dataset.step_size.values
@@ -309,8 +325,10 @@ def frontier_plot(
     >>> [text.get_text() for text in ax.get_yticklabels()]
     ['cycle', 'alone']
     """
+    check.instance("names", names, (list, tuple))
+    windows = checks.windows("frontiers", frontiers, len(names)).tolist()
     ax = axes_or_new(ax)
-    widths = [100 * (end / start - 1) if start > 0 else 0.0 for start, end in frontiers]
+    widths = [100 * (end / start - 1) if start > 0 else 0.0 for start, end in windows]
     reach = max([*widths, 1e-3])
     left, right = -0.45 * reach, 1.5 * reach
     parts: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -319,7 +337,7 @@ def frontier_plot(
         ("no stationary law", {"facecolor": "0.93", "edgecolor": "0.6", "hatch": "///"}),
     )
     drawn: dict[str, Any] = {}
-    for row, ((start, end), width) in enumerate(zip(frontiers, widths, strict=True)):
+    for row, ((start, end), width) in enumerate(zip(windows, widths, strict=True)):
         if start <= 0:
             ax.annotate("no step size is stable", (0, row), (4, 0), textcoords="offset points", va="center")
             continue

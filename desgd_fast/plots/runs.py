@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from desgd_fast.common import check
+from desgd_fast.plots import checks
 from desgd_fast.plots.axes import STYLES, axes_or_new
 
 if TYPE_CHECKING:
@@ -53,6 +55,12 @@ def survival_plot(
     >>> ax.get_xscale(), ax.get_yscale()
     ('log', 'log')
     """
+    checks.dataset("dataset", dataset)
+    norms = checks.variable("norms", norms, dataset)
+    checks.dimension("by", by, dataset[norms])
+    checks.two_dimensions("norms", dataset[norms].dims)
+    if alpha is not None:
+        alpha = check.positive_number("alpha", alpha)
     ax = axes_or_new(ax)
     for k, label in enumerate(dataset[by].values):
         colour, line, _ = STYLES[k % len(STYLES)]
@@ -109,6 +117,8 @@ def graph_plot(dataset: "xarray.Dataset", *, value: str = "tail_alpha", ax: "Axe
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
+    checks.dataset("dataset", dataset, ("mixing_row", "mixing_column", "mixing_weight"))
+    checks.variable("value", value, dataset)
     ax = axes_or_new(ax)
     values = np.asarray(dataset[value].values, dtype=float)
     graph: nx.Graph[Any] = nx.empty_graph(values.size)

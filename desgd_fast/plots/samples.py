@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from desgd_fast import tails
+from desgd_fast.common import check
 from desgd_fast.plots.axes import axes_or_new
 from desgd_fast.simulation.results import Runs
 from desgd_fast.tails.results import TailPath
@@ -66,6 +67,8 @@ def hill_plot(
     >>> ax.get_ylabel()
     'tail index alpha'
     """
+    if estimate is not None:
+        check.instance("estimate", estimate, (tails.TailEstimate,))
     path = tails.hill_path(x, level=level, **sample)
     ax = axes_or_new(ax)
     k = _thinned(path.alpha.size)
@@ -149,6 +152,7 @@ def tail_plot(
         x = x.norms(stacked=True)
     if estimate is None:
         estimate = tails.tail_index(x, **sample)
+    check.instance("estimate", estimate, (tails.TailEstimate,))
     path = tails.hill_path(x, **sample)
     from scipy.special import ndtri
 
@@ -218,7 +222,7 @@ def _power_law(path: TailPath, k: int, alpha: float, end: float) -> tuple[Any, A
     height = np.mean(np.log(rank / path.n_used) + alpha * np.log(x))
     start = path.ordered[max(path.ordered.size - 1 - k, 0)]
     ends = np.array([start if start > 0 else x[-1], end])
-    return ends, np.exp(height - alpha * np.log(ends))
+    return ends, np.exp(np.clip(height - alpha * np.log(ends), -700, 700))
 
 
 def qq_plot(
@@ -247,12 +251,14 @@ def qq_plot(
     """
     if estimate is None:
         estimate = tails.hill(x, **sample)
+    check.instance("estimate", estimate, (tails.TailEstimate,))
     path = tails.hill_path(x, **sample)
+    check.integer("estimate.k", estimate.k, 1, path.n_used)
     ax = axes_or_new(ax)
     rank = _thinned(estimate.k)
     rank = rank[rank > path.n_censored]
     quantile = np.log((estimate.k + 1) / rank)
-    logs = np.log(path.ordered[path.ordered.size - rank] / estimate.threshold)
+    logs = np.log(path.ordered[path.ordered.size - rank]) - np.log(estimate.threshold)
     ax.scatter(quantile, logs, s=10, facecolors="none", edgecolors="0.4")
     ends = np.array([0.0, quantile.max()])
     ax.plot(
@@ -298,8 +304,10 @@ def mean_excess(x: ArrayLike, *, level: float = 0.95, ax: "Axes | None" = None, 
     descending = path.ordered[::-1][: path.n_used]
     threshold = descending[k]
     mean = np.cumsum(descending)[k - 1] / k
-    variance = np.maximum(np.cumsum(descending**2)[k - 1] / k - mean**2, 0)
-    reach = ndtri((1 + level) / 2) * np.sqrt(variance / k)
+    scale = descending[0]
+    squares = np.cumsum((descending / scale) ** 2)[k - 1] / k
+    variance = np.maximum(squares - (mean / scale) ** 2, 0)
+    reach = ndtri((1 + level) / 2) * scale * np.sqrt(variance / k)
     excess = mean - threshold
     ax.fill_between(
         threshold,

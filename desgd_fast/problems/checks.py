@@ -5,7 +5,8 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from desgd_fast.common.check.arrays import n_axes, real_array
+from desgd_fast.common.check.arrays import integer_array, n_axes, real_array
+from desgd_fast.common.check.functions import takes
 from desgd_fast.common.check.values import (
     belongs_to,
     choice,
@@ -47,9 +48,7 @@ def same_rows(name: str, shape: tuple[int, ...], targets_name: str, targets_shap
 
 def labels(name: str, value: ArrayLike, n_rows: int, n_outputs: int | None) -> NDArray[np.int64]:
     """(n_rows,) whole numbers from 0 to n_outputs - 1."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be integer labels for loss='cross-entropy', got {given(value)}")
+    array = integer_array(name, value, "be integer labels for loss='cross-entropy'")
     if array.shape != (n_rows,):
         raise ValueError(
             f"{name} must have one label per row of features ({n_rows},), got shape {array.shape}"
@@ -165,28 +164,37 @@ def assignment(name: str, value: Any, n_rows: int) -> Any:
     if isinstance(value, str):
         return choice(name, value, ("even", "sorted", "shared"))
     if callable(value):
+        takes(name, value, "rule(targets, n_nodes)")
         return value
-    array = np.asarray(value)
+    array = _entries(value)
     if array.dtype.kind not in "iub":
         raise TypeError(
             f"{name} must be 'even', 'sorted', 'shared', a rule, an integer array or an array of bools, "
             f"got {given(value)}"
         )
-    return nodes_of_rows(name, array, n_rows)
+    return nodes_of_rows(name, value, n_rows)
+
+
+def _entries(value: Any) -> NDArray[Any]:
+    """An array; of nothing that can be one, an empty one of numbers."""
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError):
+        return np.empty(0)
 
 
 def nodes_of_rows(name: str, value: Any, n_rows: int) -> NDArray[Any]:
     """The node (≥ 0) of every row, or who holds what: given, or returned by a rule."""
-    array = np.asarray(value)
+    array = _entries(value)
     if array.dtype.kind == "b" and array.ndim == 2 and array.shape[1] == n_rows:
         return array
-    if array.dtype.kind not in "iu" or array.shape != (n_rows,):
+    if array.dtype.kind not in "iu" or array.shape != (n_rows,) or np.ma.is_masked(value):
         raise ValueError(
             f"{name} must give the node of every row, integers of shape ({n_rows},), or bools of shape "
-            f"(n_nodes, {n_rows}), got {array.dtype} of shape {array.shape}"
+            f"(n_nodes, {n_rows}), got {given(value)}"
         )
-    if array.min() < 0:
-        raise ValueError(f"{name} must name nodes from 0 on, got {array.min()}")
+    if array.min() < 0 or array.max() > 2**53:
+        raise ValueError(f"{name} must name nodes from 0 on, got {array.min()} to {array.max()}")
     return array.astype(np.int64)
 
 
@@ -279,6 +287,30 @@ def truth(name: str, value: ArrayLike) -> NDArray[np.float64]:
     if array.ndim not in (1, 2) or 0 in array.shape:
         raise ValueError(f"{name} must have shape (dim,) or (n_nodes, dim), got shape {array.shape}")
     return np.array(np.atleast_2d(array))
+
+
+def law_truth(name: str, value: ArrayLike) -> NDArray[np.float64]:
+    """A scalar, (dim,) or (n_nodes, dim) finite numbers."""
+    array = real_array(name, value)
+    if array.ndim > 2 or array.size == 0:
+        raise ValueError(f"{name} must be a number or have shape (dim,) or (n_nodes, dim), got {array.shape}")
+    return array
+
+
+def moments(name: str, value: Any, shape: tuple[int, ...]) -> Any:
+    """Numbers ≥ 0, or infinity, as many as there are moments."""
+    array = real_array(name, value, finite=False)
+    if array.shape != shape or not (array >= 0).all():
+        raise ValueError(f"{name} must be {'two numbers' if shape else 'a number'} ≥ 0, got {given(value)}")
+    return array.tolist()
+
+
+def columns(name: str, value: Any, n_axes: int, n_rows: int | None = None) -> None:
+    """An array of numbers with so many axes, and rows."""
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu" or value.ndim != n_axes:
+        raise TypeError(f"{name} must be an array of numbers with {n_axes} axes, got {given(value)}")
+    if n_rows not in (None, len(value)):
+        raise ValueError(f"{name} must have {n_rows} rows, one for each target, got {len(value)}")
 
 
 def truth_per_node(name: str, rows: NDArray[np.float64] | None, n_nodes: int) -> None:

@@ -75,6 +75,18 @@ class Law:
         object.__setattr__(self, "n_features", check.positive_integer("n_features", self.n_features))
         for name in ("n_normals", "n_uniforms"):
             object.__setattr__(self, name, check.integer(name, getattr(self, name), 0, 2**20))
+        if self.truth is not None:
+            object.__setattr__(self, "truth", checks.law_truth("truth", self.truth))
+        if self.labels is not None:
+            labels = tuple(check.real_array("labels", self.labels).ravel().tolist())
+            object.__setattr__(self, "labels", labels)
+        if self.feature_moments is not None:
+            second, fourth = checks.moments("feature_moments", self.feature_moments, (2,))
+            object.__setattr__(self, "feature_moments", (second, fourth))
+        if self.noise_variance is not None:
+            variance = checks.moments("noise_variance", self.noise_variance, ())
+            object.__setattr__(self, "noise_variance", variance)
+        check.instance("name", self.name, (str,))
         if not self.name:
             object.__setattr__(self, "name", getattr(self.sample, "__name__", "sample"))
 
@@ -138,6 +150,11 @@ class Distribution:
         return self.name
 
 
+def _size(name: str, value: float) -> float:
+    """A positive number whose fourth power is one."""
+    return check.number(name, value, "a number from 1e-75 to 1e75", lambda size: 1e-75 <= size <= 1e75)
+
+
 def gaussian(std: float = 1.0) -> Distribution:
     """Normal with mean 0.
 
@@ -147,7 +164,7 @@ def gaussian(std: float = 1.0) -> Distribution:
     >>> dsf.laws.gaussian(2.0)
     gaussian(2)
     """
-    std = check.non_negative_number("std", std)
+    std = _size("std", std) if check.non_negative_number("std", std) else 0.0
     return Distribution(compiled.gaussian(std), 1, 0, f"gaussian({std:g})", (std**2, 3 * std**4))
 
 
@@ -160,7 +177,7 @@ def student_t(df: float, scale: float = 1.0) -> Distribution:
     >>> dsf.laws.student_t(3)
     student_t(3, scale=1)
     """
-    df, scale = check.positive_number("df", df), check.positive_number("scale", scale)
+    df, scale = check.positive_number("df", df), _size("scale", scale)
     second = scale**2 * df / (df - 2) if df > 2 else math.inf
     fourth = 3 * second**2 * (df - 2) / (df - 4) if df > 4 else math.inf
     name = f"student_t({df:g}, scale={scale:g})"
@@ -176,7 +193,7 @@ def rademacher(scale: float = 1.0) -> Distribution:
     >>> dsf.laws.rademacher()
     rademacher(1)
     """
-    scale = check.positive_number("scale", scale)
+    scale = _size("scale", scale)
     moments = (scale**2, scale**4)
     return Distribution(compiled.rademacher(scale), 0, 1, f"rademacher({scale:g})", moments)
 
@@ -190,7 +207,7 @@ def uniform(half_width: float = math.sqrt(3.0)) -> Distribution:
     >>> dsf.laws.uniform(1.0)
     uniform(1)
     """
-    half_width = check.positive_number("half_width", half_width)
+    half_width = _size("half_width", half_width)
     moments = (half_width**2 / 3, half_width**4 / 5)
     return Distribution(compiled.uniform(half_width), 0, 1, f"uniform({half_width:g})", moments)
 
@@ -219,7 +236,7 @@ def linear(
     Law(linear, features rademacher(1), noise gaussian(1))
     """
     rows = checks.truth("truth", truth)
-    features, noise = features or gaussian(), noise or gaussian()
+    features, noise = gaussian() if features is None else features, gaussian() if noise is None else noise
     for name, value in (("features", features), ("noise", noise)):
         check.instance(name, value, (Distribution,))
     n_features = rows.shape[1]
@@ -247,7 +264,7 @@ def logistic(truth: ArrayLike, *, features: Distribution | None = None) -> Law:
     Law(logistic, features gaussian(1))
     """
     rows = checks.truth("truth", truth)
-    features = features or gaussian()
+    features = gaussian() if features is None else features
     check.instance("features", features, (Distribution,))
     n_features = rows.shape[1]
     return Law(

@@ -101,8 +101,9 @@ class Loss:
             curvature = check.non_negative_number("curvature_at_infinity", self.curvature_at_infinity)
             object.__setattr__(self, "curvature_at_infinity", curvature)
         if self.labels is not None:
-            labels = tuple(check.real_array("labels", list(self.labels)).ravel().tolist())
+            labels = tuple(check.real_array("labels", self.labels).ravel().tolist())
             object.__setattr__(self, "labels", labels)
+        check.instance("name", self.name, (str,))
         if not self.name:
             object.__setattr__(self, "name", getattr(self.gradient, "__name__", "gradient"))
 
@@ -189,6 +190,7 @@ def linear_model(
     if curvature is not None:
         check.compiled_function("curvature", curvature, CURVATURE)
     ridge = check.non_negative_number("ridge", ridge)
+    check.instance("name", name, (str,))
     whole, gradient, hessian = compiled.linear_model((value, slope, curvature or slope), ridge)
     return Loss(
         gradient,
@@ -205,7 +207,7 @@ def linear_model(
 def _ready(
     phi: compiled.Three, ridge: float, name: str, labels: tuple[float, ...] | None = None, far: float = 0.0
 ) -> Loss:
-    shown = f"{name}ridge={ridge:g})"
+    shown = f"{name}ridge={check.non_negative_number('ridge', ridge):g})"
     return linear_model(*phi, ridge=ridge, labels=labels, name=shown, curvature_at_infinity=far)
 
 

@@ -175,16 +175,18 @@ class Process:
             1, mp_context=self._context, initializer=_enter, initargs=(self._shared, reader)
         )
         self._reader = reader
-        self._starting: Future[None] | None = self._pool.submit(_ready)
+        self._starting: Future[None] = self._pool.submit(_ready)
+        self._last: Future[Any] = self._starting
 
     def submit(self, cells: list[int], seconds: float) -> Answer:
         """Queue a batch."""
-        return self._pool.submit(_compute_in_pool, cells, seconds)
+        self._last = self._pool.submit(_compute_in_pool, cells, seconds)
+        return self._last
 
     @property
     def started(self) -> bool:
         """Whether the process ever got as far as computing."""
-        return self._starting is not None and self._starting.done() and self._starting.exception() is None
+        return self._starting.done() and self._starting.exception() is None
 
     def revive(self) -> None:
         """Start another process in place of the dead one."""
@@ -193,8 +195,10 @@ class Process:
 
     def close(self) -> None:
         """End the process, whatever it is doing."""
-        self._lifeline.close()
+        if not self._last.done():  # an idle one ends by itself, and gives back its semaphores
+            self._lifeline.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._lifeline.close()
         self._reader.close()
 
 

@@ -9,6 +9,8 @@ from desgd_fast.common import check
 _ROUNDING = 1e-13
 # Below this squares vanish.
 _SMALLEST = 1e-150
+# Up to this fourth powers are doubles.
+_LARGEST = 1e75
 
 
 def plain_algorithm(name: str, value: Any) -> Algorithm:
@@ -86,6 +88,14 @@ def above_nothing(name: str, contraction: float) -> None:
         raise ValueError(
             f"{name} is too small for double precision: a step changes iterates by {contraction:.1g} of "
             "themselves"
+        )
+
+
+def step_in_range(name: str, contraction: float) -> None:
+    """Steps whose squares double precision holds."""
+    if not contraction <= _LARGEST:
+        raise ValueError(
+            f"{name} is too large for double precision: a step multiplies iterates by {contraction:.3g}"
         )
 
 

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from desgd_fast.common import check
+from desgd_fast.common.memory import told
 from desgd_fast.problems import checks as problems_checks
 
 ACTIVATIONS = ("linear", "relu", "leaky-relu")
@@ -74,7 +75,7 @@ def log_moment(
     Parameters
     ----------
     s : float
-        Order of the moment, positive.
+        Order of the moment, from 1e-6 to 1e6.
     widths : int or sequence of int
         n_0, …, n_L; an integer n is one square layer, (n, n).
     scale : float
@@ -101,7 +102,7 @@ def log_moment(
     >>> round(dsf.initialisation.log_moment(2, (64, 64, 64), scale=2**0.5), 12)
     0.0
     """
-    s = check.positive_number("s", s)
+    s = check.number("s", s, "a number from 1e-6 to 1e6", lambda order: 1e-6 <= order <= 1e6)
     before, after = _layers(widths)
     sigma = check.positive_number("scale", scale)
     bend = _slope(activation, slope)
@@ -144,11 +145,13 @@ def moment_preserving_scale(
     >>> round(dsf.initialisation.moment_preserving_scale(0.5, 128), 6)
     1.424702
     """
-    s = check.positive_number("s", s)
+    s = check.number("s", s, "a number from 1e-6 to 1e6", lambda order: 1e-6 <= order <= 1e6)
     before, after = _layers(widths)
     bend = _slope(activation, slope)
     moments = np.array([_log_length_moment(np.array([s]), n, bend)[0] for n in after])
-    return math.exp(float(np.mean(np.log(before) / 2 - moments / s)))
+    log_scale = float(np.mean(np.log(before) / 2 - moments / s))
+    check.number("s", s, "large enough for a scale below 1e300", lambda _: abs(log_scale) < 690)
+    return math.exp(log_scale)
 
 
 def log_norm(
@@ -203,6 +206,7 @@ def log_norm(
 def _layers(widths: int | Sequence[int]) -> tuple[NDArray[np.int64], list[int]]:
     """n_(l−1) and n_l of every layer."""
     sizes = problems_checks.layer_widths("widths", widths)
+    told(f"widths of up to {max(sizes):,}", 100 * max(sizes))
     return np.array(sizes[:-1]), list(sizes[1:])
 
 
@@ -226,6 +230,29 @@ def _log_length_moment(
         log_terms = special.gammaln((positive + s) / 2) - special.gammaln(positive / 2)
         total = special.logsumexp(log_share + log_terms + s / 2 * math.log(2), axis=1)
         return np.asarray(total - (math.log1p(-(0.5**n)) if alive else 0.0))
-    share = special.hyp2f1(-s / 2, (n - k) / 2, n / 2, 1.0 - slope**2)
-    share[:, 0] = slope**orders  # known, and lost to rounding where 1 - slope² is 1
-    return np.asarray(log_chi[:, 0] + special.logsumexp(log_share + np.log(share), axis=1))
+    log_terms = np.stack([_log_share_moment(orders, n, int(positive), slope) for positive in k], axis=1)
+    return np.asarray(log_chi[:, 0] + special.logsumexp(log_share + log_terms, axis=1))
+
+
+def _log_share_moment(
+    orders: NDArray[np.float64], n: int, positive: int, slope: float
+) -> NDArray[np.float64]:
+    """Evaluate log E(1 − (1 − slope²)B)^(s/2), B the share of ‖x‖² in coordinates below zero.
+
+    ₂F₁(−s/2, (n − k)/2; n/2; 1 − slope²), which SciPy loses for n above some hundred or large s; here the
+    trapezoidal rule over log(B / (1 − B)), whose error is below rounding where steps are as short as these.
+    """
+    if positive == n:
+        return np.zeros_like(orders)
+    if positive == 0:
+        return orders * math.log(slope)
+    p, q, half = (n - positive) / 2, positive / 2, max(float(orders.max()), 0.0) / 2
+    step = min(0.4, 1.2 / math.sqrt(p + q + half))
+    left = math.log(p / (q + half)) - 40 / p - 9 * math.sqrt(1 / p + 1 / (q + half))
+    right = math.log(p / q) + 40 / q + 9 * math.sqrt(1 / p + 1 / q)
+    t = np.arange(left, right, step)
+    density = p * -np.logaddexp(0.0, -t) + q * -np.logaddexp(0.0, t) - special.betaln(p, q)
+    lengths = np.logaddexp(0.0, t + 2 * math.log(slope)) - np.logaddexp(0.0, t)
+    return np.asarray(
+        special.logsumexp(density + orders[:, np.newaxis] / 2 * lengths, axis=1) + math.log(step)
+    )

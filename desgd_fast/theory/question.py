@@ -124,6 +124,10 @@ class Setting:
         )
 
 
+# What a moment may lack to one that a row carries alone: other rows add to it.
+_NEARLY = 3.0
+
+
 @dataclass(frozen=True, eq=False)
 class Distant:
     """Any homogeneous algorithm on any problem, as it is far from the optimum."""
@@ -147,6 +151,23 @@ class Distant:
         rows = far.partition(asked.n_nodes, asked.batch_sizes).features if isinstance(far, OwnRows) else None
         square = float(np.square(far.law.draw(64, rng=0)[0] if rows is None else rows).sum(axis=1).max())
         return step_size * float((far.loss.curvature_at_infinity or 0.0) * square + far.loss.ridge)
+
+    def rarest_row(self, s: float) -> float:
+        """Steps between two draws of the rarest row that nearly carries the moment of order s alone.
+
+        Drawn again and again it multiplies what lies along it by 1 − c, c = η‖a‖²/b: n·h(s) ≥ |1 − c|^s, if a
+        node draws it once in n steps. 1 where there is no such row.
+        """
+        if not isinstance(self.far, OwnRows):
+            return 1.0
+        asked = self.experiment
+        rows = self.far.partition(asked.n_nodes, asked.batch_sizes)
+        squares = np.square(rows.features).sum(axis=1) * (self.far.loss.curvature_at_infinity or 0.0)
+        batches, sizes = (np.repeat(of, rows.shares) for of in (asked.batch_sizes, asked.step_sizes[0, 0]))
+        between = np.repeat(rows.shares, rows.shares) / batches
+        with np.errstate(over="ignore"):
+            carries = np.abs(1 - sizes * squares / batches) ** s * _NEARLY >= between
+        return float(between[carries & (between > 1)].max(initial=1.0))
 
     @property
     def bounded(self) -> str | None:

@@ -32,7 +32,9 @@ from desgd_fast.theory.growth.divergence import divergence, known_divergence
 from desgd_fast.theory.growth.particles import Particles
 from desgd_fast.theory.growth.population import Population
 from desgd_fast.theory.growth.roots import Walk
+from desgd_fast.theory.moments import checks as moments_checks
 from desgd_fast.theory.moments import has_closed_law, recursion
+from desgd_fast.theory.moments.sizes import largest_feature, noise_in_range
 from desgd_fast.theory.question import Distant, Setting, question, setting
 from desgd_fast.theory.results import CriticalStepSize, DominatingRow, Growth, TailIndex
 from desgd_fast.theory.shortcuts import factor_of, is_one_node, known_factor_of
@@ -51,8 +53,11 @@ __all__ = [
 
 # Particles to begin with where no number is asked for, fewer where each is large, and the most to grow to.
 _PARTICLES, _FEWER_PARTICLES, _LARGE, _MOST_PARTICLES = 1024, 256, 1024, 65536
-# Enough of them that a row which has to be drawn again and again is.
 _PARTICLES_OF_A_LOOP = 4096
+# As many as draw a row that makes the tail at each step, wished for and least, and the highest moment asked.
+_DRAW_A_ROW, _FEW_DRAW_A_ROW, _HIGHEST = 64.0, 16.0, 8.0
+# A population that cannot keep what makes the tail is taken so many times as large.
+_TOO_SMALL = 4.0
 
 
 def second_moment_growth(
@@ -120,8 +125,12 @@ def second_moment_growth(
         "allow_row_stochastic": allow_row_stochastic,
     }
     if has_closed_law(problem, W, algorithm):
-        return max(SecondMoments(part).growth() for part in setting(problem, W, **arguments).components())
-    return recursion(problem, W, **arguments, at_infinity=True).growth()
+        asked = setting(problem, W, **arguments)
+        largest_feature(problem)
+        return max(SecondMoments(part).growth() for part in asked.components())
+    moments = recursion(problem, W, **arguments, at_infinity=True)
+    checks.step_in_range("step_size", float(moments.step_sizes.max()) * largest_feature(problem) ** 2)
+    return moments.growth()
 
 
 def stationary_covariance(
@@ -168,7 +177,10 @@ def stationary_covariance(
         "algorithm": algorithm,
         "allow_row_stochastic": allow_row_stochastic,
     }
-    problems_checks.finite_variance("step_size", second_moment_growth(problem, W, **arguments))
+    growth = second_moment_growth(problem, W, **arguments)
+    noise_in_range(problem)
+    moments_checks.quick_enough("step_size", float(np.min(step_size)) * largest_feature(problem) ** 2)
+    problems_checks.finite_variance("step_size", growth)
     if has_closed_law(problem, W, algorithm):
         return SecondMoments(setting(problem, W, **arguments)).covariance()
     return recursion(problem, W, **arguments, at_infinity=False).covariance()
@@ -257,6 +269,7 @@ def critical_step_size(
         "algorithm": algorithm,
         "allow_row_stochastic": allow_row_stochastic,
     }
+    largest_feature(problem)
     if at == "infinite-variance" and not has_closed_law(problem, W, algorithm):
         value, mean_value = recursion(problem, W, **arguments, at_infinity=True).critical_step_size()
         binding = "mean" if mean_value <= value else "variance"
@@ -635,27 +648,32 @@ def _tail_by_population(
         root = roots.tail_index(walk, rtol, cap)
         # The bias is removed as far as two steps at a time show it.
         excess = abs(root.bias) / (rtol * abs(root.value)) if root.status in ("found", "slow") else 0.0
+        excess = _TOO_SMALL if root.status == "unsettled" else excess
         if n_particles is not None or excess <= 1 or size >= _MOST_PARTICLES:
             break
         size = min(size * 2 ** math.ceil(math.log2(excess)), _MOST_PARTICLES)
-    too_few = (f"the bias removed from alpha exceeds rtol={rtol:g} of it: give more n_particles",)
+    more = "give more n_particles"
     notes = {
-        "luck": (f"moments above {root.value:.3g} rest on few draws: give more n_particles",),
-        "slow": (f"the relative standard error stayed above rtol={rtol:g}: give more n_particles",),
-    }
+        "luck": [f"moments above {root.value:.3g} rest on few draws: {more}"],
+        "slow": [f"the relative standard error stayed above rtol={rtol:g}: {more}"],
+        "unsettled": [f"growth near alpha changes from look to look: {more}"],
+        "found": [f"the bias removed from alpha exceeds rtol={rtol:g} of it: {more}"] if excess > 1 else [],
+    }.get(root.status, [])
+    if isinstance(part, Distant) and size < _FEW_DRAW_A_ROW * part.rarest_row(root.value):
+        notes.append(f"few particles draw at each step a row that may carry the tail alone: {more}")
     return TailIndex(
         alpha=root.value,
         stderr=root.stderr,
         lyapunov_exponent=root.lyapunov.slope,
         lyapunov_stderr=root.lyapunov.slope_stderr,
         stationary=root.status != "not stationary",
-        lower_bound=root.status in ("light", "luck"),
+        lower_bound=root.status in ("light", "luck", "unsettled"),
         bias=root.bias,
         n_particles=walk.population.n_particles,
         n_steps=root.n_steps,
         burn_in=walk.population.burn_in,
         method="population",
-        warnings=notes.get(root.status, too_few if excess > 1 else ()),
+        warnings=tuple(notes),
         dominating_row=_dominating_row(part, walk, root) if isinstance(part, Distant) else None,
     )
 
@@ -716,7 +734,8 @@ def _population(
 
 def _default_particles(part: Setting | Distant) -> int:
     if isinstance(part, Distant):
-        return _PARTICLES_OF_A_LOOP
+        wished = 1 << math.ceil(math.log2(_DRAW_A_ROW * part.rarest_row(_HIGHEST)))
+        return min(max(_PARTICLES_OF_A_LOOP, wished), _MOST_PARTICLES)
     numbers = part.n_nodes * min(part.dim, 2 * part.n_nodes)
     return _PARTICLES if numbers <= _LARGE else _FEWER_PARTICLES
 

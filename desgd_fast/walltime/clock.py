@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from desgd_fast.common import check
+from desgd_fast.walltime import checks
+
 
 @dataclass(frozen=True, eq=False)
 class Clock:
@@ -31,6 +34,11 @@ class Clock:
     delays: NDArray[np.int64] | None = field(default=None, repr=False)
     name: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ends", checks.ends("ends", self.ends))
+        if self.delays is not None:
+            object.__setattr__(self, "delays", checks.delays("delays", self.delays, self.ends.size))
+
     @property
     def seconds_per_step(self) -> float:
         """In the long run: the time of all steps over their number."""
@@ -50,4 +58,4 @@ class Clock:
         >>> dsf.walltime.synchronous(np.ones((5, 2))).steps_within([0.5, 3.0]).tolist()
         [0, 3]
         """
-        return np.searchsorted(self.ends, np.asarray(seconds, float), side="right")
+        return np.searchsorted(self.ends, check.real_array("seconds", seconds, finite=False), side="right")

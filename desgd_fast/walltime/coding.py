@@ -154,11 +154,11 @@ def _model(times: NDArray[np.float64], burst: int, window: int, stragglers: int)
 
 
 def _tolerance(value: float) -> float:
-    return check.non_negative_number("tolerance", value)
+    return checks.seconds("tolerance", value)
 
 
 def _loaded(times: NDArray[np.float64], shares: float, fixed: float) -> NDArray[np.float64]:
-    return check.non_negative_number("fixed", fixed) + shares * times
+    return checks.seconds("fixed", fixed) + shares * times
 
 
 def _sequential(

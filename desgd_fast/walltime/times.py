@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from desgd_fast.common import check
+from desgd_fast.common.files.contents import content, text
 from desgd_fast.common.rng import RNG, generator_from
 from desgd_fast.walltime import checks
 
@@ -43,6 +44,7 @@ def draw_times(
     if hasattr(law, "rvs"):
         return checks.times("law", law.rvs(size=(n_steps, n_nodes), random_state=generator))
     if callable(law):
+        check.takes("law", law, "law(generator, shape)")
         return checks.times("law", law(generator, (n_steps, n_nodes)))
     trace = checks.times("law", law)
     checks.nodes("law", trace.shape[1], n_nodes)
@@ -56,10 +58,8 @@ def read_times(path: str | Path) -> NDArray[np.float64]:
 
     Raises
     ------
-    ValueError
-        If lines differ in length or hold something else than seconds.
-    OSError
-        If the file cannot be read.
+    ValueError, TypeError
+        If the file cannot be read, lines differ in length or hold something else than seconds.
 
     Examples
     --------
@@ -70,9 +70,11 @@ def read_times(path: str | Path) -> NDArray[np.float64]:
     ...     dsf.walltime.read_times(path).shape
     (2, 2)
     """
-    text = Path(path).read_text()
+    lines = text("path", str(path), content("path", path)).replace(",", " ").splitlines()
     try:
-        table = np.loadtxt(text.replace(",", " ").splitlines(), ndmin=2)
+        table = np.loadtxt(lines, ndmin=2)
     except ValueError as error:
-        raise ValueError(f"{path} must hold as many seconds on every line: {error}") from None
-    return checks.times(str(path), table)
+        raise ValueError(
+            f"path must hold as many seconds on every line, but {str(path)!r}: {error}"
+        ) from None
+    return checks.times("path", table)

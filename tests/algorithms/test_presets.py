@@ -150,7 +150,7 @@ def test_gradient_push_has_the_moments_of_its_limit() -> None:
 def test_bad_directed_graphs_are_refused() -> None:
     with pytest.raises(ValueError, match="graph must lead from every node"):
         mixing.push_sum(nx.DiGraph([(0, 1), (1, 2)]))
-    with pytest.raises(ValueError, match="graph, transposed, must be doubly stochastic, but row 0 sums"):
+    with pytest.raises(ValueError, match="graph must be column-stochastic, but column 0 sums"):
         mixing.push_sum([[0.5, 0.5], [0.6, 0.5]])
 
 

@@ -137,7 +137,7 @@ def test_a_servers_second_moment_is_the_sum_over_all_samples() -> None:
         (lambda: dsf.mixing.server(3, 4), ValueError, "n_sampled must be"),
         (lambda: dsf.mixing.server(0), ValueError, "n_nodes must be"),
         (lambda: dsf.mixing.token(nx.empty_graph(2)), ValueError, "chain must lead from every node"),
-        (lambda: dsf.mixing.token([[0.5, 0.4], [0.5, 0.5]]), ValueError, "chain must be doubly stochastic"),
+        (lambda: dsf.mixing.token([[0.5, 0.4], [0.5, 0.5]]), ValueError, "chain must be row-stochastic"),
         (
             lambda: dsf.mixing.self_repellent_token(np.roll(np.eye(3), 1, axis=1), 1.0),
             ValueError,

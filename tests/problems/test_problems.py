@@ -139,7 +139,7 @@ def test_batches_without_replacement_fit_the_smallest_share() -> None:
         ({"assignment": "random"}, ValueError, "assignment must be one of 'even', 'sorted'"),
         ({"assignment": np.zeros(30)}, TypeError, "assignment must be 'even', 'sorted', 'shared', a rule"),
         ({"assignment": np.zeros(29, dtype=int)}, ValueError, "assignment must give the node of every row"),
-        ({"assignment": np.ones((2, 29), bool)}, ValueError, r"or bools of shape \(n_nodes, 30\), got bool"),
+        ({"assignment": np.ones((2, 29), bool)}, ValueError, r"or bools of shape \(n_nodes, 30\), got"),
         ({"assignment": np.full(30, -1)}, ValueError, "assignment must name nodes from 0 on"),
         ({"replacement": "no"}, TypeError, "replacement must be True or False"),
         ({"ridge": -1.0}, ValueError, "ridge must be a finite number ≥ 0"),

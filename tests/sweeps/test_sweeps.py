@@ -226,6 +226,22 @@ def test_a_cell_that_kills_its_worker_fails_alone() -> None:
     assert list(ds.cell_status.values) == [1, 1, 1, 2, 1, 1, 1, 1]
 
 
+def test_processes_that_end_leave_nothing_behind(tmp_path: Path) -> None:
+    # Numba's threads hold a semaphore, which a process that is killed does not give back.
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import desgd_fast as dsf\nfrom tests.sweeps import sweep_functions as f\n"
+        "if __name__ == '__main__': dsf.sweep(f.threads, {'a': [1, 2]}, workers=2)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(

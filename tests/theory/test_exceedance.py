@@ -16,6 +16,7 @@ from desgd_fast import (
     simulate,
     theory,
 )
+from desgd_fast.common.warnings import PrecisionWarning
 from desgd_fast.problems.rows import EmpiricalRisk
 from tests.truth import exceedance as reference
 
@@ -24,14 +25,68 @@ ONE_NODE = {"step_size": 0.5, "batch_size": 1}
 RING = mixing_matrix(nx.cycle_graph(4))
 
 
+THRESHOLDS = [3, 10, 30, 100, 1e3, 1e4, 1e5]
+
+
 @pytest.fixture(scope="module")
-def scalar():
-    """One node in one dimension, to 1e-15."""
-    thresholds = [3, 10, 30, 100, 1e3, 1e4, 1e5]
-    return theory.exceedance(SCALAR, [[1.0]], thresholds, **ONE_NODE, rtol=0.15, rng=1)
+def equation():
+    """One node in one dimension, to 1e-15, by its integral equation."""
+    return theory.exceedance(SCALAR, [[1.0]], THRESHOLDS, **ONE_NODE)
+
+
+@pytest.fixture(scope="module")
+def scalar(equation):
+    """The same by splitting."""
+    options = {"rtol": 0.15, "n_particles": 40_000, "rng": 1, "radius": equation.radius}
+    return theory.exceedance(SCALAR, [[1.0]], THRESHOLDS, **ONE_NODE, **options)
+
+
+def test_the_equation_of_one_dimension_is_that_of_the_reference(equation):
+    assert equation.method == "integral equation"
+    # That has 300 points, log S linear between them.
+    np.testing.assert_allclose(equation.probability, reference.survival(THRESHOLDS, 0.5), rtol=2.5e-3)
+    assert (equation.stderr < 2e-3 * equation.probability).all()
+    # Four billion simulated steps.
+    seen, error = np.array([0.01253475, 4.16952e-4, 1.7522e-5, 5.70e-7]), [3.3e-6, 6.5e-7, 9.2e-8, 2.5e-8]
+    distance = (equation.probability[:4] - seen) / np.hypot(error, equation.stderr[:4])
+    assert (np.abs(distance) < 3.3).all()
+
+
+def test_levels_that_are_nearly_always_and_never_exceeded():
+    options = {"step_size": 0.05, "batch_size": 1}
+    with pytest.warns(PrecisionWarning, match="nothing is seen of levels from 1e\\+12 on"):
+        found = theory.exceedance(SCALAR, [[1.0]], [1e-300, 1e-6, 1e12], **options)
+    # The density at 0 is below 0.4 over the smallest scale there is, η.
+    assert (found.probability[:2] > 1 - 1e-4).all()
+    assert found.probability[2] == 0.0
+    assert np.isnan(found.return_time[2])
+    assert np.isnan(found.constant)
+
+
+def test_splitting_has_the_return_times_of_the_equation(equation, scalar):
+    distance = scalar.return_time - equation.return_time
+    assert (np.abs(distance) < 3.3 * scalar.return_time_stderr).all()
+
+
+@pytest.mark.parametrize(("dim", "batch", "step_size"), [(5, 2, 0.5), (2, 1, 0.5)])
+def test_the_equation_of_several_dimensions_agrees_with_splitting(dim, batch, step_size):
+    options = {"step_size": step_size, "batch_size": batch, "rng": 0}
+    problem, thresholds = GaussianRegression(dim=dim, noise_std=0.7, feature_std=0.9), [2, 10, 50]
+    exact = theory.exceedance(problem, [[1.0]], thresholds, **options)
+    split = theory.exceedance(
+        problem, [[1.0]], thresholds, **options, radius=exact.radius, n_particles=8000, rtol=0.25
+    )
+    assert (exact.method, split.method) == ("integral equation", "splitting")
+    # Twelve comparisons in both cases at 4 standard errors of 20 groups: false alarm in about a hundred keys.
+    assert (np.abs(split.probability - exact.probability) < 4 * split.stderr).all()
+    assert (np.abs(split.return_time - exact.return_time) < 4 * split.return_time_stderr).all()
+    assert (exact.stderr < 0.01 * exact.probability).all()
+    again = theory.exceedance(problem, [[1.0]], thresholds, **options, along=0)
+    assert (again.probability == exact.probability).all()
 
 
 def test_one_dimension_agrees_with_the_integral_equation(scalar):
+    assert scalar.method == "splitting"
     truth = reference.survival(scalar.thresholds, 0.5)
     # Seven correlated comparisons: at 3.3 standard errors a false alarm in some hundreds of keys.
     assert (np.abs(scalar.probability - truth) < 3.3 * scalar.stderr + 0.01 * truth).all()

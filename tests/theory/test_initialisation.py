@@ -111,6 +111,18 @@ def test_log_norms_of_linear_and_relu_layers_are_digammas(n: int) -> None:
     assert relu.alive == 1 - 0.5**n
 
 
+@pytest.mark.parametrize(("s", "n"), [(2.0, 1000), (300.0, 300)])
+def test_wide_leaky_layers_and_large_moments_are_exact(s: float, n: int) -> None:
+    # Of linear layers every moment is that of a chi distribution; slope 1 − 1e-9 differs by s · 1e-9 at most.
+    asked = {"scale": 1.0, "activation": "leaky-relu"}
+    linear = initialisation.log_moment(s, n, scale=1.0, activation="linear")
+    assert initialisation.log_moment(s, n, slope=1 - 1e-9, **asked) == pytest.approx(linear, abs=1e-6)
+    if s == 2:
+        assert initialisation.log_moment(s, n, slope=0.01, **asked) == pytest.approx(
+            np.log(1.0001 / 2), abs=1e-10
+        )
+
+
 def test_leaky_layers_lie_between_their_limits() -> None:
     for s in (0.5, 1.0, 3.0):
         moments = [
@@ -127,7 +139,7 @@ def test_leaky_layers_lie_between_their_limits() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"s": 0.0}, "s must be a positive"),
+        ({"s": 0.0}, "s must be a number from 1e-6"),
         ({"widths": 0}, "widths must be an integer ≥ 1"),
         ({"widths": [4]}, "widths must be an integer ≥ 1 or at least two"),
         ({"widths": "wide"}, "widths must be"),

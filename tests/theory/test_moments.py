@@ -152,3 +152,50 @@ def test_what_is_not_known_is_refused_with_the_reason(change, message):
     } | change
     with pytest.raises(ValueError, match=message):
         theory.second_moment_growth(arguments.pop("problem"), arguments.pop("W"), **arguments)
+
+
+MOMENTUM = algorithms.heavy_ball(0.5)
+
+
+@pytest.mark.parametrize("algorithm", [algorithms.sgd(), MOMENTUM])
+@pytest.mark.parametrize(
+    ("sizes", "step_size", "message"),
+    [
+        ({"noise_std": 1e200}, 0.1, "problem must have noise or targets of sizes from 1e-75"),
+        ({"noise_std": 1e-200}, 0.1, "problem must have noise or targets of sizes"),
+        ({"feature_std": 1e80}, 0.1, "problem must have features of sizes from 1e-75"),
+        ({"feature_std": 1e-160}, 0.1, "problem must have features of sizes"),
+        ({}, 1e200, "step_size is too large for double precision"),
+        ({}, 1e-20, "step_size is too small for double precision"),
+    ],
+)
+def test_sizes_beyond_double_precision_are_named(algorithm, sizes, step_size, message):
+    problem = dsf.GaussianRegression(2, **sizes)
+    with pytest.raises(ValueError, match=message):
+        theory.stationary_covariance(problem, THIRDS, step_size=step_size, batch_size=1, algorithm=algorithm)
+
+
+@pytest.mark.parametrize("algorithm", [algorithms.sgd(), MOMENTUM])
+def test_growth_does_not_depend_on_the_size_of_noise(algorithm):
+    asked = {"step_size": 0.1, "batch_size": 1, "algorithm": algorithm}
+    loud, quiet = (dsf.GaussianRegression(2, noise_std=noise) for noise in (1e200, 1.0))
+    expected = theory.second_moment_growth(quiet, THIRDS, **asked)
+    assert theory.second_moment_growth(loud, THIRDS, **asked) == expected
+
+
+@pytest.mark.parametrize("step_size", [1e-4, 1e-7, 1e-9])
+def test_small_steps_have_the_covariance_of_their_limit(step_size):
+    # η d / (2 b N (1 − β)) at every node, up to O(η): memory is far larger than what moves slowly.
+    asked = {"step_size": step_size, "batch_size": 1, "algorithm": MOMENTUM}
+    covariance = theory.stationary_covariance(dsf.GaussianRegression(2), np.full((2, 2), 0.5), **asked)
+    assert covariance.sum() / step_size == pytest.approx(4.0, rel=1e-3)
+
+
+def test_a_population_under_push_sum_grows_as_second_moments_do():
+    # It begins anew at rounds beyond the first, where nothing has been pushed yet.
+    push = mixing.push_sum(nx.DiGraph([(0, 1), (1, 2), (2, 0), (0, 2)]))
+    asked = {"step_size": 0.3, "batch_size": 1, "algorithm": algorithms.stochastic_gradient_push()}
+    problem = dsf.GaussianRegression(1)
+    exact = theory.second_moment_growth(problem, push, **asked)
+    found = theory.moment_growth(problem, push, 2.0, rtol=0.02, rng=0, **asked)
+    assert found.value == pytest.approx(np.log(exact), abs=5 * found.stderr + found.bias)

@@ -11,7 +11,7 @@ from scipy import optimize
 
 import desgd_fast as dsf
 from desgd_fast import algorithms, theory
-from desgd_fast.common.warnings import LightTailWarning, NotStationaryWarning
+from desgd_fast.common.warnings import LightTailWarning, NotStationaryWarning, PrecisionWarning
 
 RING = dsf.mixing_matrix(nx.cycle_graph(8))
 ATC = algorithms.adapt_then_combine()
@@ -83,6 +83,28 @@ def test_the_row_that_makes_the_tail_of_the_diabetes_records_is_found() -> None:
     assert row.node == row.row % 8
     assert row.contraction == pytest.approx(0.11803 * squares.max())
     assert row.share > 5 * row.chance
+
+
+@pytest.mark.slow
+def test_no_look_begins_without_the_row_that_makes_the_tail() -> None:
+    # This population lost it before its growth was first weighed, and found 6e297.
+    problem = dsf.DatasetRegression.from_csv("examples/diabetes.csv", "target")
+    options = {"step_size": 0.114633, "batch_size": 1, "rtol": 0.02, "rng": 3, "threads": 1}
+    seen = theory.tail_index(problem, RING, **options)
+    # With 16,384 particles eight keys give 2.2359 ± .0010.
+    assert abs(seen.alpha - 2.2359) < FAR * np.hypot(seen.stderr, 0.001)
+    assert seen.stderr < 0.02 * seen.alpha
+
+
+def test_a_population_too_small_for_the_row_that_makes_the_tail_says_so() -> None:
+    problem = dsf.DatasetRegression.from_csv("examples/diabetes.csv", "target")
+    options = {"step_size": 0.114633, "batch_size": 1, "rtol": 0.05, "threads": 1, "n_particles": 64}
+    with pytest.warns(PrecisionWarning, match=r"few particles draw at each step a row .* n_particles"):
+        theory.tail_index(problem, RING, rng=0, **options)
+    with pytest.warns(LightTailWarning, match="growth near alpha changes from look to look"):
+        seen = theory.tail_index(problem, RING, rng=1, **options)
+    assert seen.lower_bound
+    assert seen.alpha == 0.0
 
 
 def test_a_loss_is_what_is_left_of_it_at_infinity() -> None:

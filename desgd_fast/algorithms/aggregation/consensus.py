@@ -107,7 +107,7 @@ def consensus_based(
     >>> bool(np.abs(runs.final).max() < 0.01)
     True
     """
-    check.is_callable("objective", objective)
+    check.compilable("objective", objective)
     drift = check.number("drift", drift, "a number in (0, 1]", lambda value: 0 < value <= 1)
     numbers = drift, check.non_negative_number("noise", noise), check.positive_number("sharpness", sharpness)
     part = Part(

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from desgd_fast.algorithms import checks
 from desgd_fast.algorithms.aggregation.distances import nearest_neighbour_averaging
 from desgd_fast.algorithms.aggregation.wrappers import bucketing
 from desgd_fast.algorithms.algorithm import Algorithm, chain
@@ -30,9 +31,10 @@ def monna(n_byzantine: int, momentum: float = 0.99) -> Algorithm:
     >>> dsf.algorithms.monna(5)
     chain(moving_average(0.99), nearest_neighbour_averaging(10), adapt_then_combine())
     """
-    f = check.integer("n_byzantine", n_byzantine, 0)
+    f = check.integer("n_byzantine", n_byzantine, 0, 2**20)
+    decay = checks.momentum("momentum", momentum)
     return chain(
-        moving_average(momentum), nearest_neighbour_averaging(f, n_discarded=2 * f), adapt_then_combine()
+        moving_average(decay), nearest_neighbour_averaging(f, n_discarded=2 * f), adapt_then_combine()
     )
 
 
@@ -55,6 +57,7 @@ def detox(aggregation: Algorithm, bucket_size: int) -> Algorithm:
     >>> dsf.algorithms.detox(dsf.algorithms.coordinate_median(), 3)
     chain(coordinate_median_of_buckets(3), adapt_then_combine())
     """
+    bucket_size = check.positive_integer("bucket_size", bucket_size)
     return chain(bucketing(aggregation, bucket_size), adapt_then_combine())
 
 

@@ -33,7 +33,7 @@ def choco(compressor: Part, consensus_step: float) -> Algorithm:
     """
     return chain(
         compressed(compressor, "messages", memory="difference"),
-        consensus_step_of(consensus_step),
+        consensus_step_of(check.positive_number("consensus_step", consensus_step)),
         adapt_then_combine(),
     )
 
@@ -58,7 +58,7 @@ def deep_squeeze(compressor: Part, consensus_step: float) -> Algorithm:
     """
     return chain(
         compressed(compressor, "messages", memory="error-feedback"),
-        consensus_step_of(consensus_step),
+        consensus_step_of(check.positive_number("consensus_step", consensus_step)),
         adapt_then_combine(),
     )
 

@@ -76,10 +76,14 @@ def mirror_descent(p: float) -> Algorithm:
     )
 
 
-def _linked(values: ArrayLike, power: float) -> NDArray[np.float64]:
-    array = np.asarray(values, np.float64)
-    lengths = (np.abs(array) ** power).sum(axis=-1, keepdims=True) ** (1 / power)
-    return np.sign(array) * np.abs(array) ** (power - 1) * np.where(lengths > 0, lengths, 1.0) ** (2 - power)
+def _linked(name: str, values: ArrayLike, power: float) -> NDArray[np.float64]:
+    """∇(½ ‖·‖²) of the norm with this power, by vectors whose largest entry is one."""
+    array = np.atleast_1d(check.real_array(name, values))
+    largest = np.abs(array).max(axis=-1, keepdims=True, initial=0.0)
+    scaled = array / np.where(largest > 0, largest, 1.0)
+    lengths = (np.abs(scaled) ** power).sum(axis=-1, keepdims=True) ** (1 / power)
+    linked = np.sign(scaled) * np.abs(scaled) ** (power - 1) * np.maximum(lengths, 1.0) ** (2 - power)
+    return np.asarray(linked * largest).reshape(np.shape(values))
 
 
 def primal(theta: ArrayLike, p: float) -> NDArray[np.float64]:
@@ -92,7 +96,7 @@ def primal(theta: ArrayLike, p: float) -> NDArray[np.float64]:
     [4.0, 0.0]
     """
     power = _power(p)
-    return _linked(theta, power / (power - 1))
+    return _linked("theta", theta, power / (power - 1))
 
 
 def dual(x: ArrayLike, p: float) -> NDArray[np.float64]:
@@ -104,4 +108,4 @@ def dual(x: ArrayLike, p: float) -> NDArray[np.float64]:
     >>> dsf.algorithms.primal(dsf.algorithms.dual([3.0, -4.0], 1.5), 1.5).round(9).tolist()
     [3.0, -4.0]
     """
-    return _linked(x, _power(p))
+    return _linked("x", x, _power(p))

@@ -123,6 +123,7 @@ def dadao(
     )
     nu = check.positive_number("nu", constants.get("nu", mu / 2))
     root = math.sqrt(nu / L)
+    spread = check.positive_number("event_rate · spectral_gap · √(nu / smoothness)", rate * gap * root)
     published = {
         "nu": nu,
         "eta": root / 8,
@@ -130,8 +131,8 @@ def dadao(
         "alpha": root / 4,
         "alpha_tilde": root / 8,
         "beta": 0.5,
-        "beta_tilde": 1 / (rate * gap * root),
-        "gamma_tilde": 0.25 / math.sqrt(L * nu),
+        "beta_tilde": 1 / spread,
+        "gamma_tilde": 0.25 / (math.sqrt(L) * math.sqrt(nu)),
         "delta": 1 + root / 4,
     }
     part = Part(

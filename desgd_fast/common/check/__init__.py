@@ -2,6 +2,7 @@
 
 from desgd_fast.common.check.arrays import counts_list as counts_list
 from desgd_fast.common.check.arrays import counts_per_node as counts_per_node
+from desgd_fast.common.check.arrays import integer_array as integer_array
 from desgd_fast.common.check.arrays import n_axes as n_axes
 from desgd_fast.common.check.arrays import positive_list as positive_list
 from desgd_fast.common.check.arrays import positive_per_node as positive_per_node
@@ -12,10 +13,12 @@ from desgd_fast.common.check.files import idx_head as idx_head
 from desgd_fast.common.check.files import idx_length as idx_length
 from desgd_fast.common.check.files import one_file_of as one_file_of
 from desgd_fast.common.check.files import varying_columns as varying_columns
+from desgd_fast.common.check.functions import compilable as compilable
 from desgd_fast.common.check.functions import compiled_function as compiled_function
 from desgd_fast.common.check.functions import compiles as compiles
 from desgd_fast.common.check.functions import fits_signature as fits_signature
 from desgd_fast.common.check.functions import is_callable as is_callable
+from desgd_fast.common.check.functions import takes as takes
 from desgd_fast.common.check.functions import writes_finite as writes_finite
 from desgd_fast.common.check.values import belongs_to as belongs_to
 from desgd_fast.common.check.values import choice as choice

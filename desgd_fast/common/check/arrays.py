@@ -66,6 +66,17 @@ def n_axes(name: str, value: Any) -> int:
         raise ValueError(f"{name} must have rows of one length, got {given(value)}") from None
 
 
+def integer_array(name: str, value: ArrayLike, allowed: str) -> NDArray[Any]:
+    """An array of whole numbers of any width, none masked; ``allowed`` words what may be given."""
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError):
+        array = np.empty(0)
+    if array.dtype.kind not in "iu" or np.ma.is_masked(value):
+        raise TypeError(f"{name} must {allowed}, got {given(value)}")
+    return array
+
+
 def _per_node_shape(name: str, shape: tuple[int, ...], n_nodes: int) -> None:
     if shape not in ((), (n_nodes,)):
         raise ValueError(f"{name} must be a scalar or have one entry per node ({n_nodes}), got shape {shape}")
@@ -85,13 +96,11 @@ def positive_per_node(
 def counts_per_node(name: str, value: ArrayLike, n_nodes: int) -> NDArray[np.int64]:
     """A scalar or one whole number from 1 to 2^53 per node, as an int64 array of length n_nodes."""
     # Kernels divide by them: a larger integer has no double of its own.
-    allowed = "an integer from 1 to 2**53 or one per node"
-    array = np.asarray(value)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be {allowed}, got {given(value)}")
+    allowed = "be an integer from 1 to 2**53 or one per node"
+    array = integer_array(name, value, allowed)
     _per_node_shape(name, array.shape, n_nodes)
     if (array < 1).any() or (array > 2**53).any():
-        raise ValueError(f"{name} must be {allowed}, got {given(value)}")
+        raise ValueError(f"{name} must {allowed}, got {given(value)}")
     return np.broadcast_to(array, (n_nodes,)).astype(np.int64)
 
 
@@ -105,7 +114,8 @@ def positive_list(name: str, value: ArrayLike) -> NDArray[np.float64]:
 
 def counts_list(name: str, value: ArrayLike) -> NDArray[np.int64]:
     """One or more whole numbers of at least one."""
-    array = np.asarray(value)
-    if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu" or (array < 1).any():
-        raise ValueError(f"{name} must be a list of integers ≥ 1, got {given(value)}")
+    allowed = "be a list of integers ≥ 1"
+    array = integer_array(name, value, allowed)
+    if array.ndim != 1 or array.size == 0 or (array < 1).any() or (array > 2**53).any():
+        raise ValueError(f"{name} must {allowed}, got {given(value)}")
     return array.astype(np.int64)

@@ -16,6 +16,28 @@ def is_callable(name: str, value: object) -> None:
         raise TypeError(f"{name} must be a function, got {given(value)}")
 
 
+def compilable(name: str, value: object) -> None:
+    """A function that Numba can compile, or has compiled."""
+    from numba.core.dispatcher import Dispatcher
+
+    is_callable(name, value)
+    if not (inspect.isfunction(value) or isinstance(value, Dispatcher)):
+        raise TypeError(f"{name} must be a Python function, or one under numba.njit, got {given(value)}")
+
+
+def takes(name: str, value: Any, expected: str) -> None:
+    """A function that can be called with as many arguments as ``expected`` shows."""
+    is_callable(name, value)
+    try:
+        signature = inspect.signature(value)
+    except (TypeError, ValueError):
+        return  # a builtin without one
+    try:
+        signature.bind(*expected.split(","))
+    except TypeError:
+        raise TypeError(f"{name} must be a function {expected}, got one with arguments {signature}") from None
+
+
 def fits_signature(name: str, function: Any, arguments: Mapping[str, Any]) -> None:
     """Arguments that the function can be called with, every required one among them."""
     try:

@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 
+# A larger integer has no double of its own.
+_LARGEST = 2**53
+
 
 def given(value: object) -> str:
     """What was given, in at most 80 characters."""
     try:
         text = repr(value)
-    except ValueError:
-        # Python does not print integers of more than 4300 digits.
+    except Exception:
+        # Python does not print integers of more than 4300 digits; others' classes may fail as they like.
         text = f"an object of type {type(value).__name__}"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
@@ -57,7 +60,7 @@ def fraction(name: str, value: Any) -> float:
 
 
 def integer(name: str, value: Any, least: int, most: int | None = None) -> int:
-    """A whole number in [least, most]; whole floats such as 5.0 are refused."""
+    """A whole number in [least, most], of at most 2^53; whole floats such as 5.0 are refused."""
     allowed = f"an integer ≥ {least}" if most is None else f"an integer from {least} to {most}"
     if isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be {allowed}, got {given(value)}")
@@ -67,6 +70,8 @@ def integer(name: str, value: Any, least: int, most: int | None = None) -> int:
         raise TypeError(f"{name} must be {allowed}, got {given(value)}") from None
     if result < least or (most is not None and result > most):
         raise ValueError(f"{name} must be {allowed}, got {given(value)}")
+    if result > _LARGEST:
+        raise ValueError(f"{name} must be an integer of at most 2**53, got {given(value)}")
     return result
 
 

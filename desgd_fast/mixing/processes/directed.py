@@ -25,10 +25,12 @@ def _push(
     memory: Reals,
     weights: Reals,
 ) -> None:
-    # Memory: 1/w of this round, by which steps are multiplied, and after it the w of the next.
+    # Memory: 1/w of this round, by which steps are multiplied, and after it the w of the next, 0 before the
+    # first: a population begins anew at any round.
     n_nodes = indptr.size - 1
     for node in range(n_nodes):
-        memory[node] = 1.0 if meeting == 0 else 1.0 / memory[n_nodes + node]
+        weight = memory[n_nodes + node]
+        memory[node] = 1.0 if weight == 0.0 else 1.0 / weight
     for node in range(n_nodes):
         total = 0.0
         for e in range(indptr[node], indptr[node + 1]):
@@ -92,8 +94,8 @@ def _shares(graph: Any) -> sparse.csr_array:
     import networkx as nx
 
     if not isinstance(graph, nx.DiGraph):
-        given = graph.T if hasattr(graph, "T") else np.asarray(graph).T
-        return checks.stochastic_matrix("graph, transposed,", given, allow_row_stochastic=True)
+        return checks.stochastic_matrix("graph", graph, by_columns=True).T.tocsr()
+    checks.some_node("graph", graph)
     links = sparse.csr_array(nx.to_scipy_sparse_array(graph, weight=None, dtype=np.float64))
     whole = sparse.csr_array(links.maximum(sparse.eye_array(links.shape[0])))
     return sparse.csr_array(sparse.diags_array(1 / np.asarray(whole.sum(axis=1)).ravel()) @ whole)

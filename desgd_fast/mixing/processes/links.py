@@ -159,8 +159,9 @@ def gilbert_elliott(graph: "nx.Graph[Any] | Any", failure: float, recovery: floa
         check.number(name, value, "a number above 0 and at most 1", lambda p: 0 < p <= 1)
         for name, value in (("failure", failure), ("recovery", recovery))
     )
-    base = _symmetric_base(graph)
-    numbers, bad = link_numbers(base), failure / (failure + recovery)
+    base, bad = _symmetric_base(graph), failure / (failure + recovery)
+    check.number("recovery", recovery, "above 1e-16 of failure", lambda _: bad < 1)
+    numbers = link_numbers(base)
     tables = np.zeros((2, max(numbers.size, 3)))
     tables[0, : numbers.size] = numbers
     tables[1, :3] = bad, failure, 1 - recovery

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from desgd_fast.common import check
+from desgd_fast.common.memory import told
 from desgd_fast.kernels.graphs.colours import colour_edges
 from desgd_fast.kernels.jit.compile import Integers, Matrix, Reals, inlined
 from desgd_fast.mixing import checks
@@ -252,6 +253,7 @@ def one_peer_exponential(n_nodes: int, *, order: str = "cyclic") -> MixingProces
     """
     n_nodes = check.integer("n_nodes", n_nodes, 2)
     check.choice("order", order, ORDERS)
+    told(f"n_nodes={n_nodes:,}", 50 * n_nodes * (n_nodes - 1).bit_length())
     count = (n_nodes - 1).bit_length()
     peers = (np.arange(n_nodes)[:, None] + 2 ** np.arange(count)) % n_nodes
     # Columns of a row in increasing order, and with them the t of each.

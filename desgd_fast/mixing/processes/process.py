@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from desgd_fast.common import check
 from desgd_fast.mixing import checks
 from desgd_fast.mixing.graphs import rows_of, with_diagonal
 from desgd_fast.mixing.rules import mixing_matrix
@@ -125,6 +126,8 @@ def as_process(
     """
     if isinstance(value, MixingProcess):
         return value
+    check.flag("allow_row_stochastic", allow_row_stochastic)
+    check.flag("allow_negative", allow_negative)
     matrix = checks.stochastic_matrix(
         name, value, allow_row_stochastic=allow_row_stochastic, allow_negative=allow_negative
     )

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from desgd_fast.common import check
+from desgd_fast.common.memory import told
 from desgd_fast.kernels.jit.compile import Integers, Matrix, Reals, inlined
 from desgd_fast.mixing.processes.process import MixingProcess, one_row
 
@@ -65,6 +66,7 @@ def server(n_nodes: int, n_sampled: int | None = None) -> MixingProcess:
     'server(1000, 10)'
     """
     n_nodes = check.positive_integer("n_nodes", n_nodes)
+    told(f"n_nodes={n_nodes:,}", 50 * n_nodes)
     sampled = n_nodes if n_sampled is None else check.integer("n_sampled", n_sampled, 1, n_nodes)
     # Of two clients: the one, and the other too.
     one, both = 1 / (sampled * n_nodes), (sampled - 1) / (sampled * n_nodes * max(n_nodes - 1, 1))

@@ -218,7 +218,7 @@ def _chain(chain: Any) -> tuple[sparse.csr_array, NDArray[np.float64]]:
     import networkx as nx
 
     if isinstance(chain, nx.Graph) or (isinstance(chain, np.ndarray) and chain.dtype.kind in "iu"):
-        links = checks.connected("chain", adjacency("chain", chain))
+        links = checks.linked("chain", checks.connected("chain", adjacency("chain", chain)))
         degrees = np.diff(links.indptr).astype(np.float64)
         links.data = 1.0 / np.repeat(degrees, np.diff(links.indptr))
         return links, degrees / degrees.sum()

@@ -165,8 +165,11 @@ def row_of(system: System, *, step_sizes: dict[float, float], effort: Effort, rn
         alpha_at(system, step_size, **options) | hill_at(system, step_size, **options)
         for step_size in step_sizes.values()
     ]
-    columns = {name: ("fraction", [point[name] for point in points]) for name in points[0]}
     ends = frontiers_of(system, **options)
+    for point, step_size in zip(points, step_sizes.values(), strict=True):
+        if point["lower_bound"] and step_size < ends["infinite_variance"]:
+            point["alpha"] = max(point["alpha"], 2.0)
+    columns = {name: ("fraction", [point[name] for point in points]) for name in points[0]}
     return xarray.Dataset(columns | ends, coords={"fraction": list(step_sizes)})
 
 
@@ -230,7 +233,7 @@ def _cell(point: "xarray.Dataset") -> str:
     alpha, hill = float(point.alpha), float(point.hill)
     if not bool(point.stationary):
         computed = "no law"
-    elif math.isnan(alpha):
+    elif math.isnan(alpha) or alpha == 0:  # a bound that says nothing
         computed = "-"
     else:
         computed = f"≥ {alpha:.3g}" if bool(point.lower_bound) else _with_error(alpha, float(point.stderr))

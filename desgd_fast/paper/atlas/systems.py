@@ -29,7 +29,7 @@ def systems() -> dict[str, System]:
     """
     graph = nx.cycle_graph(N_NODES)
     ring = mixing.mixing_matrix(graph)
-    server, alone = np.full((N_NODES, N_NODES), 1 / N_NODES), np.eye(N_NODES)
+    everyone, alone = np.full((N_NODES, N_NODES), 1 / N_NODES), np.eye(N_NODES)
 
     def served(*parts: Algorithm) -> Algorithm:
         return a.chain(*parts, a.adapt_then_combine())
@@ -72,7 +72,7 @@ def systems() -> dict[str, System]:
         "SGDP": (a.projected(a.heavy_ball(0.9)), "Heo et al., ICLR 2021"),
         "MoNNA": (a.monna(0, 0.9), "Farhadkhani et al., ICML 2023"),
     }
-    at_server = {
+    by_mean = {
         "C-SGD": (served(), "all nodes meet"),
         "random-k": (sent(a.random_k(3)), "Stich et al., NeurIPS 2018"),
         "random-k, error feedback": (
@@ -88,11 +88,13 @@ def systems() -> dict[str, System]:
         "Accordion": (sent(a.accordion(a.top_k(8), a.top_k(2), every=20)), "Agarwal et al., MLSys 2021"),
         "Just One Byte": (a.just_one_byte(), "Zelikman et al., 2023"),
         "Just One Byte, encoded": (a.just_one_byte(encoded=True), "Zelikman et al., 2023"),
+        "FedFix": (a.fedfix([1, 1, 1, 1, 2, 2, 4, 4]), "Fraboni et al., JMLR 2023"),
+    }
+    by_server = {
         "median": (served(a.coordinate_median()), "Yin et al., ICML 2018"),
         "trimmed mean": (served(a.trimmed_mean(1)), "Yin et al., ICML 2018"),
         "geometric median": (served(a.geometric_median(n_iterations=10)), "Pillutla et al., IEEE TSP 2022"),
         "Flag Aggregator": (served(a.flag(n_iterations=1)), "Almasi et al., ICLR 2024"),
-        "FedFix": (a.fedfix([1, 1, 1, 1, 2, 2, 4, 4]), "Fraboni et al., JMLR 2023"),
         "Krum": (served(a.krum(1)), "Blanchard et al., NeurIPS 2017"),
         "multi-Krum": (served(a.multi_krum(1)), "Blanchard et al., NeurIPS 2017"),
         "Bulyan": (served(a.bulyan(1)), "El Mhamdi et al., ICML 2018"),
@@ -127,6 +129,8 @@ def systems() -> dict[str, System]:
     return (
         {"Dis-SGD": System(alone, a.sgd(), "no node meets another")}
         | {name: System(ring, *rest) for name, rest in on_ring.items()}
-        | {name: System(server, *rest) for name, rest in at_server.items()}
+        | {name: System(everyone, *rest) for name, rest in by_mean.items()}
+        # One combines for all, where eight nodes would come to the same.
+        | {name: System(mixing.server(N_NODES), *rest) for name, rest in by_server.items()}
         | {name: System(*rest) for name, rest in changing.items()}
     )

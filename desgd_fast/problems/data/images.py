@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from desgd_fast.common import check
 from desgd_fast.common.files import contents
-from desgd_fast.common.rng import RNG
+from desgd_fast.common.rng import RNG, generator_from
 
 
 class Images(NamedTuple):
@@ -76,7 +76,7 @@ def digits(*, test_share: float = 0.25, rng: RNG = 0) -> Images:
     from sklearn.datasets import load_digits
 
     pixels, labels = load_digits(return_X_y=True)
-    order = np.random.default_rng(rng).permutation(len(labels))
+    order = generator_from(rng).permutation(len(labels))
     held_out, kept = np.split(order, [int(share * len(labels))])
     pixels, labels = pixels / 16.0, labels.astype(np.int64)
     return Images(pixels[kept], labels[kept], pixels[held_out], labels[held_out])

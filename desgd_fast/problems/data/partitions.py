@@ -143,6 +143,7 @@ class ByLabel:
     def __post_init__(self) -> None:
         check.positive_number("beta", self.beta)
         check.positive_integer("least_rows", self.least_rows)
+        generator_from(self.rng)
 
     def __call__(self, targets: NDArray[np.float64], n_nodes: int) -> NDArray[np.int64]:
         """Return the node of every row."""
@@ -187,6 +188,7 @@ class ByQuantity:
     def __post_init__(self) -> None:
         check.positive_number("beta", self.beta)
         check.positive_integer("least_rows", self.least_rows)
+        generator_from(self.rng)
 
     def __call__(self, targets: NDArray[np.float64], n_nodes: int) -> NDArray[np.int64]:
         """Return the node of every row."""
@@ -228,6 +230,7 @@ def group(
     array([1., 0., 3., 2.])
     """
     rows, offsets = deal(assignment, targets, n_nodes, batch_size, distinct)
+    checks.columns("features", features, 2, targets.size)
     # mode="raise" would go through a buffer.
     grouped = np.take(features, rows, axis=0, out=aligned_zeros(rows.size, features.shape[1]), mode="clip")
     return Partition(grouped, targets[rows], offsets, rows)
@@ -250,6 +253,8 @@ def deal(
     (array([0, 2, 4, 1, 3]), array([0, 3, 5]))
     """
     n_nodes = check.positive_integer("n_nodes", n_nodes)
+    checks.columns("targets", targets, 1)
+    check.flag("distinct", distinct)
     checks.enough_rows("n_nodes", n_nodes, targets.size)
     nodes, rows = _holders(assignment, targets, n_nodes)
     shares = np.bincount(nodes, minlength=n_nodes)
@@ -264,6 +269,7 @@ def _holders(
     assignment: Any, targets: NDArray[np.float64], n_nodes: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Nodes and the rows they hold, node by node; by a rule's name, a rule, or as given."""
+    assignment = checks.assignment("assignment", assignment, targets.size)
     if isinstance(assignment, str):
         assignment = {"even": Even(), "sorted": Sorted(), "shared": Shared()}[assignment]
     if callable(assignment):

@@ -7,6 +7,7 @@ geometrically towards t = 1/√c and u = 0, where the base of the power vanishes
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,8 @@ from desgd_fast.theory.closed.factors import Factor
 
 Array = NDArray[np.float64]
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(20)
-# Panels shrink by this factor towards a singular point, down to the last one at about 1e-10.
+# Points of a panel, and panels graded by this factor towards a singular point: the last at about 1e-10.
+_POINTS = 20
 _GRADING = 0.15
 _LEVELS = 12
 # A node that rounds onto the singular point itself carries next to no weight, but must stay finite.
@@ -45,28 +46,34 @@ def _support(degrees: float, tilt: float) -> tuple[float, float]:
     return max(low, 0.0), high
 
 
-def _panels(low: float, high: float, singular: float | None, width: float) -> Array:
-    """Edges from low to high: panels of at most ``width``, graded geometrically towards ``singular``."""
+def _panels(low: float, high: float, singular: float | None, levels: int) -> Array:
+    """Edges from low to high: full panels, graded geometrically towards ``singular``."""
     edges = {low, high}
-    edges.update(np.linspace(low, high, 2 + int((high - low) / width)).tolist())
+    edges.update(np.linspace(low, high, 2 + int((high - low) / _WIDTH)).tolist())
     if singular is not None and low <= singular <= high:
         edges.add(singular)
-        steps = width * _GRADING ** np.arange(_LEVELS)
+        steps = _WIDTH * _GRADING ** np.arange(levels)
         edges.update(
             x for x in np.concatenate((singular - steps, singular + steps)).tolist() if low < x < high
         )
     return np.array(sorted(edges))
 
 
-def _rule(edges: Array) -> tuple[Array, Array]:
-    half = np.diff(edges)[:, None] / 2
-    centre = (edges[1:] + edges[:-1])[:, None] / 2
-    return (centre + half * _NODES).ravel(), (half * _WEIGHTS).ravel()
+_gauss_legendre = cache(np.polynomial.legendre.leggauss)
 
 
-def _weighted(edges: Array, degrees: float) -> tuple[Array, Array]:
-    nodes, weights = _rule(edges)
-    density = weights * np.exp(_log_chi_density(nodes, degrees))
+def chi_rule(
+    degrees: float, tilt: float, singular: float | None, levels: int = _LEVELS, n_points: int = _POINTS
+) -> tuple[Array, Array]:
+    """Points and probabilities for averages over a chi variable of what grows no faster than t^tilt.
+
+    ``n_points`` on each panel, and ``levels`` panels towards a point where the integrand is singular.
+    """
+    edges = _panels(*_support(degrees, tilt), singular, levels)
+    points, weights = _gauss_legendre(n_points)
+    half, centre = np.diff(edges)[:, None] / 2, (edges[1:] + edges[:-1])[:, None] / 2
+    nodes = (centre + half * points).ravel()
+    density = (half * weights).ravel() * np.exp(_log_chi_density(nodes, degrees))
     return nodes, density / density.sum()
 
 
@@ -97,14 +104,11 @@ class OneNode(Factor):
     def _rule_for(self, s: float) -> tuple[Array, Array]:
         """Log base and probability of every node of the rule that integrates base^{s/2}."""
         c = self.contraction / self.batch_size
-        t_edges = _panels(*_support(self.batch_size, 2 * s), 1 / math.sqrt(c), _WIDTH)
-        t, t_weight = _weighted(t_edges, self.batch_size)
+        t, t_weight = chi_rule(self.batch_size, 2 * s, 1 / math.sqrt(c))
         if self.dim == 1:
             u, u_weight = np.zeros(1), np.ones(1)
         else:
-            low, high = _support(self.dim - 1, s)
-            edges = _panels(low, high, 0.0 if self.dim <= 40 else None, _WIDTH)
-            u, u_weight = _weighted(edges, self.dim - 1)
+            u, u_weight = chi_rule(self.dim - 1, s, 0.0 if self.dim <= 40 else None)
         across = (c * np.outer(t, u)) ** 2
         along = ((1 - math.sqrt(c) * t) * (1 + math.sqrt(c) * t))[:, None]
         # Two forms of one base: relative accuracy near 0, absolute accuracy of its log near 1.

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import optimize, sparse
 from scipy.sparse import linalg as sparse_linalg
 
+from desgd_fast.theory import checks
 from desgd_fast.theory.question import Setting
 
 Array = NDArray[np.float64]
@@ -324,6 +325,7 @@ class SecondMoments:
 
     def growth(self) -> float:
         """h(2), the spectral radius of the recursion."""
+        checks.step_in_range("step_size", float(self._contraction.max()))
         closed = self._closed_growth()
         if closed is not None:
             return closed

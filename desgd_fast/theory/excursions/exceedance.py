@@ -16,7 +16,7 @@ from desgd_fast.common.warnings import PrecisionWarning
 from desgd_fast.experiment import experiment
 from desgd_fast.problems import checks as problems_checks
 from desgd_fast.problems.protocols import Problem, offers
-from desgd_fast.theory.excursions import checks
+from desgd_fast.theory.excursions import checks, radial
 from desgd_fast.theory.excursions.chain import Along, Chain
 from desgd_fast.theory.excursions.results import Exceedance
 from desgd_fast.theory.excursions.splitting import GROUPS, Splitting
@@ -27,6 +27,8 @@ Real = NDArray[np.float64]
 
 # Particles by default, more where steps cost little, fewer where states are large; memory they may take.
 _PARTICLES, _MORE_PARTICLES, _FEWEST, _BYTES = 512 * GROUPS, 4096 * GROUPS, 64 * GROUPS, 1 << 27
+# What two grids have in common may be wrong by, relatively.
+_FLOOR = 5e-4
 # How many times as many there may be in the end, and in the next rounds together.
 _MOST, _NEXT = 64, 4
 
@@ -59,6 +61,9 @@ def exceedance(
     2012, say why). That is unbiased whatever alpha is, and efficient where it is the tail index, because
     E[V(Mx)] is then V(x) on average over directions. What nodes remember, as momentum, belongs to x.
 
+    The distance of a single node with isotropic features is a Markov chain of its own; its survival function
+    solves a linear integral equation, which is solved instead.
+
     Parameters
     ----------
     problem, W, step_size, batch_size, algorithm
@@ -80,7 +85,7 @@ def exceedance(
         Relative standard error to reach at every threshold.
     n_particles : int, optional
         Population size, 20 groups together; by default 10,240, more where steps cost little, fewer where
-        states are large. More of them follow until ``rtol`` is reached.
+        states are large. More of them follow until ``rtol`` is reached. A single node is split too if given.
     rng : None, int, Generator, ...
         As in ``numpy.random.default_rng``; the same one gives the same bits for any number of threads.
     threads : int, optional
@@ -139,6 +144,8 @@ def exceedance(
         check.is_callable("along", along)
     if radius is not None:
         radius = check.positive_number("radius", radius)
+    if n_particles is not None:
+        n_particles = check.integer("n_particles", n_particles, 16 * GROUPS)
     if alpha is None:
         alpha = _tail_of(
             problem,
@@ -153,12 +160,15 @@ def exceedance(
         )
     check.instance("alpha", alpha, (TailIndex,))
     checks.stationary("step_size", alpha)
+    law = radial.Law.of(problem, asked, alpha.alpha, levels[-1])
+    if law is not None and n_particles is None and not callable(along):
+        return _told(_by_equation(law, levels, radius, alpha, rtol))
     chain = Chain.of(problem, asked)
     size = n_particles
     if size is None:
         most, room = (_PARTICLES, _BYTES) if chain.fused is None else (_MORE_PARTICLES, _BYTES >> 3)
         size = min(most, max(_FEWEST, room // chain.state_bytes))
-    n_each = -(-check.integer("n_particles", size, 16 * GROUPS) // GROUPS)
+    n_each = -(-size // GROUPS)
     with limited_to(threads), progress_bar(progress, unit="step", unit_scale=True) as bar:
         splitting = Splitting(
             chain,
@@ -172,10 +182,55 @@ def exceedance(
             n_each,
         )
         rounds = _advance(splitting, levels, rtol)
-    result = _result(splitting, levels, alpha, rtol, rounds * n_each * GROUPS)
+    return _told(_result(splitting, levels, alpha, rtol, rounds * n_each * GROUPS))
+
+
+def _told(result: Exceedance) -> Exceedance:
     for note in result.warnings:
-        warnings.warn(note, PrecisionWarning, stacklevel=2)
+        warnings.warn(note, PrecisionWarning, stacklevel=3)
     return result
+
+
+def _by_equation(
+    law: radial.Law, thresholds: Real, radius: float | None, tail: TailIndex, rtol: float
+) -> Exceedance:
+    # Of a bound there is no constant.
+    alpha = math.nan if tail.lower_bound else tail.alpha
+    fine, coarse = radial.excursions(law, thresholds, radius, alpha)
+    size = np.abs(fine.probability)
+    change = np.abs(fine.probability - coarse.probability) + _FLOOR * size
+    seen = change < fine.probability
+    probability, stderr = np.where(seen, fine.probability, 0.0), np.where(seen, change, size + change)
+    passed = seen & (fine.rate > 0) & (coarse.rate > 0)
+    time, other = (1 / np.where(passed, grid.rate, np.nan) for grid in (fine, coarse))
+    of_alpha = tail.stderr * fine.constant * math.log(max(thresholds[-1] / law.noise, math.e))
+    return Exceedance(
+        thresholds,
+        probability,
+        stderr,
+        time,
+        np.abs(time - other) + _FLOOR * time,
+        fine.constant,
+        math.hypot(fine.constant - coarse.constant, _FLOOR * fine.constant, of_alpha),
+        math.inf if tail.lower_bound else tail.alpha,
+        tail.stderr,
+        fine.radius,
+        0,
+        0,
+        "integral equation",
+        _missed(thresholds, probability, stderr, rtol),
+    )
+
+
+def _missed(thresholds: Real, probability: Real, stderr: Real, rtol: float) -> tuple[str, ...]:
+    """What was not seen, and whether the error asked for was reached, in words."""
+    notes, seen = [], probability > 0
+    if not seen.all():
+        notes.append(f"nothing is seen of levels from {thresholds[~seen][0]:g} on")
+    worst = np.max(stderr[seen] / probability[seen], initial=0.0)
+    if worst > rtol:
+        notes.append(f"the relative standard error stayed at {worst:.2g}, above rtol={rtol:g}")
+    return tuple(notes)
 
 
 def _tail_of(problem: Any, W: Any, **arguments: Any) -> TailIndex:
@@ -212,12 +267,9 @@ def _result(
     rate, rate_error = _mean(splitting.rate(thresholds))
     seen = np.where((rate > 0) & (thresholds >= splitting.radius), rate, np.nan)
     constant, constant_stderr = _constant(splitting, tail)
-    notes = []
+    notes = _missed(thresholds, probability, stderr, rtol)
     if not splitting.reached:
-        notes.append(f"the population did not pass the last threshold {thresholds[-1]:g}")
-    if (stderr > rtol * probability).any():
-        worst = np.max(stderr / np.where(probability > 0, probability, np.nan))
-        notes.append(f"the relative standard error stayed at {worst:.2g}, above rtol={rtol:g}")
+        notes = (f"the population did not pass the last threshold {thresholds[-1]:g}", *notes)
     return Exceedance(
         thresholds,
         probability,
@@ -231,7 +283,8 @@ def _result(
         splitting.radius,
         n_particles,
         splitting.n_steps,
-        tuple(notes),
+        "splitting",
+        notes,
     )
 
 

@@ -23,7 +23,8 @@ class Exceedance:
     thresholds : (n,) array
         The levels t.
     probability, stderr : (n,) arrays
-        P(‖E‖ > t), or of what ``along`` says, and its standard error from independent groups.
+        P(‖E‖ > t), or of what ``along`` says, and its standard error from independent groups; of an integral
+        equation, what a coarser grid changes and 0.05 % of it.
     return_time, return_time_stderr : (n,) arrays
         Mean number of steps from one excursion above t to the next; an excursion begins where a run leaves
         the states within ``radius`` and ends where it comes back to them. nan for t below ``radius``.
@@ -35,7 +36,9 @@ class Exceedance:
     radius : float
         Where excursions begin.
     n_particles, n_steps : int
-        Particles of all rounds, and steps that ordinary runs and particles have taken.
+        Particles of all rounds, and steps that ordinary runs and particles have taken; 0 without any.
+    method : str
+        "splitting" or "integral equation".
     warnings : tuple of str
         What a reader of the numbers must know.
 
@@ -60,6 +63,7 @@ class Exceedance:
     radius: float
     n_particles: int
     n_steps: int
+    method: str
     warnings: tuple[str, ...] = ()
 
     def to_xarray(self) -> "xarray.Dataset":

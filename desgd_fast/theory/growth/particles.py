@@ -42,6 +42,8 @@ _CALL_NORMALS = 1 << 24
 _SEEN = 8
 # Paths that show rho, and steps of each between two looks at it.
 _PATHS, _PATIENT = 256, 64
+# Logarithm of growth whose square numbers still hold.
+_IN_RANGE = 300.0
 # Steps over which the rows drawn are counted, and parts of the population that count them side by side.
 _COUNTED, _PARTS = 64, 16
 _NEVER = np.iinfo(np.int64).max
@@ -65,7 +67,7 @@ class Particles:
     patience: int = 16
     burn_in: int = 0
     look: int = 64
-    rate: float = 0.0
+    rate: float = math.nan
     loop: Loop = field(init=False)
 
     def __post_init__(self) -> None:
@@ -159,21 +161,19 @@ class Particles:
 
     def settle(self, s: float) -> None:
         """Burn in at s, and choose how often to resample from the spread of the weights seen."""
-        self.stride = self._epoch if s > 0 else self._epoch * math.ceil(_PATIENT / self._epoch)
-        if s == 0 or self._at_rows:  # a row that is not drawn again at once is lost
-            self._begin(s)
+        if math.isnan(self.rate):
             self._see_rate()
-            if not math.isfinite(self.rate):  # more than numbers can hold
-                self.stride = self._epoch
-                self._begin(s)
-                self._see_rate()
-                checks.within_range("step_size", math.isfinite(self.rate), self.stride)
+        self.stride = self._epoch
+        if s == 0:
+            held = math.floor(_IN_RANGE / max(abs(self.rate) * self._epoch, 1e-9))
+            self.stride *= max(min(math.ceil(_PATIENT / self._epoch), held), 1)
+        if s == 0 or self._at_rows:
+            # A row that is not drawn again at once is lost: begin anew, with every row, and resample always.
+            self._begin(s)
             self._throw_away(s, _BURN_IN)
             return
         if self.n_particles < self.most:
             self._begin(s)
-        self._see_rate()
-        checks.within_range("step_size", math.isfinite(self.rate), self.stride)
         probe = self._advance(s, 8)
         variance = probe[:, growth.WEIGHTED_SQUARED] * self.n_particles / probe[:, growth.WEIGHTED] ** 2 - 1
         spread = max(float(variance.mean()), 1e-12)
@@ -181,11 +181,13 @@ class Particles:
         self._throw_away(s, math.ceil(_BURN_IN / self.stride))
 
     def _see_rate(self) -> None:
-        """What growth is typical; not finite where iterates overflow."""
-        self.rate, grown = 0.0, self._grown.mean()
+        """What growth is typical, from paths that are thrown away; refused where single steps overflow."""
+        self.rate, self.stride = 0.0, self._epoch
+        self._begin(0.0)
         with np.errstate(over="ignore", invalid="ignore"):
             self._advance(0.0, _SEEN)
-        self.rate = float(self._grown.mean() - grown) / (_SEEN * self.stride)
+        self.rate = float(self._grown.mean()) / (_SEEN * self.stride)
+        checks.within_range("step_size", math.isfinite(self.rate), self.stride)
 
     def _throw_away(self, s: float, n_stretches: int) -> None:
         self._advance(s, n_stretches)

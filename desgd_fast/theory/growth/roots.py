@@ -31,6 +31,8 @@ _DOUBTFUL = 0.4
 _NEARLY_ZERO = 0.02
 # Bracket, relative to s, at whose lower end the search stops where its upper end cannot be seen.
 _BLIND = 0.1
+# A step from below the root keeps away from either end of its bracket by so much of it.
+_MARGIN = 0.1
 # The last step towards a root is at most so many standard errors: its slope and its bend hardly matter.
 _SHORT = 2.0
 # Standard errors assumed for values known exactly, relative to the size of log h.
@@ -128,7 +130,8 @@ def tail_index(walk: Walk, rtol: float, cap: float) -> Root:
     """Solve log h(alpha) = 0 to the relative standard error rtol; ``status`` says how it ended.
 
     "found", "not stationary" (rho not below 0 beyond doubt), "light" (alpha above the cap), "luck" (a larger
-    moment would rest on too few draws), or "slow" (the error stayed above rtol).
+    moment would rest on too few draws), "slow" (the error stayed above rtol), or "unsettled" (growth near the
+    root changes from look to look: the population is too small to keep what makes the tail).
     """
     population = walk.population
     log_two = math.log(population.growth2) if isinstance(population, Population) else math.nan
@@ -148,7 +151,7 @@ def tail_index(walk: Walk, rtol: float, cap: float) -> Root:
     if math.isfinite(log_two):
         curve.values.append((2.0, log_two, size))
         low, high = (2.0, math.inf) if log_two < 0 else (0.0, 2.0)
-    proven = low
+    exact = proven = low
     for _ in range(_MOST_POINTS):
         seen = walk.look(s)
         slope = max(seen.slope, 1e-300)
@@ -182,6 +185,9 @@ def tail_index(walk: Walk, rtol: float, cap: float) -> Root:
         s = _following(s, curve, seen, low, high, cap)
     if lucky:
         return end("luck", proven, math.inf, seen)
+    if not close or seen.slope <= SIGNIFICANT * seen.slope_stderr:
+        # What a population too small has shown to be finite need not be so.
+        return end("unsettled", exact, math.inf, seen)
     # Moments shown to be finite stay so, however far the last value is off.
     alpha = max(s - seen.value / slope, proven)
     return end("found" if seen.stderr / slope <= rtol * s else "slow", alpha, slope, seen)
@@ -192,6 +198,9 @@ def _following(s: float, curve: Curve, seen: Estimate, low: float, high: float, 
     newton = s - seen.value / seen.slope if seen.slope > 0 else math.inf
     if not (low < newton < high and (seen.value > 0 or newton <= 1.1 * s)):
         newton = min(max(curve.root(low, high), s / 3), 3 * s)
+        if math.isfinite(high):  # a curve through noise may creep along one end of the bracket
+            margin = _MARGIN * (high - low)
+            newton = min(max(newton, low + margin), high - margin)
     return min(newton, cap)
 
 

@@ -66,15 +66,18 @@ class GaussianGradients:
     size = 1
 
     @classmethod
-    def of(cls, problem: ClosedLaw, n_nodes: int, batch_sizes: Counts) -> "GaussianGradients":
-        """The gradients of a problem with a closed law."""
+    def of(
+        cls, problem: ClosedLaw, n_nodes: int, batch_sizes: Counts, at_infinity: bool
+    ) -> "GaussianGradients":
+        """The gradients of a problem with a closed law; at infinity noise counts no more."""
         feature_std, noise_std = problem.stds(n_nodes)
         eigenvalues, group, counts = np.unique(problem.eigenvalues, return_inverse=True, return_counts=True)
         optimum = np.asarray(problem.optimum, np.float64)
         optimum = optimum if problem.basis is None else optimum @ problem.basis
-        lengths = np.sqrt(np.bincount(group, np.square(optimum)))
+        scale = max(float(np.abs(optimum).max()), 1e-300)
+        lengths = scale * np.sqrt(np.bincount(group, np.square(optimum / scale)))
         with np.errstate(over="ignore"):
-            power, noise = feature_std**2, noise_std**2
+            power, noise = feature_std**2, 0.0 * noise_std if at_infinity else noise_std**2
         return cls(
             eigenvalues,
             counts.astype(float),
@@ -233,7 +236,7 @@ class StreamGradients:
 def gradients_of(problem: Any, n_nodes: int, batch_sizes: Counts, *, at_infinity: bool) -> Gradients:
     """The moments of a problem's gradients, or a refusal; at infinity of what is left of its loss there."""
     if isinstance(problem, ClosedLaw):
-        return GaussianGradients.of(problem, n_nodes, batch_sizes)
+        return GaussianGradients.of(problem, n_nodes, batch_sizes, at_infinity)
     checks.known_law("problem", problem)
     look = checks.grows_at_infinity if at_infinity else checks.quadratic
     curvature, ridge = look("problem", problem.loss)

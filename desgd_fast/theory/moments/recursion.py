@@ -279,7 +279,8 @@ class Recursion:
         nothing = np.zeros((*self._shape, *self._shape[2:]))
         noise = self._after(weights, mean, nothing)[1]
         assert noise is not None
-        flat = fixed_point(self._step, self._conserved.removed_twice(noise).ravel())
+        added = self._conserved.removed_twice(noise).ravel()
+        flat = fixed_point(self._step, added, self._self_adjoint())
         size, n = self.gradients.size, self._rows.n
         raw = flat.reshape(*self._shape[:3], n, size, self._shape[2], n, size)[:, :, :, 0, :, :, 0]
         result = np.einsum("zpicjc->ij", raw)

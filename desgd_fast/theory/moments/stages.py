@@ -145,7 +145,7 @@ class NodeStage:
         rows, optimum = own.reshape(groups, n_nodes, n, size, n, size), source.optimum[:, None]
         for place, taken, _ in law.gradients_taken:
             at = np.einsum("r,pirs->pis", place[:n], mean.reshape(groups, n_nodes, n, size))
-            square = np.einsum("r,q,pirsqt->pist", place[:n], place[:n], rows, optimize=True)
+            square = np.tensordot(np.tensordot(rows, place[:n], (4, 0)), place[:n], (2, 0))
             cross = place[n] * _outer(at, optimum)
             square = square + cross + np.swapaxes(cross, -1, -2)
             square = square + weight * place[n] ** 2 * _outer(optimum, optimum)
