@@ -111,7 +111,8 @@ def radius(operator: Operator, size: int) -> float:
 def fixed_point(operator: Operator, added: Array, self_adjoint: bool = False) -> Array:
     """The x with x = operator(x) + added.
 
-    Conjugate gradients where the operator is self-adjoint and contracts, which keep three vectors; else GMRES.
+    Conjugate gradients, which keep three vectors, where the operator is self-adjoint and contracts; else
+    GMRES.
     """
     if not added.any():
         return added
