@@ -22,10 +22,11 @@ class Designs(NamedTuple):
 
     Depth d takes the first ``n_bins[d]`` bins. ``masses`` and ``offsets`` (bins,): spacings in a bin, and the
     mean of log(Gamma(mass)/mass). ``rotation`` (depths, bins, bins) whitens and rotates; ``ones`` (depths,
-    bins) is what it makes of a constant, ``shapes`` (depths, bins, shapes) of the biases of known laws, whose
-    prior is ``log_share`` (shapes,). For each of the scales of what is left of the bias: ``shrinkage``
-    (depths, scales, bins), ``variance`` and ``log_weight`` (depths, scales). ``critical`` (depths,) is the
-    largest misfit.
+    bins) is what it makes of a constant, ``shapes`` (depths, bins, shapes) of the biases of known laws. For
+    each of the scales of what is left of the bias: ``log_share`` (scales, shapes), the prior; ``shrinkage``
+    (depths, scales, bins), ``variance`` and ``log_weight`` (depths, scales); and of each shape the constant
+    that fits it best, ``shape_means``, and the squared distance that leaves, ``shape_squares`` (depths,
+    scales, shapes). ``critical`` (depths,) is the largest misfit.
     """
 
     n_bins: Integers
@@ -34,10 +35,12 @@ class Designs(NamedTuple):
     rotation: Cube
     ones: Matrix
     shapes: Cube
-    log_share: Reals
+    log_share: Matrix
     shrinkage: Cube
     variance: Matrix
     log_weight: Matrix
+    shape_means: Cube
+    shape_squares: Cube
     critical: Reals
 
 
@@ -63,27 +66,35 @@ def sum_spacings(top: Matrix, edges: Integers, totals: Matrix) -> None:
 
 @inlined
 def weigh_models(
-    rotated: Reals, depth: int, designs: Designs, means: Matrix, weights: Matrix, square: Reals
+    rotated: Reals, depth: int, designs: Designs, means: Matrix, weights: Matrix, product: Reals
 ) -> float:
-    """Posterior means of the constant and log weights, (scales, shapes); the misfit of the weightiest."""
+    """Posterior means of the constant and log weights, (scales, shapes); the misfit of the weightiest.
+
+    The squared distance of data y and shape f, y'Py − 2·y'Pf + f'Pf, P the precision less the constant's.
+    """
+    bins = designs.n_bins[depth]
     greatest, misfit = -math.inf, math.inf
     for s in range(means.shape[0]):
-        cross, variance = means[s], designs.variance[depth, s]
-        cross[:], square[:] = 0.0, 0.0
-        for a in range(designs.n_bins[depth]):
-            kept, one = designs.shrinkage[depth, s, a], designs.ones[depth, a]
-            for j in range(square.size):
-                rest = rotated[a] - designs.shapes[depth, a, j]
-                cross[j] += kept * one * rest
-                square[j] += kept * rest * rest
-        for j in range(square.size):
-            distance = square[j] - variance * cross[j] * cross[j]
-            cross[j] *= variance
-            weights[s, j] = designs.log_weight[depth, s] + designs.log_share[j] - 0.5 * distance
+        variance, cross = designs.variance[depth, s], 0.0
+        for a in range(bins):
+            cross += designs.shrinkage[depth, s, a] * designs.ones[depth, a] * rotated[a]
+        square = 0.0
+        product[:] = 0.0
+        for a in range(bins):
+            rest = rotated[a] - variance * cross * designs.ones[depth, a]
+            rest *= designs.shrinkage[depth, s, a]
+            square += rest * rotated[a]
+            shapes = designs.shapes[depth, a]
+            for j in range(product.size):
+                product[j] += rest * shapes[j]
+        for j in range(product.size):
+            distance = square - 2.0 * product[j] + designs.shape_squares[depth, s, j]
+            means[s, j] = variance * cross - designs.shape_means[depth, s, j]
+            weights[s, j] = designs.log_weight[depth, s] + designs.log_share[s, j] - 0.5 * distance
             if weights[s, j] > greatest:
                 greatest, misfit = weights[s, j], distance
     for s in range(means.shape[0]):
-        for j in range(square.size):
+        for j in range(product.size):
             weights[s, j] = exp(weights[s, j] - greatest)
     return misfit
 
@@ -98,10 +109,10 @@ def weigh_biases(totals: Matrix, designs: Designs, agreement: float, found: Matr
     """
     rows, bins = totals.shape
     depths, scales = designs.variance.shape
-    shapes = designs.log_share.size
+    shapes = designs.log_share.shape[1]
     for r in prange(rows):
         wide_vectors()
-        values, rotated, square = np.empty(bins), np.empty(bins), np.empty(shapes)
+        values, rotated, product = np.empty(bins), np.empty(bins), np.empty(shapes)
         means, weights = np.empty((scales, shapes)), np.empty((scales, shapes))
         centre, spread = np.empty(depths), np.empty(depths)
         sound = 0
@@ -116,7 +127,7 @@ def weigh_biases(totals: Matrix, designs: Designs, agreement: float, found: Matr
                 rotated[a] = 0.0
                 for b in range(designs.n_bins[d]):
                     rotated[a] += designs.rotation[d, a, b] * values[b]
-            misfit = weigh_models(rotated, d, designs, means, weights, square)
+            misfit = weigh_models(rotated, d, designs, means, weights, product)
             total, first, second = 0.0, 0.0, 0.0
             for s in range(scales):
                 for j in range(shapes):

@@ -48,7 +48,9 @@ def test_posterior_is_that_of_the_dense_gaussian_model(inflation):
     basis = (middle / edges[-1])[:, np.newaxis] ** second_order.POWERS
     shapes, shares = biases.known(tuple(middle / n))
     means, variances, weights = [], [], []
-    for scale, (shape, share) in itertools.product(second_order.SCALES, zip(shapes, shares, strict=True)):
+    for (scale, prior), (j, shape) in itertools.product(
+        zip(second_order.SCALES, shares, strict=True), enumerate(shapes)
+    ):
         covariance = scale**2 * (basis * second_order.SHARES) @ basis.T + np.diag(
             special.polygamma(1, masses)
         )
@@ -58,7 +60,7 @@ def test_posterior_is_that_of_the_dense_gaussian_model(inflation):
         misfit = (y - shape - mean) @ precision @ (y - shape - mean)
         means.append(mean)
         variances.append(variance)
-        weights.append(share * np.exp(-misfit / 2) * np.sqrt(variance / np.linalg.det(covariance)))
+        weights.append(prior[j] * np.exp(-misfit / 2) * np.sqrt(variance / np.linalg.det(covariance)))
     weights = np.array(weights) / np.sum(weights)
     mean = weights @ means
     spread = np.sqrt(weights @ (np.array(variances) + (np.array(means) - mean) ** 2))
@@ -71,6 +73,7 @@ def test_posterior_is_that_of_the_dense_gaussian_model(inflation):
     [
         (lambda u: biases.beta_prime(u, 0.5, 1.5), lambda u: stats.t.isf(u / 2, 3), 3),
         (lambda u: biases.beta_prime(u, 1.0, 2.0), lambda u: stats.burr12.isf(u, 1.3, 2), 2.6),
+        (lambda u: biases.shifted(u, 2.0, 1.5), lambda u: u**-0.5 + 1.5, 2),
         (lambda u: biases.log_gamma(u, 2.0), lambda u: np.exp(stats.gamma.isf(u, 2)), 1),
         (lambda u: biases.stable(u, 1.999), lambda u: stats.norm.isf(u / 2, scale=2**0.5), 1.999),
     ],
@@ -80,6 +83,44 @@ def test_biases_are_those_of_their_laws(bias, law, alpha):
     index = 2e-4 / np.log(law(u * np.exp(-1e-4)) / law(u * np.exp(1e-4)))
     # The last is the normal law, which a stable one approaches as alpha → 2, and not yet far out.
     np.testing.assert_allclose(bias(u), np.log(alpha / index), atol=0.03 if alpha == 1.999 else 1e-6)
+
+
+@pytest.mark.parametrize(("body", "law"), [(6.0, stats.t(6)), (np.inf, stats.norm)])
+def test_bias_of_a_mixture_of_students_is_that_of_its_survival(body, law):
+    def survival(x):
+        return 0.6 * stats.t.sf(x, 3) + 1.4 * law.sf(x)
+
+    x = np.array([0.5, 2, 4, 30])
+    index = np.log(survival(x * np.exp(-1e-4)) / survival(x * np.exp(1e-4))) / 2e-4
+    found = biases.student_mixture(survival(x), 0.3, 3, body)
+    np.testing.assert_allclose(found, np.log(3 / index), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("bias", "draw", "alpha"),
+    [
+        (lambda u: biases.lomax_sum(u, 2.0, 2), lambda g, n: g.pareto(2, (4, n)).sum(axis=0), 2),
+        (
+            lambda u: biases.inverse_gamma_sum(u, 2.5, 1),
+            lambda g, n: (1 / g.gamma(2.5, size=(2, n))).sum(0),
+            2.5,
+        ),
+        (
+            lambda u: biases.student_sum(u, 3.0, 2),
+            lambda g, n: np.abs(g.standard_t(3, (4, n)).sum(axis=0)),
+            3,
+        ),
+    ],
+)
+def test_biases_of_sums_are_those_of_samples(bias, draw, alpha):
+    n = 200_000
+    x = np.sort(draw(np.random.default_rng(19), n))[::-1]
+    spacings = np.arange(1, n) * -np.diff(np.log(x))
+    ends = np.array([1000, 4000, 16_000, 64_000])
+    means = np.add.reduceat(spacings, ends)[:-1] / np.diff(ends)
+    inside = [np.exp(bias(np.linspace(a, b, 200) / n)).mean() for a, b in itertools.pairwise(ends)]
+    # A mean of 3000 exponentials errs by 0.018: 5 standard errors, and 0.01 of the grid.
+    np.testing.assert_allclose(means * alpha, inside, rtol=0.1)
 
 
 def test_bias_of_a_mixture_is_that_of_two_exponentials():

@@ -22,19 +22,19 @@ Counts = NDArray[np.int64]
 # What known biases leave: exponents of its terms, and the prior variance of each relative to the others.
 POWERS = 0.2 * 2.0 ** (np.arange(9) / 2)
 SHARES = POWERS**0.8 / (POWERS**0.8).sum()
-# Its standard deviations at the deepest threshold, alike probable.
-SCALES = np.geomspace(0.03, 1.5, 3)
+# Its standard deviations at the deepest threshold.
+SCALES = np.array([0.1, 0.4, 1.5])
 # Deepest threshold, as a share of the sample; ratio of consecutive ones; least spacings in a bin, a model.
 DEEPEST = 0.5
 RATIO = 2**-0.5
 LEAST_BIN, LEAST_DEPTH = 8, 60
 # Probability with which a true model is refused, and the shift between two, in deviations, that refuses.
 MISFIT = 0.1
-AGREEMENT = 1.0
+AGREEMENT = 0.7
 # Posterior deviations times this: they are for a law drawn from the prior, and too long for most.
-SHRINK = 0.95
+SHRINK = 0.9
 # In a series spacings of different ranks err together, of which the posterior knows nothing.
-SHRINK_DEPENDENT = 1.4
+SHRINK_DEPENDENT = 1.1
 # Dependence multiplies variances; by steps of this ratio, so that models can be kept.
 STEP = 2**0.25
 # Level of the test for light tails, the share of the sample it looks at, and the least number.
@@ -71,10 +71,13 @@ def models(ends: Array, masses: Array, n: int, inflation: float) -> kernels.Desi
         n_bins = np.array([masses.size])
     middle = np.minimum((ends[:-1] + ends[1:] + 1 / n) / 2, ends[1:])
     known, shares = biases.known(tuple(middle))
+    with np.errstate(divide="ignore"):  # some have no share
+        log_shares = np.log(shares)
     depths, width = n_bins.size, masses.size
     rotation, ones = np.zeros((depths, width, width)), np.zeros((depths, width))
     shapes, shrinkage = np.zeros((depths, width, len(known))), np.zeros((depths, SCALES.size, width))
     variance, log_weight = np.empty((2, depths, SCALES.size))
+    shape_means, shape_squares = np.empty((2, depths, SCALES.size, len(known)))
     root = np.sqrt(special.polygamma(1, effective))
     for d, m in enumerate(n_bins):
         terms = (middle[:m, np.newaxis] / ends[m]) ** POWERS * np.sqrt(SHARES)
@@ -88,6 +91,9 @@ def models(ends: Array, masses: Array, n: int, inflation: float) -> kernels.Desi
         shrinkage[d, :, :m] = shrunk
         variance[d] = 1 / (shrunk * ones[d, :m] ** 2).sum(axis=1)
         log_weight[d] = 0.5 * (np.log(shrunk).sum(axis=1) + np.log(variance[d]))
+        shape_means[d] = variance[d, :, np.newaxis] * ((shrunk * ones[d, :m]) @ shapes[d, :m])
+        rest = shapes[d, :m] - ones[d, :m, np.newaxis] * shape_means[d][:, np.newaxis]
+        shape_squares[d] = (shrunk[:, :, np.newaxis] * rest**2).sum(axis=1)
     critical = special.chdtri(np.maximum(n_bins - 1, 1), MISFIT)
     offsets = special.digamma(effective) - np.log(effective)
     return kernels.Designs(
@@ -97,10 +103,12 @@ def models(ends: Array, masses: Array, n: int, inflation: float) -> kernels.Desi
         rotation,
         ones,
         shapes,
-        np.log(shares),
+        log_shares,
         shrinkage,
         variance,
         log_weight,
+        shape_means,
+        shape_squares,
         critical,
     )
 

@@ -111,8 +111,7 @@ def radius(operator: Operator, size: int) -> float:
 def fixed_point(operator: Operator, added: Array, self_adjoint: bool = False) -> Array:
     """The x with x = operator(x) + added.
 
-    Conjugate gradients, which keep three vectors, where the operator is self-adjoint and contracts; else
-    GMRES.
+    Conjugate gradients where a contracting operator is self-adjoint, which keep three vectors; else GMRES.
     """
     if not added.any():
         return added
