@@ -75,7 +75,7 @@ def warm_up(schedule: Schedule, *, n_steps: int) -> Schedule:
     >>> slow(np.arange(4)).round(3).tolist()
     [0.333, 0.667, 1.0, 0.707]
     """
-    check.is_callable("schedule", schedule)
+    check.takes("schedule", schedule, "schedule(k)")
     n_steps = check.positive_integer("n_steps", n_steps)
 
     def warmed(k: NDArray[np.int64]) -> NDArray[Any]:

@@ -269,7 +269,7 @@ def multinomial(n_classes: int, ridge: float = 0.0) -> Loss:
     >>> dsf.losses.multinomial(10, ridge=0.1).outputs
     10
     """
-    n_classes = check.integer("n_classes", n_classes, 2)
+    n_classes = check.integer("n_classes", n_classes, 2, 2**20)
     ridge = check.non_negative_number("ridge", ridge)
     value, gradient, hessian = compiled.multinomial(n_classes, ridge)
     return Loss(

@@ -64,9 +64,7 @@ def find_extremes(diagonal: Reals, coupling: Reals, size: int, singular: bool, e
 @kernel(parallel=True)
 def count_smaller(
     key: Words,
-    n_nodes: int,
-    dim: int,
-    batch_size: int,
+    sizes: Integers,
     power: float,
     step_sizes: Reals,
     frobenius: bool,
@@ -76,7 +74,9 @@ def count_smaller(
     """out[draw, k] = 1 where λ* < 1/η_k: λ* the eigenvalue of H/b farthest from 1/η_k at the worst node.
 
     The worst node has the largest ‖I − η H/b‖, in the spectral or the Frobenius norm; s² is ``power``.
+    ``sizes`` are nodes, dimension, batch size and the number of the first draw.
     """
+    n_nodes, dim, batch_size, first_draw = sizes[0], sizes[1], sizes[2], sizes[3]
     size = min(batch_size, dim)
     count = chi_parameters.shape[1]
     singular = batch_size < dim
@@ -89,9 +89,8 @@ def count_smaller(
         traces = np.zeros((n_nodes, 2))
         for node in range(n_nodes):
             first = np.uint64(node * count)
-            fill_chi_square(
-                key, CHI_SQUARE, zero, first, np.uint64(draw), zero, chi_parameters, 0, count, squares
-            )
+            number = np.uint64(first_draw + draw)
+            fill_chi_square(key, CHI_SQUARE, zero, first, number, zero, chi_parameters, 0, count, squares)
             fill_tridiagonal(squares, size, diagonals[node], couplings[node])
             for k in range(size):
                 value = diagonals[node, k] * unit

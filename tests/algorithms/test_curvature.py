@@ -55,6 +55,20 @@ def test_curvature_is_seen_through_random_signs() -> None:
     assert abs(signs[:, 0].mean()) < 6 / np.sqrt(400)
 
 
+@pytest.mark.parametrize("order", [a.sgd(), a.adapt_then_combine()], ids=["combine first", "adapt first"])
+def test_curvature_is_seen_however_far_out_nodes_are(order: a.Algorithm) -> None:
+    # A difference of gradients a fixed length apart would be lost in the last digits of such iterates.
+    problem, W = dsf.GaussianRegression(dim=3, noise_std=0.0), [[0.75, 0.25], [0.25, 0.75]]
+    start = np.random.default_rng(0).standard_normal((2, 3))
+    options: dict[str, Any] = {"step_size": ETA, "batch_size": 2, "n_steps": 30, "n_runs": 3, "rng": 1}
+    algorithm = a.chain(a.adahessian(), order)
+    near, far = (
+        dsf.simulate(problem, W, algorithm=algorithm, initial=size * start, **options).final / size
+        for size in (1e3, 1e12)
+    )
+    np.testing.assert_allclose(far, near, rtol=1e-8)
+
+
 def test_steps_grow_with_the_iterate_or_stay_bounded_as_declared() -> None:
     ends = [ended(a.adahessian(), FULL, initial=size) for size in (1e3, 2e3, 3e3)]
     np.testing.assert_allclose(ends[2] - ends[1], ends[1] - ends[0], rtol=1e-6)

@@ -560,6 +560,8 @@ FOUND = [
     ("laws", "gaussian", [], {"std": 1e300}),
     ("losses", "ridge", [], {"ridge": [1.0]}),
     ("schedules", "warm_up", [], {"schedule": [1.0], "n_steps": 2}),
+    ("schedules", "warm_up", [], {"schedule": lambda: None, "n_steps": 2}),
+    ("losses", "multinomial", [], {"n_classes": 2**31}),
     ("walltime", "Clock", [], {"ends": 1.0}),
     ("walltime", "read_times", [], {"path": "."}),
     ("walltime", "multiplexed_coding", [], {"fixed": 1e300, "tolerance": 1e300} | BURSTS),

@@ -88,3 +88,10 @@ def test_a_map_of_rows_and_of_changing_networks_is_that_of_their_second_moments(
     apart = theory.second_moment_growth(ROWS, np.eye(3), step_size=0.1, batch_size=1, algorithm=heavy)
     assert picture.log_growth_disconnected[0] == np.log(apart)
     assert np.isnan(picture.norm_bound).all()
+
+
+def test_draws_of_the_norm_bound_do_not_depend_on_the_pieces_that_hear_an_interrupt(monkeypatch) -> None:
+    asked = {"dim": 4, "batch_size": 3, "rng": 0, "n_draws": 300}
+    whole = theory.norm_bound([3, 50], [0.1, 0.5], **asked)
+    monkeypatch.setattr("desgd_fast.theory.descents.comparison._CALL_UNKNOWNS", 200)
+    np.testing.assert_array_equal(theory.norm_bound([3, 50], [0.1, 0.5], **asked), whole)

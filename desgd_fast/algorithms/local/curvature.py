@@ -13,7 +13,7 @@ from desgd_fast.algorithms.algorithm import Algorithm, Part
 from desgd_fast.common import check
 from desgd_fast.kernels.jit.compile import Matrix, Reals, inlined
 
-# δ: far enough for the difference to keep half of the digits.
+# δ over the largest coordinate, or over 1: far enough for the difference to keep half of the digits.
 _LENGTH = 1e-3
 
 # Vectors of memory: the gradient at the iterate, the mean of gradients, that of curvatures, and in the first
@@ -35,17 +35,27 @@ def is_due(memory: Matrix, every: float) -> bool:
 
 
 @inlined
-def _look_aside(place: Reals, iterate: Reals, memory: Matrix, uniforms: Reals, parameters: Reals) -> None:
-    # The first parameter is how often curvature is looked at.
-    if is_due(memory, parameters[0]):
-        for t in range(uniforms.size):
-            place[t] = iterate[t] + _LENGTH * random_sign(uniforms[t])
+def length_aside(iterate: Reals, size: int) -> float:
+    """δ; it grows with the iterate, in whose last digits it would be lost."""
+    largest = 1.0
+    for t in range(size):
+        largest = max(largest, abs(iterate[t]))
+    return _LENGTH * largest
 
 
 @inlined
-def diagonal(gradient: float, aside: float, uniform: float) -> float:
+def _look_aside(place: Reals, iterate: Reals, memory: Matrix, uniforms: Reals, parameters: Reals) -> None:
+    # The first parameter is how often curvature is looked at.
+    if is_due(memory, parameters[0]):
+        length = length_aside(iterate, uniforms.size)
+        for t in range(uniforms.size):
+            place[t] = iterate[t] + length * random_sign(uniforms[t])
+
+
+@inlined
+def diagonal(gradient: float, aside: float, uniform: float, length: float) -> float:
     """A coordinate of z ⊙ Hz."""
-    return random_sign(uniform) * (aside - gradient) / _LENGTH
+    return random_sign(uniform) * (aside - gradient) / length
 
 
 @inlined
@@ -54,10 +64,10 @@ def _adahessian(
 ) -> None:
     decay, of_squares, power, epsilon = parameters[1], parameters[2], parameters[3], parameters[4]
     memory[_COUNT, 0] += 1
-    count = memory[_COUNT, 0]
+    count, length = memory[_COUNT, 0], length_aside(iterate, direction.size)
     for t in range(direction.size):
         gradient = memory[_GRADIENT, t]
-        curvature = diagonal(gradient, direction[t], uniforms[t])
+        curvature = diagonal(gradient, direction[t], uniforms[t], length)
         mean = decay * memory[_MEAN, t] + (1 - decay) * gradient
         square = of_squares * memory[_CURVATURE, t] + (1 - of_squares) * curvature * curvature
         memory[_MEAN, t], memory[_CURVATURE, t] = mean, square
@@ -103,12 +113,12 @@ def _sophia(
     direction: Reals, iterate: Reals, memory: Matrix, normals: Reals, uniforms: Reals, parameters: Reals
 ) -> None:
     decay, of_curvatures, scale, epsilon = parameters[1], parameters[2], parameters[3], parameters[4]
-    seen = is_due(memory, parameters[0])
+    seen, length = is_due(memory, parameters[0]), length_aside(iterate, direction.size)
     memory[_COUNT, 0] += 1
     for t in range(direction.size):
         gradient = memory[_GRADIENT, t]
         if seen:
-            curvature = diagonal(gradient, direction[t], uniforms[t])
+            curvature = diagonal(gradient, direction[t], uniforms[t], length)
             memory[_CURVATURE, t] = of_curvatures * memory[_CURVATURE, t] + (1 - of_curvatures) * curvature
         mean = decay * memory[_MEAN, t] + (1 - decay) * gradient
         memory[_MEAN, t] = mean

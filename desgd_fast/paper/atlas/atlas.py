@@ -75,6 +75,8 @@ def frontiers_of(system: System, *, effort: Effort, rng: Any) -> dict[str, float
     """
     if system.algorithm.degree == "bounded":
         return {"infinite_variance": math.inf, "divergence": math.inf}
+    if system.events > 1:
+        return {"infinite_variance": math.nan, "divergence": math.nan}
     common: dict[str, Any] = {"batch_size": 1, "algorithm": system.algorithm}
 
     def at(where: str, **options: Any) -> float:
@@ -115,6 +117,8 @@ def alpha_at(system: System, step_size: float, *, effort: Effort, rng: Any) -> d
     nothing = {"alpha": math.nan, "stderr": math.nan, "lower_bound": False, "stationary": True}
     if system.algorithm.degree == "bounded":
         return nothing | {"alpha": math.inf}
+    if system.events > 1:
+        return nothing
     common: dict[str, Any] = {
         "step_size": step_size,
         "batch_size": 1,
@@ -140,7 +144,7 @@ def hill_at(system: System, step_size: float, *, effort: Effort, rng: Any) -> di
             batch_size=1,
             algorithm=system.algorithm,
             n_runs=effort.n_runs,
-            n_steps=effort.n_steps,
+            n_steps=effort.n_steps * system.events,
             initial=PROBLEM.optimum,
             keep="norms",
             rng=rng,

@@ -13,6 +13,7 @@ from desgd_fast.algorithms import Algorithm
 from desgd_fast.common import check
 from desgd_fast.common import rng as common_rng
 from desgd_fast.common import threads as common_threads
+from desgd_fast.common.pieces import pieces
 from desgd_fast.kernels.draw import random
 from desgd_fast.kernels.growth import regime
 from desgd_fast.mixing import checks as mixing_checks
@@ -25,6 +26,8 @@ Array = NDArray[np.float64]
 
 # Standard errors by which two tail indices must differ to be called different.
 _SIGNIFICANT = 3.0
+# Singular values in one call of a kernel: about half a second.
+_CALL_UNKNOWNS = 1 << 20
 
 
 def compare(
@@ -259,7 +262,9 @@ def norm_bound(
     counts = np.empty((draws, steps.size), dtype=np.int64)
     with common_threads.limited_to(threads):
         for row, size in enumerate(sizes):
-            regime.count_smaller(key, int(size), d, b, power, steps, frobenius, chi, counts)
+            for first, stop in pieces(draws, int(size) * m, _CALL_UNKNOWNS):
+                shape = np.array([size, d, b, first])
+                regime.count_smaller(key, shape, power, steps, frobenius, chi, counts[first:stop])
             result[row] = 1 - 2 * counts.mean(axis=0)
     return result
 
