@@ -282,7 +282,6 @@ def tail_index(
     price is an interval seven times the classical one at 10⁴ values: to be short there is to miss log-gamma
     laws and mixtures, which look the same.
 
-
     Examples
     --------
     >>> import numpy as np
