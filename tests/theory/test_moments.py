@@ -1,5 +1,6 @@
 """Exact second moments of algorithms, networks and data sets: published figures and refusals."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import networkx as nx
@@ -199,3 +200,21 @@ def test_a_population_under_push_sum_grows_as_second_moments_do():
     exact = theory.second_moment_growth(problem, push, **asked)
     found = theory.moment_growth(problem, push, 2.0, rtol=0.02, rng=0, **asked)
     assert found.value == pytest.approx(np.log(exact), abs=5 * found.stderr + found.bias)
+
+
+@pytest.mark.parametrize(
+    "algorithm", [algorithms.fedavg(3), algorithms.fedbuff([0.5, 0.5])], ids=["FedAvg", "FedBuff"]
+)
+def test_one_choice_of_clients_stands_for_all_where_they_are_alike(algorithm):
+    problem, server = dsf.GaussianRegression(dim=2), dsf.mixing.server(5, 2)
+    every = replace(server, exchangeable=False)
+    options = {"step_size": 0.1, "batch_size": 2, "algorithm": algorithm}
+    growths = [theory.second_moment_growth(problem, W, **options) for W in (server, every)]
+    assert growths[0] == pytest.approx(growths[1], rel=1e-10)
+    one, all_of_them = (theory.stationary_covariance(problem, W, **options) for W in (server, every))
+    np.testing.assert_allclose(one, all_of_them, rtol=1e-9)
+    # Of those that are not, too many choices are refused at once.
+    large = dsf.mixing.server(30, 15)
+    assert theory.second_moment_growth(problem, large, **options) < 1
+    with pytest.raises(ValueError, match="W has more than 4096 outcomes"):
+        theory.second_moment_growth(problem, large, **options | {"batch_size": [1] * 29 + [2]})

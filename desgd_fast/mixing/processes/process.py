@@ -4,7 +4,7 @@ A process has a matrix in compressed rows, ``base``, whose pattern holds every w
 short compiled function that fills in the weights of one round of a run.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,6 +62,8 @@ class MixingProcess:
         and the uniforms that bring it about; rounds from 1 on have one law, given the memory. Exact second
         moments follow the memory through them where there is no ``quadratic``, or where a participation
         reads the memory.
+    exchangeable : bool
+        Whether all nodes may change places in it, as the clients of a server.
     walk : (n_nodes, n_nodes) sparse array or None
         Transitions P, where one model walks from node to node as a Markov chain, whose law is ``mean``.
     event_rate : float or None
@@ -89,9 +91,10 @@ class MixingProcess:
     quadratic: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = field(default=None, repr=False)
     square: Callable[[], sparse.csr_array] | None = field(default=None, repr=False)
     turns: tuple[sparse.csr_array, ...] = field(default=(), repr=False)
-    outcomes: Callable[[int, NDArray[np.float64]], Sequence[tuple[float, Any]]] | None = field(
+    outcomes: Callable[[int, NDArray[np.float64]], Iterable[tuple[float, Any]]] | None = field(
         default=None, repr=False
     )
+    exchangeable: bool = False
     walk: sparse.csr_array | None = field(default=None, repr=False)
     event_rate: float | None = None
 

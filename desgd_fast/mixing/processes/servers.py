@@ -1,6 +1,7 @@
 """A server that averages clients and sends all of them the same."""
 
 import math
+from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
@@ -74,11 +75,12 @@ def server(n_nodes: int, n_sampled: int | None = None) -> MixingProcess:
     def quadratic(Q: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.full_like(Q, both * Q.sum() + (one - both) * np.trace(Q))
 
-    def outcomes(meeting: int, memory: NDArray[np.float64]) -> list[tuple[float, list[float]]]:
+    def outcomes(meeting: int, memory: NDArray[np.float64]) -> Iterator[tuple[float, list[float]]]:
         choices = [range(n_nodes - sampled + i + 1) for i in range(sampled)]
         chance = 1 / math.prod(map(len, choices))
         drawn = (zip(clients, choices, strict=True) for clients in product(*choices))
-        return [(chance, [1 - (client + 0.5) / len(among) for client, among in pairs]) for pairs in drawn]
+        for pairs in drawn:  # there may be too many to list
+            yield chance, [1 - (client + 0.5) / len(among) for client, among in pairs]
 
     row = one_row(np.full(n_nodes, 1.0 / n_nodes))
     if sampled == n_nodes:
@@ -97,4 +99,5 @@ def server(n_nodes: int, n_sampled: int | None = None) -> MixingProcess:
         name=f"server({n_nodes}, {sampled})",
         quadratic=quadratic,
         outcomes=outcomes,
+        exchangeable=True,
     )

@@ -44,6 +44,10 @@ class Gradients(Protocol):
     def independent_coordinates(self) -> bool:
         """Whether a group's second moments are those of its coordinates, one by one."""
 
+    @property
+    def alike(self) -> bool:
+        """Whether all nodes draw from one law."""
+
     def variance(self, weight: float, mean: Array, raw: Array) -> Array:
         """E[(g − E[g | e])(g − E[g | e])ᵀ; Z] where e has these moments, all (groups, nodes, size, size)."""
 
@@ -96,6 +100,10 @@ class GaussianGradients:
     def drift(self) -> Array:
         return np.zeros((self.eigenvalues.size, 1, 1))
 
+    @property
+    def alike(self) -> bool:
+        return all(np.ptp(own) == 0 for own in (self.power, self.noise, self.batch_size))
+
     def variance(self, weight: float, mean: Array, raw: Array) -> Array:
         values, counts = self.eigenvalues[:, None], self.multiplicities[:, None]
         square = raw[..., 0, 0]
@@ -145,6 +153,7 @@ class RowGradients:
 
     multiplicities = np.ones(1)
     independent_coordinates = False
+    alike = False
 
     @property
     def size(self) -> int:
@@ -228,6 +237,10 @@ class StreamGradients:
     @property
     def drift(self) -> Array:
         return self.ridge * self.optimum[:, None]
+
+    @property
+    def alike(self) -> bool:
+        return bool(np.ptp(self.batch_size) == 0)
 
     def variance(self, weight: float, mean: Array, raw: Array) -> Array:
         return np.asarray((self.spread * raw + weight * self.added) / self.batch_size[:, None, None])

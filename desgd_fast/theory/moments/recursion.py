@@ -64,7 +64,7 @@ class Recursion:
     def at_step_size(self, step_size: float) -> "Recursion":
         """The same with one common step size."""
         other = replace(self, step_sizes=np.array([step_size]))
-        for name in ("_rows", "_chain", "_directions", "_sendings", "_conserved"):
+        for name in ("_rows", "_alike", "_chain", "_directions", "_sendings", "_conserved"):
             other.__dict__[name] = getattr(self, name)
         return other
 
@@ -80,10 +80,29 @@ class Recursion:
     def _chain(self) -> rounds.Chain:
         participation = self.algorithm.participation
         period = rounds.period(self.process, 1 if participation is None else participation.period)
-        # One matrix that is met twice in a step cannot be averaged over, nor can what a participation reads.
+        return rounds.chain(self.process, period, outcomes=self._outcomes, alike=self._alike)
+
+    @property
+    def _outcomes(self) -> bool:
+        """Whether every matrix counts: met twice in a step, or read by a participation."""
+        participation = self.algorithm.participation
         twice = self.algorithm.adapt_first and bool(self._rows.mixed)
         reads = participation is not None and parts.reads_links(participation, self.process)
-        return rounds.chain(self.process, period, outcomes=twice or reads or self._own_iterate)
+        return twice or reads or self._own_iterate
+
+    @cached_property
+    def _alike(self) -> bool:
+        """Whether one matrix stands for all: nodes may change places, and moments do not tell them apart."""
+        algorithm = self.algorithm
+        listed = (*algorithm.local, algorithm.participation)
+        return (
+            self._outcomes
+            and self.process.exchangeable
+            and self.gradients.alike
+            and bool(np.ptp(self.step_sizes) == 0)
+            and not isinstance(algorithm.local_steps, tuple)
+            and not any(part.per_node for part in listed if part is not None)
+        )
 
     @cached_property
     def _directions(self) -> list[tuple[float, list[parts.Direction]]]:
@@ -197,6 +216,7 @@ class Recursion:
             for z, moments in now.items():
                 for one in self._chain.rounds[z]:
                     after = self._round(turn, one, moments).times(one.probability)
+                    after = after.without_names() if self._alike else after
                     there = following.get(one.following)
                     following[one.following] = after if there is None else there + after
             now = following

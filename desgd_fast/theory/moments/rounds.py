@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -68,10 +69,11 @@ def period(process: MixingProcess, rounds: int) -> int:
     return math.lcm(max(len(process.turns), 1), rounds)
 
 
-def chain(process: MixingProcess, period: int, *, outcomes: bool) -> Chain:
+def chain(process: MixingProcess, period: int, *, outcomes: bool, alike: bool = False) -> Chain:
     """All situations that a process gets into from its first, followed through turns of ``period`` rounds.
 
-    With ``outcomes`` every matrix is followed; else they may be averaged over.
+    With ``outcomes`` every matrix is followed; else they may be averaged over. With ``alike`` one of them
+    stands for all, which differ in the numbering of the nodes.
     """
     averaged = process.quadratic is not None and not outcomes
     if not (averaged or process.turns or process.function is None):
@@ -85,7 +87,7 @@ def chain(process: MixingProcess, period: int, *, outcomes: bool) -> Chain:
     for turn, memory, new in seen:  # grows as it goes
         found: dict[tuple[bytes, bytes], Round] = {}
         meeting = turn if new or first.size == 0 else turn + period
-        for probability, weights, after in _listed(process, meeting, memory, averaged):
+        for probability, weights, after in _listed(process, meeting, memory, averaged, alike):
             kept = after if process.remembers else first
             situation = ((turn + 1) % period, kept.tobytes(), False)
             if situation not in number:
@@ -105,7 +107,7 @@ def chain(process: MixingProcess, period: int, *, outcomes: bool) -> Chain:
 
 
 def _listed(
-    process: MixingProcess, meeting: int, memory: Array, averaged: bool
+    process: MixingProcess, meeting: int, memory: Array, averaged: bool, alike: bool
 ) -> Iterator[tuple[float, Any, Array]]:
     """Probabilities, matrices and memory of all outcomes of a round."""
     base = process.base
@@ -113,7 +115,11 @@ def _listed(
         yield 1.0, _square(process, process.mean), memory
         return
     function = compiled(process.function)
-    listed = [(1.0, [])] if process.outcomes is None else process.outcomes(meeting, memory)
+    listed: Any = [(1.0, [])]
+    if alike:
+        listed = [(1.0, np.full(process.n_uniforms, 0.5))]
+    elif process.outcomes is not None:
+        listed = list(islice(process.outcomes(meeting, memory), _MOST_SITUATIONS + 1))
     checks.few("W", "outcomes", len(listed), _MOST_SITUATIONS)
     for probability, uniforms in listed:
         weights, kept = np.zeros(base.data.size), memory.copy()

@@ -43,6 +43,18 @@ class Moments:
         raw = None if self.raw is None else probability * self.raw
         return Moments(probability * self.weight, probability * self.mean, raw)
 
+    def without_names(self) -> "Moments":
+        """The mean over all numberings of the nodes."""
+        n_nodes = self.mean.shape[1]
+        mean = np.broadcast_to(self.mean.mean(axis=1, keepdims=True), self.mean.shape).copy()
+        if self.raw is None:
+            return Moments(self.weight, mean, None)
+        own = _own_blocks(self.raw).sum(axis=1)
+        between = (self.raw.sum(axis=(1, 3)) - own) / max(n_nodes * (n_nodes - 1), 1)
+        raw = np.broadcast_to(between[:, None, :, None], self.raw.shape).copy()
+        _own_blocks(raw)[...] = own[:, None] / n_nodes
+        return Moments(self.weight, mean, raw)
+
 
 def _outer(left: Array, right: Array) -> Array:
     return np.asarray(left[..., :, None] * right[..., None, :])
