@@ -79,6 +79,8 @@ def warm_up(schedule: Schedule, *, n_steps: int) -> Schedule:
     n_steps = check.positive_integer("n_steps", n_steps)
 
     def warmed(k: NDArray[np.int64]) -> NDArray[Any]:
-        return schedule(np.maximum(k - n_steps, 0)) * np.minimum((k + 1) / (n_steps + 1), 1.0)
+        sizes = check.real_array("schedule(k)", schedule(np.maximum(k - n_steps, 0)), finite=False)
+        rising = np.asarray(np.minimum((k + 1) / (n_steps + 1), 1.0))
+        return sizes * rising.reshape(*rising.shape, *[1] * (sizes.ndim - rising.ndim))
 
     return warmed

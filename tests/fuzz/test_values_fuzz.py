@@ -582,6 +582,11 @@ def test_what_was_found_stays_mended(module, name, positional, chosen):
     tried(module, name, positional, chosen)
 
 
+def test_schedules_of_every_node_are_warmed_up():
+    each = schedules.warm_up(lambda k: np.ones((k.size, 2)), n_steps=1)
+    assert each(np.arange(3)).tolist() == [[0.5, 0.5], [1.0, 1.0], [1.0, 1.0]]
+
+
 def test_every_public_function_is_tried():
     for module in ("algorithms", "mixing", "losses", "laws", "schedules", "walltime"):
         home, table = MODULES[module]
