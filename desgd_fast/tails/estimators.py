@@ -273,7 +273,7 @@ def tail_index(
     No interval can be short and keep its level for every tail (Sasaki & Wang 2022): this one is short where
     the bias is like a known law's, and longer where it is only a smooth sum of powers of size about 1.5 or
     less. It falls short where the sample shows nothing of the tail: for sums of five heavy values or more,
-    above all positive ones (five Fréchet(2.5): it holds alpha in 0.48 of samples of 10⁴; six inverse
+    above all positive ones (five Fréchet(2.5): it holds alpha in half of samples of 10³ and 10⁴; six inverse
     gamma(2): in 0.85; eight Student-t(3): in 0.79), and where the heaviest part is a minority of a hundredth
     or a tenth (a normal law whose largest hundredth is Pareto(1.5): in 0.73 of samples of 10³; one value in
     ten Student-t(2), the others Student-t(6): in 0.81 of samples of 10⁴). docs/calibration.md has its
