@@ -34,6 +34,8 @@ MANY, SLOW = 1_000, 1_000
 STRETCHED = (0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2)
 # Steps of a series before it counts as stationary.
 BURN_IN = 500
+# Laws of the first group that other methods and peers are asked about.
+N_OTHERS = 24
 # Values drawn at a time.
 CHUNK = 10_000_000
 
@@ -397,12 +399,14 @@ def table(
 ) -> Iterator[str]:
     """Markdown tables: coverage and median width/alpha, law by law, of so many samples of each size."""
     yield f"## {title}"
-    columns = {}
+    columns: dict[int, list[Cell]] = {}
     for n, replications in sizes.items():
         yield from ("", f"### n = {n:,}, {replications} samples", "")
         found = yield from _rows(laws, n, replications, seed, compared)
-        columns[n] = found[compared[0].name]
-    yield from _stretched(columns)
+        if "tail_index" in found:
+            columns[n] = found["tail_index"]
+    if columns:
+        yield from _stretched(columns)
 
 
 def _stretched(columns: dict[int, list[Cell]]) -> Iterator[str]:
@@ -634,6 +638,8 @@ def main() -> None:
     )
     shown = ("tail_index", "hill", "hill, classical", "bias_reduced_hill", "moment", "pickands")
     own = [method for method in methods() if method.name in shown]
+    others = [method for method in methods() if method.name not in shown]
+    first = dict(list(sizes.items())[:1])
     lines = itertools.chain(
         [
             "# How often the intervals hold the truth",
@@ -652,8 +658,9 @@ def main() -> None:
             "",
         ],
         table("Laws that the constants of tail_index were chosen on", chosen_on(), sizes, options.seed, own),
-        table("Laws that nothing was chosen on", judged_on(), sizes, options.seed + 1000, methods()),
+        table("Laws that nothing was chosen on", judged_on(), sizes, options.seed + 1000, own),
         [JUDGED],
+        table("Other methods, and peers", chosen_on()[:N_OTHERS], first, options.seed, others),
         series(min(options.replications[0], 200), options.seed),
         light(min(options.replications[0], 500), options.seed),
         [FRONTIER],
