@@ -81,6 +81,6 @@ def warm_up(schedule: Schedule, *, n_steps: int) -> Schedule:
     def warmed(k: NDArray[np.int64]) -> NDArray[Any]:
         sizes = check.real_array("schedule(k)", schedule(np.maximum(k - n_steps, 0)), finite=False)
         rising = np.asarray(np.minimum((k + 1) / (n_steps + 1), 1.0))
-        return sizes * rising.reshape(*rising.shape, *[1] * (sizes.ndim - rising.ndim))
+        return np.asarray(sizes * rising.reshape(*rising.shape, *[1] * (sizes.ndim - rising.ndim)))
 
     return warmed
