@@ -11,6 +11,7 @@ from desgd_fast import (
     GaussianRegression,
     algorithms,
     losses,
+    mixing,
     mixing_matrix,
     plots,
     simulate,
@@ -188,3 +189,17 @@ def test_excursions_on_rows_are_as_likely_as_simulated():
     seen = (runs.norms(stacked=True)[:, None] > found.thresholds).mean(axis=0)
     # Two comparisons at 5 standard errors: false alarm 1.2e-6.
     assert (np.abs(found.probability - seen) < 5 * np.hypot(found.stderr, np.sqrt(seen / 20_000))).all()
+
+
+@pytest.mark.slow
+def test_excursions_under_a_median_are_as_likely_as_simulated():
+    median = algorithms.chain(algorithms.adapt_then_combine(), algorithms.coordinate_median())
+    problem, server = GaussianRegression(dim=2), mixing.server(4)
+    options = {"step_size": 0.8, "batch_size": 1, "algorithm": median}
+    alpha = theory.tail_index(problem, server, **options, rtol=0.1, rng=0)
+    found = theory.exceedance(problem, server, [1, 3, 10], **options, alpha=alpha, rtol=0.2, rng=1)
+    # A million runs.
+    seen, error = np.array([0.512614, 0.022676, 6.80e-5]), np.array([7.2e-4, 1.5e-4, 8.3e-6])
+    # Three comparisons at 4.5 standard errors of 20 groups: false alarm below 1e-3.
+    assert (np.abs(found.probability - seen) < 4.5 * np.hypot(found.stderr, error)).all()
+    assert found.stderr[2] < 0.2 * found.probability[2]
