@@ -113,6 +113,11 @@ def measure_tail(
     n_diverged = int(np.count_nonzero(runs.diverged))
     if n_diverged:
         return _no_estimate(n_diverged, n_runs, norms.shape[1:], level, "tail index" if k is None else "Hill")
+    if not (norms > 0).any():
+        raise ValueError(
+            "problem must move iterates away from its optimum, but all runs ended there: give it noise, or "
+            "another initial"
+        )
     axis = None if stacked else 0
     if k is None:
         found = tails.tail_index(norms, axis=axis, level=level, threads=threads)

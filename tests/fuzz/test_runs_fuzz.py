@@ -360,7 +360,7 @@ def test_every_call_gives_a_result_or_names_the_argument(module):
     )
 
     @given(one)
-    @settings(max_examples=4 * EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
     def check(chosen):
         tried(module, chosen[0], *chosen[1])
 

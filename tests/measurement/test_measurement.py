@@ -79,3 +79,9 @@ def test_theory_that_refuses_says_why() -> None:
         data, np.eye(2), compare_with_theory=True, step_size=0.1, batch_size=1, n_steps=5, n_runs=200, rng=1
     )
     assert "computed" in measured.warnings[0]
+
+
+def test_runs_that_stay_at_the_optimum_have_no_tail_to_measure():
+    still = dsf.GaussianRegression(dim=2, noise_std=0.0)
+    with pytest.raises(ValueError, match="problem must move iterates away from its optimum"):
+        dsf.measure_tail(still, [[1.0]], step_size=0.01, batch_size=1, n_steps=1, n_runs=40)
