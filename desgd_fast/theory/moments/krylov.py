@@ -108,8 +108,10 @@ def radius(operator: Operator, size: int) -> float:
     return float(np.abs(values).max())
 
 
-def fixed_point(operator: Operator, added: Array, self_adjoint: bool = False) -> Array:
-    """The x with x = operator(x) + added.
+def fixed_point(
+    operator: Operator, added: Array, *, self_adjoint: bool = False, sizes: Operator = np.abs
+) -> Array:
+    """The x with x = operator(x) + added, each entry to eleven digits of what ``sizes(x)`` says counts there.
 
     Conjugate gradients where a contracting operator is self-adjoint, which keep three vectors; else GMRES.
     """
@@ -129,7 +131,7 @@ def fixed_point(operator: Operator, added: Array, self_adjoint: bool = False) ->
                 wrapped, rest, rtol=1e-13, atol=0.0, restart=restart, maxiter=_MOST_RESTARTS
             )
         x += more
-        if (np.abs(more) <= 1e-11 * np.abs(x)).all():
+        if (np.abs(more) <= 1e-11 * sizes(x)).all():
             break
         rest = added - (x - operator(x))
     return x

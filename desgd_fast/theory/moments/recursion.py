@@ -300,11 +300,18 @@ class Recursion:
         noise = self._after(weights, mean, nothing)[1]
         assert noise is not None
         added = self._conserved.removed_twice(noise).ravel()
-        flat = fixed_point(self._step, added, self._self_adjoint())
+        flat = fixed_point(self._step, added, self_adjoint=self._self_adjoint(), sizes=self._sizes)
         size, n = self.gradients.size, self._rows.n
         raw = flat.reshape(*self._shape[:3], n, size, self._shape[2], n, size)[:, :, :, 0, :, :, 0]
         result = np.einsum("zpicjc->ij", raw)
         return np.asarray((result + result.T) / 2)
+
+    def _sizes(self, flat: Array) -> Array:
+        """√(E S_i² · E S_j²) for second moments E S_i S_j, which may be far smaller."""
+        _, _, n_nodes, size = self._shape
+        raw = flat.reshape(-1, n_nodes * size, n_nodes * size)
+        roots = np.sqrt(np.abs(np.einsum("pii->pi", raw)))
+        return np.asarray((roots[:, :, None] * roots[:, None, :]).ravel())
 
     def _stationary_weights(self) -> Array:
         """How often each situation begins a turn, in the long run from the first."""
