@@ -12,6 +12,9 @@ from scipy import optimize
 import desgd_fast as dsf
 from desgd_fast import algorithms, mixing, theory
 from desgd_fast.common.warnings import LightTailWarning, NotStationaryWarning, PrecisionWarning
+from desgd_fast.theory.growth.particles import Particles
+from desgd_fast.theory.growth.roots import Walk
+from desgd_fast.theory.question import Distant, question
 
 RING = dsf.mixing_matrix(nx.cycle_graph(8))
 ATC = algorithms.adapt_then_combine()
@@ -106,6 +109,22 @@ def test_a_population_too_small_for_the_row_that_makes_the_tail_says_so() -> Non
         seen = theory.tail_index(problem, RING, rng=1, **options)
     assert seen.lower_bound
     assert seen.alpha == 0.0
+
+
+def test_a_population_begins_where_a_round_begins() -> None:
+    # Halfway through one no client has been called, and the server would be left with nothing.
+    problem, server = dsf.GaussianRegression(dim=2), mixing.server(4, 2)
+    options: Any = {"step_size": 0.4, "batch_size": 1, "algorithm": algorithms.fedavg(3)}
+    asked = question(problem, server, **options, allow_row_stochastic=False, rng=0)
+    assert isinstance(asked, Distant)
+    walk = Walk(Particles(asked.far, asked.experiment, 4096, 1), lambda done, s: None)
+    for s in (0.0, 2.0, 2.0):
+        seen = walk.look(s)
+    while walk.worth_longer(seen, 0.01):
+        seen = walk.look_longer()
+    exact = theory.second_moment_growth(problem, server, **options)
+    assert abs(seen.value - np.log(exact)) < FAR * seen.stderr
+    assert seen.stderr < 0.02
 
 
 def test_a_loss_is_what_is_left_of_it_at_infinity() -> None:

@@ -235,6 +235,8 @@ def _with_error(alpha: float, stderr: float) -> str:
 
 def _cell(point: "xarray.Dataset") -> str:
     alpha, hill = float(point.alpha), float(point.hill)
+    if math.isnan(float(point.n_diverged)):  # the sweep has told why
+        return f"{'failed':>12} {'':>8}"
     if not bool(point.stationary):
         computed = "no law"
     elif math.isnan(alpha) or alpha == 0:  # a bound that says nothing

@@ -30,7 +30,7 @@ from desgd_fast.loop.loop import Loop
 from desgd_fast.theory import checks
 from desgd_fast.theory.growth.population import LONGEST_INTERVAL, SPREAD
 from desgd_fast.theory.moments.conserved import Conserved, conserved
-from desgd_fast.theory.question import epoch
+from desgd_fast.theory.question import cycle, epoch
 
 Array = NDArray[np.float64]
 
@@ -75,6 +75,8 @@ class Particles:
         self._at_rows = isinstance(self.loop.source, Rows)
         # A particle copied halfway through a permutation would go on with another's.
         self._epoch = epoch(self.problem, self.experiment)
+        # Halfway through a round nobody would have been called.
+        self._cycle = cycle(self.problem, self.experiment)
         asked = self.experiment
         # Rounding would keep what is zero in the law alive while all else shrinks.
         self._conserved = conserved(asked.algorithm, asked.process, self.problem.dim)
@@ -87,7 +89,8 @@ class Particles:
         return self._weights.size
 
     def _begin(self, s: float) -> None:
-        """Forget everything; a typical path, s = 0, is long rather than one of many."""
+        """Forget everything, where a cycle begins; a typical path, s = 0, is long rather than one of many."""
+        self.step = -(-self.step // self._cycle) * self._cycle
         count = self.most if s > 0 else min(_PATHS, self.most)
         iterates = np.zeros((count, self.experiment.n_nodes, self.loop.size))
         iterates[..., : self.problem.dim] = self._directions(count, seeded=s > 0 and self._at_rows)
