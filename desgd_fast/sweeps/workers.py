@@ -176,17 +176,19 @@ class Process:
         )
         self._reader = reader
         self._starting: Future[None] = self._pool.submit(_ready)
-        self._last: Future[Any] = self._starting
 
     def submit(self, cells: list[int], seconds: float) -> Answer:
         """Queue a batch."""
-        self._last = self._pool.submit(_compute_in_pool, cells, seconds)
-        return self._last
+        return self._pool.submit(_compute_in_pool, cells, seconds)
 
     @property
     def started(self) -> bool:
         """Whether the process ever got as far as computing."""
         return self._starting.done() and self._starting.exception() is None
+
+    def finish(self) -> None:
+        """Let the process end by itself when all is done, so that it gives back its semaphores."""
+        self._pool.shutdown(wait=True)
 
     def revive(self) -> None:
         """Start another process in place of the dead one."""
@@ -195,10 +197,8 @@ class Process:
 
     def close(self) -> None:
         """End the process, whatever it is doing."""
-        if not self._last.done():  # an idle one ends by itself, and gives back its semaphores
-            self._lifeline.close()
-        self._pool.shutdown(wait=True, cancel_futures=True)
         self._lifeline.close()
+        self._pool.shutdown(wait=True, cancel_futures=True)
         self._reader.close()
 
 
@@ -245,10 +245,12 @@ def slots_for(workers: Any, job: Job) -> Iterator[Sequence[Slot]]:
         with _foreign(workers, shared) as foreign:
             yield [foreign]
         return
-    slots: list[Slot] = []
+    slots: list[Process] = []
     try:
         slots.extend(Process(shared) for _ in range(min(workers, job.n_cells)))
         yield slots
+        for slot in slots:
+            slot.finish()
     finally:
         for slot in slots:
             slot.close()

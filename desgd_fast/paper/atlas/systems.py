@@ -115,6 +115,7 @@ def systems() -> dict[str, System]:
         spectral_gap=mixing.mixing_report(clocks).spectral_gap,
     )
     changing: dict[str, tuple[Any, ...]] = {
+        "DADAO": (clocks, flow, "Nabli & Oyallon, ICML 2023", round(rate)),
         "link failures": (mixing.link_failures(ring, 0.3), a.sgd(), "one link in three is down"),
         "node dropout": (mixing.node_dropout(ring, 0.3), a.sgd(), "one node in three is away"),
         "pairwise gossip": (mixing.pairwise_gossip(graph), a.sgd(), "Boyd et al., IEEE TIT 2006"),
@@ -134,7 +135,6 @@ def systems() -> dict[str, System]:
             a.token_sgd(),
             "Hu et al., ICLR 2024",
         ),
-        "DADAO": (clocks, flow, "Nabli & Oyallon, ICML 2023", round(rate)),
     }
     return (
         {"Dis-SGD": System(alone, a.sgd(), "no node meets another")}

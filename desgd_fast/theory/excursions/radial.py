@@ -34,8 +34,8 @@ _SMALL = 4.0
 _LEVELS = 3
 # Products of points that carry less of both mass and moment than this are left out.
 _NEGLIGIBLE = 1e-9
-# Of numbers that may be multiplied by each other.
-_MOST_LOG = 300.0
+# Logarithms: of how far a grid reaches, and of numbers that may be multiplied by each other.
+_FARTHEST, _MOST_LOG = 100.0, 300.0
 # The fastest decay that the grid is made for.
 _MOST_ALPHA = 8.0
 # Share of steps within the radius, where none is asked for.
@@ -58,7 +58,7 @@ class Law:
 
     @classmethod
     def of(cls, problem: object, experiment: Experiment, alpha: float, last: float) -> "Law | None":
-        """Of an experiment of this kind; None for any other, or where S(last) is no number."""
+        """Of an experiment of this kind; None for any other, or where S(last) is beyond a grid."""
         if not (isinstance(problem, ClosedLaw) and experiment.plain and experiment.n_nodes == 1):
             return None
         eigenvalues, (feature_std, noise_std) = problem.eigenvalues, problem.stds(1)
@@ -67,7 +67,8 @@ class Law:
         unit, batch_size = float(feature_std[0]) * math.sqrt(eigenvalues[0]), int(experiment.batch_sizes[0])
         step_size = float(experiment.step_sizes[0, 0, 0])
         noise, decay = float(noise_std[0]) / unit, min(alpha, _MOST_ALPHA)
-        if not decay * math.log(_BEYOND * max(last / noise, 1.0) if noise else math.inf) < _MOST_LOG:
+        reach = math.log(_BEYOND * max(last / noise, 1.0)) if noise else math.inf
+        if reach > _FARTHEST or decay * reach > _MOST_LOG:
             return None
         return cls(problem.dim, batch_size, step_size * unit**2 / batch_size, noise, decay)
 
