@@ -562,7 +562,10 @@ def test_ctrl_c_ends_a_sweep_at_once_and_keeps_what_is_finished(tmp_path: Path, 
         assert process.stdout is not None
         assert process.stdout.readline() == "waiting\n"
         os.killpg(process.pid, signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        try:
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert errors.strip().splitlines()[-1] == "KeyboardInterrupt"
     finished = recorded(tmp_path / "s")
     assert finished
