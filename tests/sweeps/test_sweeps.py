@@ -651,6 +651,9 @@ def test_a_torn_part_of_the_journal_counts_as_never_written(tmp_path: Path) -> N
     torn = tmp_path / ".sweep" / journal.parts[1]
     torn.write_bytes(torn.read_bytes()[:-3])
     assert sweeps_store.Journal(folder).cells() == {0, 2}
+    # What a killed writer was about to give its name, seen by somebody who reads meanwhile.
+    (tmp_path / ".sweep" / f"{journal.parts[2]}.4711.partial").write_bytes(b"half")
+    assert sweeps_store.Journal(folder).cells() == {0, 2}
 
 
 def test_stores_far_larger_than_one_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

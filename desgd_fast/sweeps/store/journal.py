@@ -24,6 +24,8 @@ except ImportError:  # pragma: no cover
 
 # Inside the Zarr group, out of the way of its arrays.
 JOURNAL = ".sweep"
+# How the name of a file ends that is not whole yet.
+_PARTIAL = ".partial"
 NOTE = (
     b"A sweep is unfinished, or was stopped. The results in this folder reach the arrays beside it when the\n"
     b"same sweep is started again with the same store. Do not delete them before.\n"
@@ -63,7 +65,7 @@ class Folder:
         if not self.local:
             self.files.pipe_file(path, data)
             return
-        partial = Path(f"{path}.{os.getpid()}.partial")
+        partial = Path(f"{path}.{os.getpid()}{_PARTIAL}")
         try:
             partial.write_bytes(data)
             partial.replace(path)
@@ -72,14 +74,15 @@ class Folder:
             raise
 
     def names(self, name: str = "") -> list[str]:
-        """Names of the files and folders in a folder, sorted."""
+        """Names of the files and folders in a folder, sorted, without what is half written."""
         path = self.path(name)
         self.files.invalidate_cache(path)
         try:
             found = self.files.ls(path, detail=False)
         except (FileNotFoundError, NotADirectoryError):
             return []
-        return sorted(posixpath.basename(str(entry).rstrip("/")) for entry in found)
+        names = (posixpath.basename(str(entry).rstrip("/")) for entry in found)
+        return sorted(name for name in names if not name.endswith(_PARTIAL))
 
     def make(self, name: str) -> None:
         """Make a folder, where the file system has such things."""
@@ -99,7 +102,7 @@ class Folder:
     def sweep_out(self) -> None:
         """Remove what killed writers left half written; readers never see it."""
         if self.local:
-            for left in Path(self.root).rglob("*.partial"):
+            for left in Path(self.root).rglob(f"*{_PARTIAL}"):
                 left.unlink(missing_ok=True)
 
     @contextlib.contextmanager
