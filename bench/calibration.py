@@ -589,7 +589,7 @@ worst, at n = 1,000; 10,000; 100,000.
 Whoever has one sample does not know which law it is from: the default gives up width where the law is easy
 (of those eight laws .53, where .43 was before, at n = 10,000) for the hard ones, which the intervals of
 before held in .43 to .68 of samples: sums of several heavy values, minorities, shifts. Shorter by a tenth
-costs .02 to .2 of the least coverage. Pareto samples pay seven times the classical width at n = 10,000,
+costs .02 to .2 of the least coverage. Pareto samples pay eight times the classical width at n = 10,000,
 eleven at 100,000: log-gamma laws and mixtures look the same, and each step towards no bias loses some of
 them.
 

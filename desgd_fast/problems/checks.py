@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from desgd_fast.common.check.arrays import integer_array, n_axes, real_array
+from desgd_fast.common.check.arrays import entries, integer_array, n_axes, real_array
 from desgd_fast.common.check.functions import takes
 from desgd_fast.common.check.values import (
     belongs_to,
@@ -166,7 +166,7 @@ def assignment(name: str, value: Any, n_rows: int) -> Any:
     if callable(value):
         takes(name, value, "rule(targets, n_nodes)")
         return value
-    array = _entries(value)
+    array = entries(value)
     if array.dtype.kind not in "iub":
         raise TypeError(
             f"{name} must be 'even', 'sorted', 'shared', a rule, an integer array or an array of bools, "
@@ -175,17 +175,9 @@ def assignment(name: str, value: Any, n_rows: int) -> Any:
     return nodes_of_rows(name, value, n_rows)
 
 
-def _entries(value: Any) -> NDArray[Any]:
-    """An array; of nothing that can be one, an empty one of numbers."""
-    try:
-        return np.asarray(value)
-    except (TypeError, ValueError):
-        return np.empty(0)
-
-
 def nodes_of_rows(name: str, value: Any, n_rows: int) -> NDArray[Any]:
     """The node (≥ 0) of every row, or who holds what: given, or returned by a rule."""
-    array = _entries(value)
+    array = entries(value)
     if array.dtype.kind == "b" and array.ndim == 2 and array.shape[1] == n_rows:
         return array
     if array.dtype.kind not in "iu" or array.shape != (n_rows,) or np.ma.is_masked(value):

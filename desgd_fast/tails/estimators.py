@@ -279,7 +279,7 @@ def tail_index(
     ten Student-t(2), the others Student-t(6): in 0.81 of samples of 10⁴). docs/calibration.md has its
     coverage of many laws, and what shorter intervals would hold. Deviations are 0.9 of the posterior's; those
     of dependent data 1.1, since spacings of different ranks then err together. On Pareto samples the
-    price is an interval seven times the classical one at 10⁴ values: to be short there is to miss log-gamma
+    price is an interval eight times the classical one at 10⁴ values: to be short there is to miss log-gamma
     laws and mixtures, which look the same.
 
     Examples

@@ -10,7 +10,7 @@ _ROUNDING = 1e-13
 # Below this squares vanish.
 _SMALLEST = 1e-150
 # Up to this fourth powers are doubles.
-_LARGEST = 1e75
+LARGEST = 1e75
 
 
 def plain_algorithm(name: str, value: Any) -> Algorithm:
@@ -93,7 +93,7 @@ def above_nothing(name: str, contraction: float) -> None:
 
 def step_in_range(name: str, contraction: float) -> None:
     """Steps whose squares double precision holds."""
-    if not contraction <= _LARGEST:
+    if not contraction <= LARGEST:
         raise ValueError(
             f"{name} is too large for double precision: a step multiplies iterates by {contraction:.3g}"
         )
@@ -107,10 +107,17 @@ def within_range(name: str, finite: bool, n_steps: int) -> None:
         )
 
 
-def above_rounding(name: str, contraction: float) -> None:
+def above_rounding(
+    name: str, contraction: float, least: float = _ROUNDING, lost: str = "growth is seen"
+) -> None:
     """Steps that change iterates by more than their last digits."""
-    if contraction < _ROUNDING:
+    if contraction < least:
         raise ValueError(
-            f"{name} is too small for double precision: a step changes iterates by {contraction:.1g} of "
-            f"themselves, and no growth is seen below {_ROUNDING:g}"
+            f"{name} is too small for double precision: a step changes iterates by {contraction:.3g} of "
+            f"themselves, and no {lost} below {least:g}"
         )
+
+
+def order_of_a_moment(name: str, value: Any) -> float:
+    """An order at which moments of layers are neither all alike nor beyond double precision."""
+    return check.number(name, value, "a number from 1e-6 to 1e6", lambda order: 1e-6 <= order <= 1e6)

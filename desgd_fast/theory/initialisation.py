@@ -31,6 +31,7 @@ from scipy import special
 from desgd_fast.common import check
 from desgd_fast.common.memory import told
 from desgd_fast.problems import checks as problems_checks
+from desgd_fast.theory import checks
 
 ACTIVATIONS = ("linear", "relu", "leaky-relu")
 
@@ -102,7 +103,7 @@ def log_moment(
     >>> round(dsf.initialisation.log_moment(2, (64, 64, 64), scale=2**0.5), 12)
     0.0
     """
-    s = check.number("s", s, "a number from 1e-6 to 1e6", lambda order: 1e-6 <= order <= 1e6)
+    s = checks.order_of_a_moment("s", s)
     before, after = _layers(widths)
     sigma = check.positive_number("scale", scale)
     bend = _slope(activation, slope)
@@ -145,7 +146,7 @@ def moment_preserving_scale(
     >>> round(dsf.initialisation.moment_preserving_scale(0.5, 128), 6)
     1.424702
     """
-    s = check.number("s", s, "a number from 1e-6 to 1e6", lambda order: 1e-6 <= order <= 1e6)
+    s = checks.order_of_a_moment("s", s)
     before, after = _layers(widths)
     bend = _slope(activation, slope)
     moments = np.array([_log_length_moment(np.array([s]), n, bend)[0] for n in after])

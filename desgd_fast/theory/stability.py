@@ -32,7 +32,6 @@ from desgd_fast.theory.growth.divergence import divergence, known_divergence
 from desgd_fast.theory.growth.particles import Particles
 from desgd_fast.theory.growth.population import Population
 from desgd_fast.theory.growth.roots import Walk
-from desgd_fast.theory.moments import checks as moments_checks
 from desgd_fast.theory.moments import has_closed_law, recursion
 from desgd_fast.theory.moments.sizes import largest_feature, noise_in_range
 from desgd_fast.theory.question import Distant, Setting, question, setting
@@ -56,6 +55,8 @@ _PARTICLES, _FEWER_PARTICLES, _LARGE, _MOST_PARTICLES = 1024, 256, 1024, 65536
 _PARTICLES_OF_A_LOOP = 4096
 # As many as draw a row that makes the tail at each step, wished for and least, and the highest moment asked.
 _DRAW_A_ROW, _FEW_DRAW_A_ROW, _HIGHEST = 64.0, 16.0, 8.0
+# Steps that leave a covariance six digits.
+_SLOWEST = 1e-10
 # A population that cannot keep what makes the tail is taken so many times as large.
 _TOO_SMALL = 4.0
 
@@ -179,7 +180,8 @@ def stationary_covariance(
     }
     growth = second_moment_growth(problem, W, **arguments)
     noise_in_range(problem)
-    moments_checks.quick_enough("step_size", float(np.min(step_size)) * largest_feature(problem) ** 2)
+    slowest = float(np.min(step_size)) * largest_feature(problem) ** 2
+    checks.above_rounding("step_size", slowest, _SLOWEST, "covariance is known to six digits")
     problems_checks.finite_variance("step_size", growth)
     if has_closed_law(problem, W, algorithm):
         return SecondMoments(setting(problem, W, **arguments)).covariance()

@@ -2,12 +2,14 @@
 
 import dataclasses
 import inspect
+import os
 import re
 import warnings
 
 import networkx as nx
 import numpy as np
 import pandas as pd
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
@@ -142,3 +144,21 @@ def call(function, positional, chosen, names=(), judge=sound, tells=()):
         if value is not None:
             np.testing.assert_array_equal(chosen[name], value)
     return result
+
+
+# How many examples there are of each room.
+EXAMPLES = int(os.environ.get("DESGD_FAST_FUZZ", "25"))
+
+
+def every(table, function_of, try_one, n_examples):
+    """Try functions of a table, of names with their usual arguments, with so many examples together."""
+    one = st.sampled_from(sorted(table)).flatmap(
+        lambda name: st.tuples(st.just(name), calls(function_of(name), table[name]))
+    )
+
+    @given(one)
+    @settings(max_examples=n_examples, deadline=None, suppress_health_check=list(HealthCheck))
+    def check(chosen):
+        try_one(chosen[0], *chosen[1])
+
+    check()

@@ -1,27 +1,24 @@
 """What runs, computes, measures, sweeps and draws, under any arguments; the pieces are small, and few.
 
 Right are a sound result, a ValueError, TypeError, ImportError or MemoryError that begins with the argument,
-or a warning of the package's own. DESGD_FAST_FUZZ sets how many examples there are of each room, times four.
+or a warning of the package's own. DESGD_FAST_FUZZ sets how many examples there are of each room.
 """
 
-import os
 import warnings
+from functools import partial
 
 import networkx as nx
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import desgd_fast as dsf
 from desgd_fast import algorithms, laws, losses, mixing, tails, theory
-from tests.fuzz.arguments import call, calls, some, sound
+from tests.fuzz.arguments import EXAMPLES, call, every, some, sound
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("agg")
-
-EXAMPLES = int(os.environ.get("DESGD_FAST_FUZZ", "25"))
 
 rows = np.random.default_rng(0).standard_normal((12, 2))
 signs = np.where(rows[:, 0] > 0, 1.0, -1.0)
@@ -355,13 +352,4 @@ def tried(module, name, positional, chosen):
 @pytest.mark.parametrize("module", MODULES)
 def test_every_call_gives_a_result_or_names_the_argument(module):
     home, table = MODULES[module]
-    one = st.sampled_from(sorted(table)).flatmap(
-        lambda name: st.tuples(st.just(name), calls(found(home, name), table[name]))
-    )
-
-    @given(one)
-    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-    def check(chosen):
-        tried(module, chosen[0], *chosen[1])
-
-    check()
+    every(table, partial(found, home), partial(tried, module), EXAMPLES)

@@ -6,7 +6,6 @@ DESGD_FAST_FUZZ sets how many examples there are for all functions of a module t
 
 import dataclasses
 import inspect
-import os
 from functools import partial
 
 import networkx as nx
@@ -14,14 +13,10 @@ import numba
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 import desgd_fast as dsf
 from desgd_fast import algorithms, laws, losses, mixing, partitions, schedules, walltime
-from tests.fuzz.arguments import call, calls, some, sound
-
-EXAMPLES = int(os.environ.get("DESGD_FAST_FUZZ", "25"))
+from tests.fuzz.arguments import EXAMPLES, call, every, some, sound
 
 
 @numba.njit
@@ -523,16 +518,7 @@ def tried(module, name, positional, chosen):
 @pytest.mark.parametrize("module", MODULES)
 def test_every_call_gives_a_value_or_names_the_argument(module):
     home, table = MODULES[module]
-    one = st.sampled_from(sorted(table)).flatmap(
-        lambda name: st.tuples(st.just(name), calls(found(home, name), table[name]))
-    )
-
-    @given(one)
-    @settings(max_examples=4 * EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-    def check(chosen):
-        tried(module, chosen[0], *chosen[1])
-
-    check()
+    every(table, partial(found, home), partial(tried, module), 4 * EXAMPLES)
 
 
 EVENTS = {"event_rate": 1e-300, "spectral_gap": 0.5}

@@ -56,6 +56,12 @@ def recorded(store: Path) -> set[int]:
     return cells
 
 
+def ran(script: Path) -> subprocess.CompletedProcess[str]:
+    """A script that has run in a process of its own, with what it printed."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True)
+
+
 def files(store: Path) -> dict[str, bytes]:
     """Every file of a store but its root, which tells times."""
     return {
@@ -233,12 +239,7 @@ def test_processes_that_end_leave_nothing_behind(tmp_path: Path) -> None:
         "import desgd_fast as dsf\nfrom tests.sweeps import sweep_functions as f\n"
         "if __name__ == '__main__': dsf.sweep(f.threads, {'a': [1, 2]}, workers=2)\n"
     )
-    done = subprocess.run(
-        [sys.executable, str(script)],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
+    done = ran(script)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -247,12 +248,7 @@ def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:
     script.write_text(
         "import desgd_fast as dsf\ndef f(a): return a\ndsf.sweep(f, {'a': [1, 2]}, workers=2)\n"
     )
-    done = subprocess.run(
-        [sys.executable, str(script)],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
+    done = ran(script)
     assert done.returncode == 1
     assert "if __name__ == '__main__'" in done.stderr.strip().splitlines()[-1]
 

@@ -66,12 +66,17 @@ def n_axes(name: str, value: Any) -> int:
         raise ValueError(f"{name} must have rows of one length, got {given(value)}") from None
 
 
+def entries(value: Any) -> NDArray[Any]:
+    """An array; of nothing that can be one, an empty one of numbers."""
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError):
+        return np.empty(0)
+
+
 def integer_array(name: str, value: ArrayLike, allowed: str) -> NDArray[Any]:
     """An array of whole numbers of any width, none masked; ``allowed`` words what may be given."""
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError):
-        array = np.empty(0)
+    array = entries(value)
     if array.dtype.kind not in "iu" or np.ma.is_masked(value):
         raise TypeError(f"{name} must {allowed}, got {given(value)}")
     return array

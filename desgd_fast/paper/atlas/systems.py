@@ -106,16 +106,16 @@ def systems() -> dict[str, System]:
     links = nx.circulant_graph(N_NODES, [1, 3]).to_directed()
     links.remove_edges_from([(i, (i - 1) % N_NODES) for i in range(N_NODES)])
     half, clocks = mixing.server(N_NODES, N_NODES // 2), mixing.poisson_clocks(graph)
-    rate = float(clocks.event_rate or 1.0)
+    assert clocks.event_rate is not None
     # Smoothness has to count the noise of a gradient: E‖a‖² a aᵀ = (d + 2) I.
     flow = a.dadao(
         DIM + 2.0,
         1.0,
-        event_rate=rate,
+        event_rate=clocks.event_rate,
         spectral_gap=mixing.mixing_report(clocks).spectral_gap,
     )
     changing: dict[str, tuple[Any, ...]] = {
-        "DADAO": (clocks, flow, "Nabli & Oyallon, ICML 2023", round(rate)),
+        "DADAO": (clocks, flow, "Nabli & Oyallon, ICML 2023", round(clocks.event_rate)),
         "link failures": (mixing.link_failures(ring, 0.3), a.sgd(), "one link in three is down"),
         "node dropout": (mixing.node_dropout(ring, 0.3), a.sgd(), "one node in three is away"),
         "pairwise gossip": (mixing.pairwise_gossip(graph), a.sgd(), "Boyd et al., IEEE TIT 2006"),

@@ -5,7 +5,8 @@ With c = η s² λ / b, σ the noise in units of s√λ, independent X ~ χ²(b)
     r'² = ((1 − cX) r − cσ√X N)² + c² (r² + σ²) X Y.
 
 So {r' > t} is what lies beyond one root of a quadratic and below another, and S(t) = P(r > t) solves a linear
-integral equation, on a logarithmic grid for S(t)(1 + t/σ)^alpha, which is smooth and ends in the constant.
+integral equation, on a logarithmic grid for S(t)(1 + t/σ)^alpha, which is smooth and ends in the constant,
+with alpha 8 at most: of a lighter tail the grids are coarse, and the error that they tell grows.
 """
 
 import math
@@ -18,18 +19,19 @@ from numpy.typing import NDArray
 from desgd_fast.experiment import Experiment
 from desgd_fast.problems.protocols import ClosedLaw
 from desgd_fast.theory.closed.one_node import chi_rule
+from desgd_fast.theory.excursions.splitting import WITHIN, usual_radius
 
 Real = NDArray[np.float64]
 
 # The grid begins at so small a part of σ, and ends so far beyond the last threshold.
 _NEAREST, _BEYOND = 1e-3, 100.0
-# Distance of grid points where alpha is small, points of the averages over √X and √Y on a panel, and of that
+# Distance of grid points where decay is slow, points of the averages over √X and √Y on a panel, and of that
 # over N in one dimension; finer and coarser, to see the error.
 _FINE, _COARSE = (0.07, 12, 20), (0.1, 10, 16)
 # So far before its end the constant is read off.
 _WELL_WITHIN = 3.0
-# An alpha above this is large.
-_SMALL = 4.0
+# A decay up to this is slow.
+_SLOW = 4.0
 # Panels graded towards a zero of 1 − cX.
 _LEVELS = 3
 # Products of points that carry less of both mass and moment than this are left out.
@@ -38,16 +40,14 @@ _NEGLIGIBLE = 1e-9
 _FARTHEST, _MOST_LOG = 100.0, 300.0
 # The fastest decay that the grid is made for.
 _MOST_ALPHA = 8.0
-# Share of steps within the radius, where none is asked for.
-_WITHIN = 0.8
 
 
 @dataclass(frozen=True)
 class Law:
-    """One node of ``dim`` coordinates: c, σ, minibatch, and the tail index or what it exceeds.
+    """One node of ``dim`` coordinates: minibatch, c, σ, and a decay: the tail index, or what it exceeds.
 
-    A tail that falls faster than t^−decay beyond the grid is wrong there alone: what comes back from so far
-    is a constant, (100 t)^−alpha where t^−alpha is asked.
+    Beyond the grid S falls as t^−decay. Where it falls faster, what comes back from there is a constant of
+    the size of S at its end, 100 times farther out than the last level.
     """
 
     dim: int
@@ -92,7 +92,7 @@ class Radial:
 
     @property
     def _step(self) -> float:
-        return self.precision[0] * min(1.0, _SMALL / self.law.decay)
+        return self.precision[0] * min(1.0, _SLOW / self.law.decay)
 
     @cached_property
     def survival(self) -> Real:
@@ -162,7 +162,7 @@ class Radial:
     def _operators(self) -> tuple[Real, Real, Real]:
         """K and k: a measure that has M(r) above r and m in all has K M + m k above the points a step later.
 
-        Between grid points M(t)(1 + t/σ)^alpha is a cubic through four of them, and in a second K, for
+        Between grid points M(t)(1 + t/σ)^decay is a cubic through four of them, and in a second K, for
         measures that end within the grid, a straight line through two.
         """
         along, pushed, across, share = self._points
@@ -186,7 +186,7 @@ class Radial:
         """Add Σ share · M(radius) to rows, each by its order; what it has of the whole measure."""
         grid = self.grid
         near, far = radii < grid[0], radii > grid[-1]
-        # Below the grid the density of r goes as r^(d−1), beyond it S as r^−alpha.
+        # Below the grid the density of r goes as r^(d−1), beyond it S as r^−decay.
         filled = (radii[near] / grid[0]) ** self.law.dim
         ends = shares[near] @ filled, shares[far] @ (self._weight(grid[-1]) / self._weight(radii[far]))
         inner = ~(near | far)
@@ -244,9 +244,9 @@ def _excursions(
 ) -> Excursions:
     chain = Radial(law, radius or law.noise, thresholds[-1], precision)
     if radius is None:
-        # Four in five steps lie within it, or fewer where the first threshold is lower, but half of them.
-        logs = np.interp([1 - _WITHIN, 0.5], chain.survival[::-1], np.log(chain.grid[::-1]))
-        radius = float(max(min(np.exp(logs[0]), thresholds[0]), np.exp(logs[1])))
+        logs = np.interp([1 - WITHIN, 0.5], chain.survival[::-1], np.log(chain.grid[::-1]))
+        far, middle = np.exp(logs).tolist()
+        radius = usual_radius(far, middle, thresholds)
     place = int(np.argmin(np.abs(np.log(chain.grid / radius))))
     rate, beyond = np.full(thresholds.size, np.nan), thresholds >= chain.grid[place]
     rate[beyond] = chain.rate(thresholds[beyond], place)

@@ -34,7 +34,7 @@ GROUPS, _RUNS, _SHARE = 20, 64, 8
 # How often these are looked at to find what is usual.
 _LOOKS = 32
 # Share of the steps that ordinary runs spend within the radius.
-_WITHIN = 0.8
+WITHIN = 0.8
 # Particles are resampled where so small a share of them would carry the same information.
 _EFFECTIVE = 0.5
 # Ordinary runs are watched for at most so many steps a particle, and must leave the bounded set in that time.
@@ -99,11 +99,11 @@ class Splitting:
         for _ in range(_LOOKS):
             self._step(self.runs, 0, count // _LOOKS)
             seen.append(self.gauge(self.runs))
-        far, height = np.quantile(seen, _WITHIN, axis=(0, 2))
+        far, height = np.quantile(seen, WITHIN, axis=(0, 2))
         middle = float(np.median([one for one, _ in seen]))
         checks.noisy("problem", float(height))
         if self.radius is None:
-            self.radius = max(min(float(far), self.thresholds[0]), middle)
+            self.radius = usual_radius(float(far), middle, self.thresholds)
         self.far_levels = height * FAR
         self.levels = np.union1d(self.thresholds, self.far_levels)
         self._outermost = self.levels[-1] * far / height
@@ -193,6 +193,11 @@ class Splitting:
         marks = (self.generator.random() + np.arange(count)) * (heights[-1] / count)
         chosen = np.minimum(np.searchsorted(heights, marks, side="right"), both.size - 1)
         return chosen, largest + math.log(heights[-1] / count) - tilt[chosen]
+
+
+def usual_radius(far: float, middle: float, thresholds: Real) -> float:
+    """Of the bounded set: ``WITHIN`` of the steps lie within it, or fewer if a threshold does, but half."""
+    return max(min(far, float(thresholds[0])), middle)
 
 
 def _count(counts: Real, groups: NDArray[np.int64], columns: NDArray[np.int64], weights: Real) -> None:

@@ -9,29 +9,19 @@ from numpy.typing import NDArray
 
 from desgd_fast.kernels.gradients import losses
 from desgd_fast.problems.protocols import FreshSamples, OwnRows
+from desgd_fast.theory.checks import LARGEST
 
-# Sizes whose fourth powers are doubles.
-_SMALLEST, _LARGEST = 1e-75, 1e75
-# Steps that leave a covariance six digits.
-_SLOWEST = 1e-10
+# Sizes whose fourth powers are doubles, from here to LARGEST.
+_SMALLEST = 1e-75
 
 
 def squares_hold(name: str, what: str, sizes: NDArray[np.float64]) -> None:
     """Sizes whose squares' squares double precision holds."""
-    odd = sizes[~((sizes >= _SMALLEST) & (sizes <= _LARGEST))]
+    odd = sizes[~((sizes >= _SMALLEST) & (sizes <= LARGEST))]
     if odd.size:
         raise ValueError(
-            f"{name} must have {what} from {_SMALLEST:g} to {_LARGEST:g} (fourth powers are doubles), got "
+            f"{name} must have {what} from {_SMALLEST:g} to {LARGEST:g} (fourth powers are doubles), got "
             f"{odd[0]:.3g}; rescale it"
-        )
-
-
-def quick_enough(name: str, contraction: float) -> None:
-    """Steps that a stationary covariance can be told from nothing by."""
-    if contraction < _SLOWEST:
-        raise ValueError(
-            f"{name} is too small for double precision: a step changes iterates by {contraction:.3g} of "
-            f"themselves, and no covariance is known to six digits below {_SLOWEST:g}"
         )
 
 
