@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from desgd_fast.common import check
 from desgd_fast.common.files.contents import content, text
+from desgd_fast.common.memory import told
 from desgd_fast.common.rng import RNG, generator_from
 from desgd_fast.walltime import checks
 
@@ -32,6 +33,8 @@ def draw_times(
     ------
     ValueError, TypeError
         If a time is negative, or a trace has other nodes.
+    MemoryError
+        If they would take more memory than is free.
 
     Examples
     --------
@@ -41,6 +44,7 @@ def draw_times(
     """
     n_steps, n_nodes = check.positive_integer("n_steps", n_steps), check.positive_integer("n_nodes", n_nodes)
     generator = generator_from(rng)
+    told(f"n_steps={n_steps:,}", 24 * n_steps * n_nodes)
     if hasattr(law, "rvs"):
         return checks.times("law", law.rvs(size=(n_steps, n_nodes), random_state=generator))
     if callable(law):

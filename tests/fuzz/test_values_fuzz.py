@@ -549,6 +549,7 @@ FOUND = [
     ("schedules", "warm_up", [], {"schedule": lambda: None, "n_steps": 2}),
     ("losses", "multinomial", [], {"n_classes": 2**31}),
     ("walltime", "Clock", [], {"ends": 1.0}),
+    ("walltime", "draw_times", [], {"law": scipy.stats.expon(), "n_steps": 2**31, "n_nodes": 8}),
     ("walltime", "read_times", [], {"path": "."}),
     ("walltime", "multiplexed_coding", [], {"fixed": 1e300, "tolerance": 1e300} | BURSTS),
     ("mixing", "token", [], {"chain": nx.empty_graph(1)}),
