@@ -16,7 +16,6 @@ DEGREES = ("linear", "homogeneous", "bounded", "unknown")
 
 def part(part: Any) -> None:
     """The numbers that a part states of itself."""
-    check.compilable("function", part.function)
     if not isinstance(part.name, str):
         raise TypeError(f"name must be a string, got {given(part.name)}")
     if not isinstance(part.parameters, tuple | list):
@@ -40,6 +39,7 @@ def part(part: Any) -> None:
     check.flag("of_moves", part.of_moves)
     check.positive_integer("period", part.period)
     check.positive_integer("width", part.width)
+    check.compilable("function", part.function)
     if part.by_sample and (part.memory or part.normals or part.uniforms or part.per_node):
         raise ValueError(
             "by_sample must be False for a part that keeps vectors, draws variates or has numbers per node"
