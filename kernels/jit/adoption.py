@@ -21,7 +21,7 @@ from numba.core.untyped_passes import WithLifting
 from numba.extending import intrinsic, is_jitted, overload
 
 from desgd_fast.kernels.jit import arithmetic
-from desgd_fast.kernels.jit.compile import COMMON, ELEMENTARY, FASTMATH
+from desgd_fast.kernels.jit.compile import CALLEE, ELEMENTARY, FASTMATH
 
 
 def _of_doubles(original: Callable[..., Any], ours: Callable[..., Any]) -> Callable[..., Any]:
@@ -109,9 +109,9 @@ def adopted(function: Callable[..., Any]) -> Any:
 
     The options of its own decorator would depend on whether it had been called before.
     """
-    # Python has the original to call.
-    flags = {"forceinline": True, "fastmath": set(FASTMATH), "no_cpython_wrapper": True, **COMMON}
-    return numba.njit(pipeline_class=_Compiler, **flags)(getattr(function, "py_func", function))
+    # Not linked as our own are: where it leaves compiled code, it needs an environment.
+    flags = CALLEE | {"pipeline_class": _Compiler, "forceinline": True, "fastmath": set(FASTMATH)}
+    return numba.njit(**flags)(getattr(function, "py_func", function))
 
 
 @intrinsic  # type: ignore[untyped-decorator]

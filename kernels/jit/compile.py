@@ -14,6 +14,8 @@ from numba import types
 from numba.core.ccallback import CFunc
 from numpy.typing import NDArray
 
+from desgd_fast.kernels.jit.linked import Callee, with_caller
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 # The dtypes that kernels take.
@@ -30,8 +32,11 @@ FASTMATH = frozenset({"nsz", "arcp", "contract", "afn", "reassoc"})
 # callers in C, whom nothing here has, take time to compile.
 COMMON = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 
+# What functions ask for that only kernels call.
+CALLEE = {"pipeline_class": Callee, "no_cpython_wrapper": True, **COMMON}
+
 # What :func:`elementary` asks for; an overload takes it as options.
-ELEMENTARY = {"forceinline": True, "fastmath": False, **COMMON}
+ELEMENTARY = {"forceinline": True, "fastmath": False, **CALLEE}
 
 _OF_POINTERS = {"nogil": True, "error_model": "numpy", "fastmath": set(FASTMATH)}
 
@@ -88,9 +93,15 @@ def _uncompiled(function: F) -> F:
     return cast(F, interpreted)
 
 
+def _callee(function: F, **options: Any) -> F:
+    if numba.config.DISABLE_JIT:
+        return function
+    return cast(F, with_caller(numba.njit(**options)(function)))
+
+
 def inlined(function: F) -> F:
     """Compile a function that only kernels call; LLVM folds it into its caller's loop."""
-    return cast(F, numba.njit(fastmath=set(FASTMATH), **COMMON)(function))
+    return _callee(function, fastmath=set(FASTMATH), **CALLEE)
 
 
 def exact(function: F) -> F:
@@ -99,12 +110,12 @@ def exact(function: F) -> F:
     What a run's bits depend on: a sum that LLVM may reorder, or a product it may fuse, comes out otherwise
     in another caller.
     """
-    return cast(F, numba.njit(forceinline=False, fastmath=False, **COMMON)(function))
+    return _callee(function, forceinline=False, fastmath=False, **CALLEE)
 
 
 def elementary(function: F) -> F:
     """Compile as :func:`exact` does, and fold into the caller however long."""
-    return cast(F, numba.njit(**ELEMENTARY)(function))
+    return _callee(function, **ELEMENTARY)
 
 
 def pointer(signature: Any) -> Callable[[F], F]:

@@ -22,7 +22,17 @@ from numba import prange
 from desgd_fast.kernels.draw.normals import FILL, Counter, Vectors, arrange_vectors, fill_vectors, room_of
 from desgd_fast.kernels.draw.random import CHI_SQUARE, FEATURES, fill_chi_square
 from desgd_fast.kernels.jit.arithmetic import aligned_empty, borrow, kept_apart, multiply_add, wide_vectors
-from desgd_fast.kernels.jit.compile import Integers, Matrix, Reals, Word, Words, elementary, exact, kernel
+from desgd_fast.kernels.jit.compile import (
+    Integers,
+    Matrix,
+    Reals,
+    Word,
+    Words,
+    behind_pointer,
+    elementary,
+    exact,
+    kernel,
+)
 from desgd_fast.kernels.jit.lanes import (
     LANES,
     SAMPLES,
@@ -525,7 +535,48 @@ def work_space(vectors: Vectors, direct: bool, shape: Shape, like: Reals) -> Wor
     )
 
 
+@behind_pointer
+def advance_block(
+    state: Reals,
+    sums: Reals,
+    combination: Combination,
+    steps: GaussianSteps,
+    key: Words,
+    shape: Shape,
+    span: Span,
+    block: int,
+) -> None:
+    """Advance state[block, node, t]."""
+    n_nodes, size = state.shape[1], state.shape[2]
+    first_run = np.uint64(span.first_run + (block << shape.shift))
+    x, y, total = state[block], aligned_empty(n_nodes, size, state), sums[block]
+    work = work_space(vectors_of(steps, shape, first_run, state), steps.direct, shape, state)
+    for k in range(span.first_step, span.first_step + span.n_steps):
+        counter = Counter(key, np.uint64(k), first_run)
+        for first_node in range(0, n_nodes, nodes_of_group(shape)):
+            step_group(first_node, x, y, combination, steps, counter, shape, work)
+        finish_nodes(0, n_nodes, x, y, combination, k >= span.average_from, total)
+        x, y = y, x
+    if span.n_steps % 2:
+        copy_nodes(x, y)
+
+
 @kernel(parallel=True)
+def advance_blocks(
+    advance: Any,
+    state: Reals,
+    sums: Reals,
+    combination: Combination,
+    steps: GaussianSteps,
+    key: Words,
+    shape: Shape,
+    span: Span,
+) -> None:
+    """Advance every block by a pointer to :func:`advance_block`, blocks in parallel."""
+    for block in prange(state.shape[0]):
+        advance(state, sums, combination, steps, key, shape, span, np.int64(block))
+
+
 def advance_runs(
     state: Reals,
     sums: Reals,
@@ -536,19 +587,8 @@ def advance_runs(
     span: Span,
 ) -> None:
     """Advance state[block, node, t], blocks of runs in parallel; ``sums`` gathers the last iterates."""
-    n_nodes, size = state.shape[1], state.shape[2]
-    for block in prange(state.shape[0]):
-        first_run = np.uint64(span.first_run + (block << shape.shift))
-        x, y, total = state[block], aligned_empty(n_nodes, size, state), sums[block]
-        work = work_space(vectors_of(steps, shape, first_run, state), steps.direct, shape, state)
-        for k in range(span.first_step, span.first_step + span.n_steps):
-            counter = Counter(key, np.uint64(k), first_run)
-            for first_node in range(0, n_nodes, nodes_of_group(shape)):
-                step_group(first_node, x, y, combination, steps, counter, shape, work)
-            finish_nodes(0, n_nodes, x, y, combination, k >= span.average_from, total)
-            x, y = y, x
-        if span.n_steps % 2:
-            copy_nodes(x, y)
+    arguments = state, sums, combination, steps, key, shape, span
+    advance_blocks(advance_block(*arguments, 0), *arguments)
 
 
 @kernel(parallel=True)

@@ -166,6 +166,7 @@ def test_compare_flags_the_false_infinite_variance():
     table = tails.compare(x)
     assert ("Hill", "MMO") in table.disagreements
     assert "disagree: Hill and MMO" in str(table)
+    assert "\nto quote: tail index, " in str(table)
     stable = tails.compare(stats.levy_stable(1.5, 0).rvs(4000, random_state=1), k=100)
     assert ("Hill", "MMO") not in stable.disagreements
 

@@ -12,7 +12,7 @@ from desgd_fast.problems.protocols import ClosedLaw
 from desgd_fast.simulation.engines.engine import Engine, Task
 from desgd_fast.simulation.engines.vectors import Vectors
 
-# Nanoseconds of a step of all nodes from which it pays to wake other threads for it.
+# Nanoseconds of a step of all nodes that move from which it pays to wake other threads for it.
 _WORTH_SHARING = 100_000.0
 
 
@@ -56,7 +56,8 @@ def chain(task: Task, direct: bool) -> Vectors:
     n_nodes = experiment.n_nodes
     average_from = experiment.n_steps - experiment.average_last
     cost = direct_cost(task) if direct else collapsed_cost(task)
-    worth_sharing = n_nodes > 1 and n_nodes * cost > _WORTH_SHARING
+    moving = n_nodes if experiment.process.event_rate is None else 1
+    worth_sharing = moving > 1 and moving * cost > _WORTH_SHARING
 
     def step(runs: Vectors, first_step: int, n_steps: int, first_run: int, threads: int) -> None:
         state = general.State(runs.state, runs.sums, *runs.memory)

@@ -185,20 +185,22 @@ class TailComparison:
             columns.append("  reason:")
             rows = [(*row, "") for row in rows]
             rows += [(name, *[math.nan] * 4, "", "  " + reason) for name, reason in self.reasons.items()]
-        lines = [*table(columns, rows)]
-        lines += [f"disagree: {first} and {second}" for first, second in self.disagreements]
-        lines += [f"{name}: {text}" for name, e in self.estimates.items() for text in e.warnings]
-        return "\n".join(lines)
+        return "\n".join([*table(columns, rows), *self._notes()])
 
     def _repr_html_(self) -> str:
         rows: list[list[Any]] = [
             [name, e.alpha, e.stderr, e.ci_low, e.ci_high, e.k or ""] for name, e in self.estimates.items()
         ]
         notes = [f"{name}: {reason}" for name, reason in self.reasons.items()]
-        notes += [f"disagree: {first} and {second}" for first, second in self.disagreements]
-        notes += [f"{name}: {text}" for name, e in self.estimates.items() for text in e.warnings]
         columns = ("estimator", "alpha", "stderr", "ci_low", "ci_high", "k")
-        return html.grid("Tail indices of one sample", columns, rows, notes)
+        return html.grid("Tail indices of one sample", columns, rows, notes + self._notes())
+
+    def _notes(self) -> list[str]:
+        """Which to quote, which contradict each other, and what each warns of."""
+        quoted = "tail index" in self.estimates
+        notes = ["to quote: tail index, whose interval alone counts the bias"] if quoted else []
+        notes += [f"disagree: {first} and {second}" for first, second in self.disagreements]
+        return notes + [f"{name}: {text}" for name, e in self.estimates.items() for text in e.warnings]
 
     def to_xarray(self) -> "xarray.Dataset":
         """The numbers over an axis of estimators; nan, and the reason, where there is none."""
