@@ -148,9 +148,10 @@ class Particles:
         """Turn the growth of every particle into its weight and its part in the sums."""
         before, grown = self._weights, self._grown + logs
         after = before * np.exp(np.clip(s * (logs - self.rate * self.stride), -600.0, 600.0))
-        sums[growth.WEIGHT], sums[growth.PAST] = before.sum(), self._grown @ before
-        sums[growth.WEIGHTED], sums[growth.SLOPE] = after.sum(), grown @ after
-        sums[growth.WEIGHTED_SQUARED] = after @ after
+        # Of products: BLAS would wake threads for an inner product, which then contend with the kernels'.
+        sums[growth.WEIGHT], sums[growth.PAST] = before.sum(), (self._grown * before).sum()
+        sums[growth.WEIGHTED], sums[growth.SLOPE] = after.sum(), (grown * after).sum()
+        sums[growth.WEIGHTED_SQUARED] = np.square(after).sum()
         sums[growth.LARGEST] = after.max()
         self._weights, self._grown = after, grown
 
