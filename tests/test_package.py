@@ -123,6 +123,20 @@ def test_editing_a_callee_in_another_file_invalidates_the_cache(tmp_path: Path) 
     assert python(RUN_PROBE, tmp_path, **settings) == "6.0 0"
 
 
+def test_a_function_that_travels_is_called_there_as_here(tmp_path: Path) -> None:
+    import cloudpickle
+
+    (tmp_path / "rule").write_bytes(cloudpickle.dumps(dsf.algorithms.heavy_ball(0.5).parts[0].function))
+    code = (
+        "import pathlib, pickle, numpy as np\n"
+        f"rule = pickle.loads(pathlib.Path({str(tmp_path / 'rule')!r}).read_bytes())\n"
+        "vectors, nothing = np.array([[1.0], [2.0], [3.0]]), np.empty(0)\n"
+        "rule(vectors[0], vectors[1], vectors[2:], nothing, nothing, np.array([0.5]))\n"
+        "print(*vectors.ravel())"
+    )
+    assert python(code) == "2.5 2.0 2.5"
+
+
 def test_help_of_the_command_line_loads_no_numerics() -> None:
     code = "import sys, desgd_fast.cli; print(*sys.modules)"
     assert not {"numpy", "numba", "scipy", "networkx", "pandas", "matplotlib"} & set(python(code).split())

@@ -14,7 +14,7 @@ from numba import types
 from numba.core.ccallback import CFunc
 from numpy.typing import NDArray
 
-from desgd_fast.kernels.jit.linked import Callee, with_caller
+from desgd_fast.kernels.jit.linked import Callee, Linker
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,10 +33,10 @@ FASTMATH = frozenset({"nsz", "arcp", "contract", "afn", "reassoc"})
 COMMON = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 
 # What functions ask for that only kernels call.
-CALLEE = {"pipeline_class": Callee, "no_cpython_wrapper": True, **COMMON}
+CALLEE = {"no_cpython_wrapper": True, **COMMON}
 
-# What :func:`elementary` asks for; an overload takes it as options.
-ELEMENTARY = {"forceinline": True, "fastmath": False, **CALLEE}
+# What :func:`elementary` asks for, as options of an overload.
+ELEMENTARY = {"pipeline_class": Linker, "forceinline": True, "fastmath": False, **CALLEE}
 
 _OF_POINTERS = {"nogil": True, "error_model": "numpy", "fastmath": set(FASTMATH)}
 
@@ -96,12 +96,14 @@ def _uncompiled(function: F) -> F:
 def _callee(function: F, **options: Any) -> F:
     if numba.config.DISABLE_JIT:
         return function
-    return cast(F, with_caller(numba.njit(**options)(function)))
+    return cast(
+        F, Callee(function, targetoptions={"nopython": True, "boundscheck": None, **CALLEE, **options})
+    )
 
 
 def inlined(function: F) -> F:
     """Compile a function that only kernels call; LLVM folds it into its caller's loop."""
-    return _callee(function, fastmath=set(FASTMATH), **CALLEE)
+    return _callee(function, fastmath=set(FASTMATH))
 
 
 def exact(function: F) -> F:
@@ -110,12 +112,12 @@ def exact(function: F) -> F:
     What a run's bits depend on: a sum that LLVM may reorder, or a product it may fuse, comes out otherwise
     in another caller.
     """
-    return _callee(function, forceinline=False, fastmath=False, **CALLEE)
+    return _callee(function, forceinline=False, fastmath=False)
 
 
 def elementary(function: F) -> F:
     """Compile as :func:`exact` does, and fold into the caller however long."""
-    return _callee(function, **ELEMENTARY)
+    return _callee(function, forceinline=True, fastmath=False)
 
 
 def pointer(signature: Any) -> Callable[[F], F]:

@@ -6,12 +6,14 @@ and compiling takes half the time.
 """
 
 import weakref
-from functools import cache
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numba
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.registry import CPUDispatcher
 
 
 class Linked(JITCodeLibrary):  # type: ignore[misc]
@@ -39,7 +41,7 @@ class Linked(JITCodeLibrary):  # type: ignore[misc]
         """Nowhere to keep it: only code that leaves for Python reads it."""
 
 
-class Callee(CompilerBase):  # type: ignore[misc]
+class Linker(CompilerBase):  # type: ignore[misc]
     """Numba's compiler with :class:`Linked` code."""
 
     def define_pipelines(self) -> list[Any]:
@@ -48,9 +50,26 @@ class Callee(CompilerBase):  # type: ignore[misc]
         return [DefaultPassBuilder.define_nopython_pipeline(self.state)]
 
 
-def with_caller(compiled: Any) -> Any:
-    """The same function; where Python calls it, through another that has machine code."""
-    caller = cache(lambda: numba.njit(lambda *arguments: compiled(*arguments)))
-    compiled._insert = lambda *arguments: None
-    compiled._compile_for_args = lambda *arguments: caller()
-    return compiled
+class Callee(CPUDispatcher):  # type: ignore[misc]
+    """A function with :class:`Linked` code; where Python calls it, through another that has machine code.
+
+    A class of its own, because copies in other processes are made by it.
+    """
+
+    def __init__(
+        self,
+        py_func: Callable[..., Any],
+        locals: Mapping[str, Any] = MappingProxyType({}),
+        targetoptions: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        super().__init__(py_func, locals, targetoptions, pipeline_class=Linker)
+        self._caller: Any = None
+
+    def add_overload(self, cres: Any) -> None:
+        """For kernels; what Python calls knows none."""
+        self.overloads[tuple(cres.signature.args)] = cres
+
+    def _compile_for_args(self, *arguments: Any, **named: Any) -> Any:
+        if self._caller is None:
+            self._caller = numba.njit(lambda *values: self(*values))
+        return self._caller
