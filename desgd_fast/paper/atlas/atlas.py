@@ -52,7 +52,7 @@ class Effort:
 
 
 FULL = Effort(n_runs=2000, n_steps=400, rtol=0.05, cap=8.0, n_particles=1024, searches=True)
-QUICK = Effort(n_runs=400, n_steps=200, rtol=0.2, cap=4.0, n_particles=64, searches=False)
+QUICK = Effort(n_runs=400, n_steps=150, rtol=0.2, cap=4.0, n_particles=64, searches=False)
 # A moment counts as finite when its growth is below 0 by this many standard errors.
 _SIGNIFICANT = 4.0
 
