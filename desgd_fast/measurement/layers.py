@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from desgd_fast import tails
 from desgd_fast.common import check
+from desgd_fast.measurement import checks
 from desgd_fast.simulation import checks as simulation_checks
 from desgd_fast.simulation.trained import Training
 from desgd_fast.tails.results import TailEstimate
@@ -83,7 +84,8 @@ def layer_tails(
     layers = training.weights(of)
     simulation_checks.all_finite_runs("training", [bool(np.isfinite(layer).all()) for layer in layers])
     node = check.integer("node", node, 0, layers[0].shape[1] - 1)
-    return [_layer_tail(layer[:, node], estimator, sample, options) for layer in layers]
+    with checks.sample_of("training"):
+        return [_layer_tail(layer[:, node], estimator, sample, options) for layer in layers]
 
 
 def _layer_tail(layer: Real, estimator: str, sample: str, options: dict[str, Any]) -> TailEstimate:

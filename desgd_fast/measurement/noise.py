@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from desgd_fast import tails
 from desgd_fast.common import check
 from desgd_fast.common.rng import RNG, key_from
+from desgd_fast.measurement import checks
 from desgd_fast.measurement.results import GradientNoise
 from desgd_fast.problems import checks as problems_checks
 from desgd_fast.problems.protocols import ClosedLaw, FreshSamples, OwnRows, Problem, offers
@@ -128,9 +129,10 @@ def gradient_noise(
 
 
 def _tail(norms: NDArray[np.float64], k: Any, axis: int, threads: int | None) -> TailEstimate:
-    if k is None:
-        return tails.tail_index(norms, axis=axis, threads=threads)
-    return tails.hill(norms, k=k, axis=axis, threads=threads)
+    with checks.sample_of("problem"):
+        if k is None:
+            return tails.tail_index(norms, axis=axis, threads=threads)
+        return tails.hill(norms, k=k, axis=axis, threads=threads)
 
 
 def true_gradients(problem: Problem, points: NDArray[np.float64]) -> list[NDArray[np.float64] | None]:

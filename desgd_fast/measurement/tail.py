@@ -11,6 +11,7 @@ from desgd_fast import tails, theory
 from desgd_fast.algorithms import Algorithm
 from desgd_fast.common import check
 from desgd_fast.common.rng import RNG
+from desgd_fast.measurement import checks
 from desgd_fast.problems.gaussian import GaussianRegression
 from desgd_fast.problems.rows import DatasetRegression
 from desgd_fast.simulation.running import simulate
@@ -94,6 +95,7 @@ def measure_tail(
     """
     check.flag("stacked", stacked)
     check.flag("compare_with_theory", compare_with_theory)
+    level = check.fraction("level", level)
     runs = simulate(
         problem,
         W,
@@ -119,10 +121,11 @@ def measure_tail(
             "another initial"
         )
     axis = None if stacked else 0
-    if k is None:
-        found = tails.tail_index(norms, axis=axis, level=level, threads=threads)
-    else:
-        found = tails.hill(norms, k, axis=axis, level=level, threads=threads, rng=0)
+    with checks.sample_of("problem"):
+        if k is None:
+            found = tails.tail_index(norms, axis=axis, level=level, threads=threads)
+        else:
+            found = tails.hill(norms, k, axis=axis, level=level, threads=threads, rng=0)
     if algorithm.degree == "bounded":
         found = replace(found, warnings=(*found.warnings, _plateau(algorithm, problem, found.threshold)))
     if not compare_with_theory:

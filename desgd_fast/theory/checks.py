@@ -1,9 +1,16 @@
 """What the questions of theory are checked for."""
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
 
 from desgd_fast.algorithms import Algorithm
 from desgd_fast.common import check
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 # Relative changes that rounding hides.
 _ROUNDING = 1e-13
@@ -97,6 +104,22 @@ def step_in_range(name: str, contraction: float) -> None:
         raise ValueError(
             f"{name} is too large for double precision: a step multiplies iterates by {contraction:.3g}"
         )
+
+
+def in_doubles(function: Callable[P, R]) -> Callable[P, R]:
+    """The same question, refused where its numbers leave the range of doubles."""
+
+    @wraps(function)
+    def asked(*arguments: P.args, **named: P.kwargs) -> R:
+        with np.errstate(over="raise", invalid="raise"):
+            try:
+                return function(*arguments, **named)
+            except (FloatingPointError, OverflowError, np.linalg.LinAlgError) as error:
+                raise ValueError(
+                    f"step_size times the sizes of problem leaves the range of doubles: {error}"
+                ) from error
+
+    return asked
 
 
 def within_range(name: str, finite: bool, n_steps: int) -> None:

@@ -61,6 +61,7 @@ _SLOWEST = 1e-10
 _TOO_SMALL = 4.0
 
 
+@checks.in_doubles
 def second_moment_growth(
     problem: Problem,
     W: ArrayLike | Any,
@@ -134,6 +135,7 @@ def second_moment_growth(
     return moments.growth()
 
 
+@checks.in_doubles
 def stationary_covariance(
     problem: Problem,
     W: ArrayLike | Any,
@@ -188,6 +190,7 @@ def stationary_covariance(
     return recursion(problem, W, **arguments, at_infinity=False).covariance()
 
 
+@checks.in_doubles
 def critical_step_size(
     problem: Problem,
     W: ArrayLike | Any,
@@ -323,6 +326,7 @@ def _critical(part: Setting, at: str, rtol: float, walk_at: Callable[[Setting], 
     return CriticalStepSize(value, stderr, at, binding, mean_value, method)
 
 
+@checks.in_doubles
 def moment_growth(
     problem: Problem,
     W: ArrayLike | Any,
@@ -413,6 +417,7 @@ def moment_growth(
         return max((of_part(part, tick) for part in _parts(asked)), key=float)
 
 
+@checks.in_doubles
 def lyapunov_exponent(
     problem: Problem,
     W: ArrayLike | Any,
@@ -484,6 +489,7 @@ def lyapunov_exponent(
         return max((of_part(part, tick) for part in _parts(asked)), key=float)
 
 
+@checks.in_doubles
 def tail_index(
     problem: Problem,
     W: ArrayLike | Any,
@@ -581,7 +587,7 @@ def tail_index(
     # One part without a stationary law leaves the whole without one; else the heaviest tail prevails.
     result = min(parts, key=lambda part: (part.stationary, part.alpha))
     for category, message in _notes(result):
-        warnings.warn(message, category, stacklevel=2)
+        warnings.warn(message, category, stacklevel=3)
     return result
 
 

@@ -4,6 +4,7 @@ Right are a sound result, a ValueError, TypeError, ImportError or MemoryError th
 or a warning of the package's own. DESGD_FAST_FUZZ sets how many examples there are of each room.
 """
 
+import inspect
 import warnings
 from functools import partial
 
@@ -353,3 +354,38 @@ def tried(module, name, positional, chosen):
 def test_every_call_gives_a_result_or_names_the_argument(module):
     home, table = MODULES[module]
     every(table, partial(found, home), partial(tried, module), EXAMPLES)
+
+
+# What longer runs have found.
+FOUND = [
+    ("training", "layer_tails", {"training": trained, "sample": "rows"}),
+    (
+        "simulation",
+        "gradient_noise",
+        {"problem": EXTREME[10], "points": np.zeros((2, 2)), "groups": {"b": [0]}},
+    ),
+    ("simulation", "measure_tail", {"problem": PROBLEMS[0], "W": RING, "step_size": 1e200, "level": [0.9]}),
+    ("simulation", "simulate", {"problem": PROBLEMS[0], "W": RING, "step_size": int}),
+    ("theory", "moment_growth", {"problem": EXTREME[-1], "W": np.eye(2), "step_size": 0.3, "s": 0.5}),
+    (
+        "theory",
+        "compare",
+        {"problem": EXTREME[3], "graphs": {"ring": RING}, "step_size": 0.3, "algorithm": ALGORITHMS[5]},
+    ),
+    ("theory", "compare", {"problem": EXTREME[9], "graphs": {"ring": RING}, "step_size": 0.6}),
+]
+SMALL = {
+    "batch_size": 1,
+    "n_steps": 3,
+    "n_runs": 40,
+    "n_samples": 20,
+    "n_particles": 64,
+    "rtol": 0.5,
+    "rng": 0,
+}
+
+
+@pytest.mark.parametrize(("module", "name", "chosen"), FOUND)
+def test_what_was_found_stays_mended(module, name, chosen):
+    known = inspect.signature(found(MODULES[module][0], name)).parameters
+    tried(module, name, [], {key: SMALL[key] for key in SMALL if key in known} | chosen)

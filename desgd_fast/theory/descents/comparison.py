@@ -19,6 +19,7 @@ from desgd_fast.kernels.growth import regime
 from desgd_fast.mixing import checks as mixing_checks
 from desgd_fast.mixing.processes import as_process
 from desgd_fast.problems.protocols import ClosedLaw, Problem
+from desgd_fast.theory.checks import in_doubles
 from desgd_fast.theory.descents.verdicts import Comparison, Contender, RegimeMap, Verdict
 from desgd_fast.theory.results import TailIndex
 
@@ -30,6 +31,7 @@ _SIGNIFICANT = 3.0
 _CALL_UNKNOWNS = 1 << 20
 
 
+@in_doubles
 def compare(
     problem: Problem,
     graphs: Mapping[str, Any],
@@ -198,6 +200,7 @@ def _against_disconnected(
     return decided
 
 
+@in_doubles
 def norm_bound(
     n_nodes: ArrayLike,
     step_sizes: ArrayLike,
@@ -269,6 +272,7 @@ def norm_bound(
     return result
 
 
+@in_doubles
 def regime_map(
     problem: Problem,
     graphs: Mapping[Any, Any],

@@ -16,6 +16,7 @@ from desgd_fast.common.warnings import PrecisionWarning
 from desgd_fast.experiment import experiment
 from desgd_fast.problems import checks as problems_checks
 from desgd_fast.problems.protocols import Problem, offers
+from desgd_fast.theory import checks as theory_checks
 from desgd_fast.theory.excursions import checks, radial
 from desgd_fast.theory.excursions.chain import Along, Chain
 from desgd_fast.theory.excursions.results import Exceedance
@@ -33,6 +34,7 @@ _FLOOR = 5e-4
 _MOST, _NEXT = 64, 4
 
 
+@theory_checks.in_doubles
 def exceedance(
     problem: Problem,
     W: Any,
@@ -187,7 +189,7 @@ def exceedance(
 
 def _told(result: Exceedance) -> Exceedance:
     for note in result.warnings:
-        warnings.warn(note, PrecisionWarning, stacklevel=3)
+        warnings.warn(note, PrecisionWarning, stacklevel=4)
     return result
 
 
