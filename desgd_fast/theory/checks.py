@@ -116,7 +116,7 @@ def in_doubles(function: Callable[P, R]) -> Callable[P, R]:
                 return function(*arguments, **named)
             except (FloatingPointError, OverflowError, np.linalg.LinAlgError) as error:
                 raise ValueError(
-                    f"step_size times the sizes of problem leaves the range of doubles: {error}"
+                    f"problem takes growth out of the range of doubles at such step sizes: {error}"
                 ) from error
 
     return asked

@@ -200,7 +200,6 @@ def _against_disconnected(
     return decided
 
 
-@in_doubles
 def norm_bound(
     n_nodes: ArrayLike,
     step_sizes: ArrayLike,
