@@ -9,6 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from desgd_fast.common import check
 from desgd_fast.common.check.values import given
 
+# Of an axis whose margins double precision holds.
+_MOST_DECADES = 300
+
 
 def dataset(name: str, value: Any, variables: Collection[str] = ()) -> None:
     """An xarray.Dataset that has these variables or coordinates."""
@@ -57,3 +60,10 @@ def curve(name: str, value: ArrayLike, n_points: int | None = None) -> NDArray[n
         length = "n_points" if n_points is None else n_points
         raise ValueError(f"{name} must have shape ({length},), got {array.shape}")
     return array
+
+
+def decades(name: str, values: NDArray[np.float64]) -> None:
+    """Numbers of which one logarithmic axis holds all that are positive and finite."""
+    shown = values[(values > 0) & np.isfinite(values)]
+    if shown.size and np.log10(shown.max()) - np.log10(shown.min()) > _MOST_DECADES:
+        raise ValueError(f"{name} must span at most {_MOST_DECADES} decades, for a logarithmic axis")

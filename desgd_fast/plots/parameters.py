@@ -208,7 +208,8 @@ def tail_index_plot(
         mark_frontiers(ax, *window[0].tolist())
     ax.set_xlabel(_NAMES["step_size"])
     ax.set_ylabel(_NAMES["alpha"])
-    ax.legend()
+    if ax.get_legend_handles_labels()[1]:
+        ax.legend()
     return ax
 
 

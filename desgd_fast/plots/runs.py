@@ -59,6 +59,7 @@ def survival_plot(
     norms = checks.variable("norms", norms, dataset)
     checks.dimension("by", by, dataset[norms])
     checks.two_dimensions("norms", dataset[norms].dims)
+    checks.decades("norms", dataset[norms].values)
     if alpha is not None:
         alpha = check.positive_number("alpha", alpha)
     ax = axes_or_new(ax)

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from desgd_fast import tails
 from desgd_fast.common import check
+from desgd_fast.plots import checks
 from desgd_fast.plots.axes import axes_or_new
 from desgd_fast.simulation.results import Runs
 from desgd_fast.tails.results import TailPath
@@ -67,6 +68,7 @@ def hill_plot(
     >>> ax.get_ylabel()
     'tail index alpha'
     """
+    level = check.fraction("level", level)
     if estimate is not None:
         check.instance("estimate", estimate, (tails.TailEstimate,))
     path = tails.hill_path(x, level=level, **sample)
@@ -154,6 +156,7 @@ def tail_plot(
         estimate = tails.tail_index(x, **sample)
     check.instance("estimate", estimate, (tails.TailEstimate,))
     path = tails.hill_path(x, **sample)
+    checks.decades("x", path.ordered)
     from scipy.special import ndtri
 
     ax = axes_or_new(ax)
@@ -297,6 +300,7 @@ def mean_excess(x: ArrayLike, *, level: float = 0.95, ax: "Axes | None" = None, 
     """
     from scipy.special import ndtri
 
+    level = check.fraction("level", level)
     path = tails.hill_path(x, level=level, **sample)
     ax = axes_or_new(ax)
     k = _thinned(path.n_used - 1)

@@ -191,15 +191,14 @@ def unchanged(name: str, value: object, before: Any, now: Any) -> None:
         raise ValueError(f"{name}={given(value)} has just been changed by another process; try again")
 
 
-def workers(name: str, value: Any) -> None:
+def workers(name: str, value: Any) -> Any:
     """A number of processes, an executor, or a Dask client."""
     if isinstance(value, bool) or not (isinstance(value, int | np.integer) or hasattr(value, "submit")):
         raise TypeError(
             f"{name} must be a number of processes, a concurrent.futures executor or a dask.distributed "
             f"Client, got {given(value)}"
         )
-    if isinstance(value, int | np.integer):
-        integer(name, value, 1)
+    return integer(name, value, 1) if isinstance(value, int | np.integer) else value
 
 
 def not_picklable(name: str, error: Exception) -> NoReturn:

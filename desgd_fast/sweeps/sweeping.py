@@ -147,7 +147,7 @@ def sweep(
     >>> round(float(ds.second_moment_growth.sel(graph="star", step_size=0.3)), 6)
     0.631334
     """
-    checks.workers("workers", workers)
+    workers = checks.workers("workers", workers)
     check.flag("retry_failed", retry_failed)
     check.flag("progress", progress)
     check.installed("sweeps need", "sweeps", "xarray", "zarr", "fsspec", "threadpoolctl")

@@ -16,6 +16,7 @@ def factor_of(part: Setting | Distant, threads: int | None = None) -> Factor | N
     factor = known_factor_of(part)
     if factor is not None or isinstance(part, Setting) or part.bounded:
         return factor
+    checks.above_rounding("step_size", part.contraction)
     return Draws.of(part.far, part.experiment, threads)
 
 

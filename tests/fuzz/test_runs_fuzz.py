@@ -6,6 +6,7 @@ or a warning of the package's own. DESGD_FAST_FUZZ sets how many examples there 
 
 import inspect
 import warnings
+from fractions import Fraction
 from functools import partial
 
 import networkx as nx
@@ -366,6 +367,15 @@ FOUND = [
     ),
     ("simulation", "measure_tail", {"problem": PROBLEMS[0], "W": RING, "step_size": 1e200, "level": [0.9]}),
     ("simulation", "simulate", {"problem": PROBLEMS[0], "W": RING, "step_size": int}),
+    ("theory", "lyapunov_exponent", {"problem": EXTREME[0], "W": PROCESSES[0], "step_size": 5.0}),
+    ("plots", "plots.tail_plot", {"x": [1e300, 1e-300]}),
+    (
+        "plots",
+        "plots.tail_index_plot",
+        {"step_sizes": [0.1, 0.2], "alpha": [1.0, 2.0], "stderr": [0.1, 0.1], "label": ""},
+    ),
+    ("plots", "plots.hill_plot", {"x": [3.0, 2.0, 1.0], "level": Fraction(9, 10)}),
+    ("plots", "sweep", {"function": str, "grid": {"object": [1, 2]}, "workers": np.int8(2)}),
     ("theory", "moment_growth", {"problem": EXTREME[-1], "W": np.eye(2), "step_size": 0.3, "s": 0.5}),
     (
         "theory",

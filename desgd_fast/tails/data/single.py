@@ -120,7 +120,8 @@ def gamma_interval(xi: float, shape: float, level: float) -> tuple[float, float]
     """For alpha, where shape·xi-hat/xi is a Gamma(shape, 1) variate."""
     outside = (1 - level) / 2
     low, high = special.gammaincinv(shape, outside), special.gammainccinv(shape, outside)
-    return float(low / (shape * xi)), float(high / (shape * xi))
+    with np.errstate(over="ignore"):  # of next to nothing, at levels next to 1
+        return float(low / (shape * xi)), float(high / (shape * xi))
 
 
 def likelihood_interval(
