@@ -127,13 +127,8 @@ def _step_sizes(name: str, value: Any, n_steps: int, n_runs: int, n_nodes: int) 
 
 
 def _scheduled(name: str, schedule: Any, n_steps: int, n_nodes: int) -> Real:
-    check.takes(name, schedule, "step_size(k)")
     with np.errstate(all="ignore"):
-        try:
-            made = schedule(np.arange(n_steps))
-        except TypeError as error:
-            raise TypeError(f"{name} must be a function of an array of steps' numbers: {error}") from error
-    array = real_array(f"{name}(k)", made)
+        array = real_array(f"{name}(k)", check.answer(name, schedule, "step_size(k)", np.arange(n_steps)))
     if array.shape not in ((n_steps,), (n_steps, n_nodes)):
         raise ValueError(
             f"{name} must return shape ({n_steps},) or ({n_steps}, {n_nodes}) for the {n_steps} steps' "

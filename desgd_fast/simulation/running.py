@@ -21,9 +21,9 @@ from desgd_fast.simulation import checks, engines
 from desgd_fast.simulation.engines.engine import Chain, Task, n_blocks
 from desgd_fast.simulation.results import Runs
 
-# State held at once, and variates drawn by one call: bounds on memory, and on the wait for Ctrl-C.
+# State held at once, and variates that a thread draws in one call: bounds on memory, and on the wait for Ctrl-C.
 _STATE_BYTES = 1 << 26
-_CALL_VARIATES = 1 << 27
+_CALL_VARIATES = 1 << 25
 
 Real = NDArray[np.float64]
 
@@ -240,7 +240,8 @@ def _advance(
 ) -> None:
     """Take a chain through all its steps, in calls short enough to be interrupted."""
     first = runs.start // chain.lanes * chain.lanes
-    stride = max(1, _CALL_VARIATES // (n_blocks(runs, chain.lanes) * chain.draws_per_step))
+    drawn = n_blocks(runs, chain.lanes) * chain.draws_per_step
+    stride = max(1, threads * _CALL_VARIATES // drawn)
     for step in range(0, asked.n_steps, stride):
         count = min(stride, asked.n_steps - step)
         chain.advance(step, count, first, threads)

@@ -48,8 +48,8 @@ def draw_times(
     if hasattr(law, "rvs"):
         return checks.times("law", law.rvs(size=(n_steps, n_nodes), random_state=generator))
     if callable(law):
-        check.takes("law", law, "law(generator, shape)")
-        return checks.times("law", law(generator, (n_steps, n_nodes)))
+        drawn = check.answer("law", law, "law(generator, shape)", generator, (n_steps, n_nodes))
+        return checks.times("law", drawn)
     trace = checks.times("law", law)
     checks.nodes("law", trace.shape[1], n_nodes)
     return trace[generator.integers(0, len(trace), n_steps)]

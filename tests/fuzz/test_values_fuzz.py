@@ -550,6 +550,7 @@ FOUND = [
     ("losses", "multinomial", [], {"n_classes": 2**31}),
     ("walltime", "Clock", [], {"ends": 1.0}),
     ("walltime", "draw_times", [], {"law": scipy.stats.expon(), "n_steps": 2**31, "n_nodes": 8}),
+    ("walltime", "draw_times", [], {"law": int, "n_steps": 3, "n_nodes": 1}),
     ("walltime", "read_times", [], {"path": "."}),
     ("walltime", "multiplexed_coding", [], {"fixed": 1e300, "tolerance": 1e300} | BURSTS),
     ("mixing", "token", [], {"chain": nx.empty_graph(1)}),

@@ -13,6 +13,7 @@ from desgd_fast.common.check.files import idx_head as idx_head
 from desgd_fast.common.check.files import idx_length as idx_length
 from desgd_fast.common.check.files import one_file_of as one_file_of
 from desgd_fast.common.check.files import varying_columns as varying_columns
+from desgd_fast.common.check.functions import answer as answer
 from desgd_fast.common.check.functions import compilable as compilable
 from desgd_fast.common.check.functions import compiled_function as compiled_function
 from desgd_fast.common.check.functions import compiles as compiles

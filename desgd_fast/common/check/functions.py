@@ -38,6 +38,15 @@ def takes(name: str, value: Any, expected: str) -> None:
         raise TypeError(f"{name} must be a function {expected}, got one with arguments {signature}") from None
 
 
+def answer(name: str, function: Any, expected: str, *arguments: Any) -> Any:
+    """What a user's function of these arguments returns; that it cannot take them is told of it."""
+    takes(name, function, expected)
+    try:
+        return function(*arguments)
+    except TypeError as error:
+        raise TypeError(f"{name} must be a function {expected}, but: {error}") from error
+
+
 def fits_signature(name: str, function: Any, arguments: Mapping[str, Any]) -> None:
     """Arguments that the function can be called with, every required one among them."""
     try:
