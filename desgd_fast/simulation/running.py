@@ -21,7 +21,7 @@ from desgd_fast.simulation import checks, engines
 from desgd_fast.simulation.engines.engine import Chain, Task, n_blocks
 from desgd_fast.simulation.results import Runs
 
-# State held at once, and variates that a thread draws in one call: bounds on memory, and on the wait for Ctrl-C.
+# State held at once, and variates a thread draws in one call: bounds on memory and on the wait for Ctrl-C.
 _STATE_BYTES = 1 << 26
 _CALL_VARIATES = 1 << 25
 
