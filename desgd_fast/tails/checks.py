@@ -29,7 +29,10 @@ def block_sizes(name: str, value: Any) -> tuple[int, ...]:
     """One whole number ≥ 2, or several."""
     if not isinstance(value, Iterable) or isinstance(value, str) or getattr(value, "ndim", 1) == 0:
         return (integer(name, value, 2),)
-    sizes = tuple(integer(name, size, 2) for size in value)
+    try:
+        sizes = tuple(integer(name, size, 2) for size in value)
+    except TypeError as error:
+        raise TypeError(f"{name} must be an integer ≥ 2 or several, got {given(value)}") from error
     if not sizes:
         raise ValueError(f"{name} must be an integer ≥ 2 or several, got none")
     return sizes

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from hypothesis import strategies as st
+from scipy import sparse
 
 import desgd_fast as dsf
 from desgd_fast import algorithms, laws, losses, mixing, tails, theory
@@ -366,6 +367,7 @@ FOUND = [
         {"problem": EXTREME[10], "points": np.zeros((2, 2)), "groups": {"b": [0]}},
     ),
     ("simulation", "measure_tail", {"problem": PROBLEMS[0], "W": RING, "step_size": 1e200, "level": [0.9]}),
+    ("training", "layer_tails", {"training": trained, "estimator": "mmo", "block_size": sparse.eye_array(2)}),
     ("simulation", "simulate", {"problem": PROBLEMS[0], "W": RING, "step_size": int}),
     ("theory", "lyapunov_exponent", {"problem": EXTREME[0], "W": PROCESSES[0], "step_size": 5.0}),
     ("plots", "plots.tail_plot", {"x": [1e300, 1e-300]}),

@@ -550,6 +550,13 @@ FOUND = [
     ("losses", "multinomial", [], {"n_classes": 2**31}),
     ("walltime", "Clock", [], {"ends": 1.0}),
     ("walltime", "draw_times", [], {"law": scipy.stats.expon(), "n_steps": 2**31, "n_nodes": 8}),
+    ("partitions", "deal", [], {"assignment": int, "targets": np.zeros(5), "n_nodes": 2}),
+    (
+        "algorithms",
+        "dadao",
+        [],
+        {"smoothness": 1.0, "strong_convexity": 1.0, "event_rate": 1.0, "spectral_gap": 1e-320},
+    ),
     ("walltime", "draw_times", [], {"law": int, "n_steps": 3, "n_nodes": 1}),
     ("walltime", "read_times", [], {"path": "."}),
     ("walltime", "multiplexed_coding", [], {"fixed": 1e300, "tolerance": 1e300} | BURSTS),

@@ -123,7 +123,12 @@ def dadao(
     )
     nu = check.positive_number("nu", constants.get("nu", mu / 2))
     root = math.sqrt(nu / L)
-    spread = check.positive_number("event_rate · spectral_gap · √(nu / smoothness)", rate * gap * root)
+    spread = check.number(
+        "event_rate · spectral_gap · √(nu / smoothness)",
+        rate * gap * root,
+        "a number of at least 1e-300",
+        lambda value: value >= 1e-300,
+    )
     published = {
         "nu": nu,
         "eta": root / 8,

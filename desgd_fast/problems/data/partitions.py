@@ -273,7 +273,10 @@ def _holders(
     if isinstance(assignment, str):
         assignment = {"even": Even(), "sorted": Sorted(), "shared": Shared()}[assignment]
     if callable(assignment):
-        assignment = checks.nodes_of_rows("assignment", assignment(targets.copy(), n_nodes), targets.size)
+        dealt = check.answer(
+            "assignment", assignment, "assignment(targets, n_nodes)", targets.copy(), n_nodes
+        )
+        assignment = checks.nodes_of_rows("assignment", dealt, targets.size)
     holders = np.asarray(assignment)
     checks.every_node_used("assignment", holders, n_nodes)
     if holders.ndim == 2:
