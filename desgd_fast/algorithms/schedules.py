@@ -79,7 +79,8 @@ def warm_up(schedule: Schedule, *, n_steps: int) -> Schedule:
     n_steps = check.positive_integer("n_steps", n_steps)
 
     def warmed(k: NDArray[np.int64]) -> NDArray[Any]:
-        sizes = check.real_array("schedule(k)", schedule(np.maximum(k - n_steps, 0)), finite=False)
+        given = check.answer("schedule", schedule, "schedule(k)", np.maximum(k - n_steps, 0))
+        sizes = check.real_array("schedule(k)", given, finite=False)
         rising = np.asarray(np.minimum((k + 1) / (n_steps + 1), 1.0))
         return np.asarray(sizes * rising.reshape(*rising.shape, *[1] * (sizes.ndim - rising.ndim)))
 

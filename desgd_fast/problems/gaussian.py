@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from desgd_fast.common import check
+from desgd_fast.common.memory import told
 from desgd_fast.problems import checks
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class GaussianRegression:
 
     def __post_init__(self) -> None:
         dim = check.positive_integer("dim", self.dim)
+        told(f"dim={dim:,}", 16 * dim)
         for name, zero in (("feature_std", False), ("noise_std", True)):
             value = getattr(self, name)
             n_nodes = np.size(value) if check.n_axes(name, value) == 1 else 1

@@ -531,6 +531,8 @@ FOUND = [
         [],
         {"loss": losses.huber(), "features": np.eye(2), "targets": [[1], [1, 2]]},
     ),
+    ("algorithms", "random_mask", [], {"share": 1e-320, "unbiased": True}),
+    ("problems", "GaussianRegression", [], {"dim": 2**53}),
     ("partitions", "deal", [], {"assignment": [[0], [0, 1]], "targets": np.zeros(3), "n_nodes": 1}),
     ("partitions", "deal", [], {"assignment": "even", "targets": [1.0], "n_nodes": 1}),
     ("algorithms", "local_steps", [], {"count": [[1, 2], [3]]}),

@@ -108,7 +108,9 @@ def random_mask(share: float, *, unbiased: bool = False, common: bool = False) -
     >>> dsf.algorithms.compressed(dsf.algorithms.random_mask(0.25), "messages").message
     random_mask(0.25, 1)
     """
-    share = check.fraction("share", share)
+    share = check.number(
+        "share", share, "a number of at least 1e-300 and below 1", lambda value: 1e-300 <= value < 1
+    )
     return Part(
         "random_mask",
         _random_mask,
