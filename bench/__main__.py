@@ -65,10 +65,12 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="short and rough; writes nothing")
     options = parser.parse_args()
 
-    results = _measure.load(options.json)
-    results["machine"] = machine()
+    results, here = _measure.load(options.json), machine()
     if not options.only:
-        results["figures"] = {}
+        results |= {"machine": here, "figures": {}}
+    # The machine of the figures that say no other.
+    results["machine"] = results["machine"] or here
+    elsewhere = here["processor"] != results["machine"]["processor"]
     for case in every_case(options.quick):
         if options.only and options.only not in case.name:
             continue
@@ -79,6 +81,8 @@ def main() -> None:
             continue
         print(line(figure), flush=True)
         results["figures"][case.name] = _measure.as_json(figure)
+        if elsewhere:
+            results["figures"][case.name]["processor"] = here["processor"]
         if not options.quick:
             _measure.save(options.json, results)
 

@@ -46,11 +46,13 @@ def table(results: dict[str, Any], names: Iterable[str] | None = None) -> str:
     for figure in (figures[name] for name in (figures if names is None else names)):
         verdict = {None: "", True: figure["goal"], False: f"{figure['goal']}, missed"}[figure["met"]]
         seconds = f" ({number(figure['numerator_seconds'])} s)" if figure["goal"].endswith(" s") else ""
+        where = f", on an {figure['processor']}" if "processor" in figure else ""
         rows.append(
-            f"| {figure['numerator']}{seconds} | {figure['denominator']} | {number(figure['ratio'])} "
+            f"| {figure['numerator']}{seconds}{where} | {figure['denominator']} | {number(figure['ratio'])} "
             f"| {number(figure['ratio_low'])} – {number(figure['ratio_high'])} | {verdict} |"
         )
-    rows += ["", f"Measured on {machine['cores']} cores of an {machine['processor']}, {versions}."]
+    usual = f"{machine['cores']} cores of an {machine['processor']}, where no other is named"
+    rows += ["", f"Measured on {usual}; {versions}."]
     return "\n".join(rows)
 
 

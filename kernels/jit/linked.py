@@ -5,7 +5,6 @@ again for the callers of its callers. Here that is done once, for the kernel at 
 and compiling takes half the time.
 """
 
-import weakref
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -25,7 +24,6 @@ class Linked(JITCodeLibrary):  # type: ignore[misc]
     def _finalize_final_module(self) -> None:
         self._finalize_dynamic_globals()
         self._verify_declare_only_symbols()
-        self._final_module.__library = weakref.proxy(self)
         self._finalized = True
 
     def get_pointer_to_function(self, name: str) -> int:

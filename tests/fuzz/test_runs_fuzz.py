@@ -361,11 +361,6 @@ def test_every_call_gives_a_result_or_names_the_argument(module):
 # What longer runs have found.
 FOUND = [
     ("training", "layer_tails", {"training": trained, "sample": "rows"}),
-    (
-        "simulation",
-        "gradient_noise",
-        {"problem": EXTREME[10], "points": np.zeros((2, 2)), "groups": {"b": [0]}},
-    ),
     ("simulation", "measure_tail", {"problem": PROBLEMS[0], "W": RING, "step_size": 1e200, "level": [0.9]}),
     ("training", "layer_tails", {"training": trained, "estimator": "mmo", "block_size": sparse.eye_array(2)}),
     ("simulation", "simulate", {"problem": PROBLEMS[0], "W": RING, "step_size": int}),
@@ -390,7 +385,6 @@ SMALL = {
     "batch_size": 1,
     "n_steps": 3,
     "n_runs": 40,
-    "n_samples": 20,
     "n_particles": 64,
     "rtol": 0.5,
     "rng": 0,
